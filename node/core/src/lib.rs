@@ -1,0 +1,15 @@
+//! What Huren decides, and nothing else: no file, no socket, no clock, no randomness.
+//!
+//! Everything here is a function of its arguments, so that an auditor's machine and
+//! a province's node come to the same answer from the same bytes.
+
+pub mod codes;
+pub mod normalise;
+
+pub mod merkle;
+
+pub mod checkpoint;
+pub mod cosign;
+pub mod note;
+pub mod policy;
+pub mod tlog_proof;

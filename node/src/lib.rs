@@ -1,0 +1,1 @@
+//! A province's node: engine, gRPC and HTTP around the pure core

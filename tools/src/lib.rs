@@ -1,0 +1,1 @@
+//! The operator's, caller's and auditor's tool
