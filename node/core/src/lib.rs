@@ -12,4 +12,5 @@ pub mod checkpoint;
 pub mod cosign;
 pub mod note;
 pub mod policy;
+pub mod register;
 pub mod tlog_proof;
