@@ -77,9 +77,12 @@ pub struct Member {
 pub struct LogKey {
     /// Verifier key; its name is the origin.
     pub key: String,
-    /// Where in the log it holds.
-    #[serde(flatten)]
-    pub window: KeyWindow,
+    /// First index of a log that it signs.
+    #[serde(default)]
+    pub from_index: u64,
+    /// Index from which on it is not valid any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until_index: Option<u64>,
 }
 
 /// A record key and what it may sign.
@@ -104,13 +107,11 @@ pub struct RecordKey {
 
 /// A half-open range of indexes of a log in which a key is valid. Place, not time: clocks
 /// can be wrong, and places in a log cannot be changed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct KeyWindow {
     /// First index.
-    #[serde(default)]
     pub from_index: u64,
     /// Behind the last index; open if missing.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until_index: Option<u64>,
 }
 
@@ -118,6 +119,13 @@ impl KeyWindow {
     /// Whether an index lies in it.
     pub fn contains(&self, index: u64) -> bool {
         index >= self.from_index && self.until_index.is_none_or(|until| index < until)
+    }
+}
+
+impl LogKey {
+    /// Where in the log it holds.
+    pub fn window(&self) -> KeyWindow {
+        KeyWindow { from_index: self.from_index, until_index: self.until_index }
     }
 }
 
@@ -184,7 +192,7 @@ impl Member {
     pub fn log_keys_at(&self, size: u64) -> Vec<VerifierKey> {
         self.log_keys
             .iter()
-            .filter(|key| size == 0 || key.window.contains(size - 1))
+            .filter(|key| size == 0 || key.window().contains(size - 1))
             .filter_map(|key| key.key.parse().ok())
             .collect()
     }
