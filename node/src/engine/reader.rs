@@ -92,6 +92,18 @@ impl Reader {
         Ok(entries.get(position).map(|leaf| leaf.to_vec()))
     }
 
+    /// The hash of a leaf.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn leaf_hash(&self, origin: &Origin, index: u64) -> Result<Option<Hash>, StoreError> {
+        let position = usize::try_from(index % PACKAGE).unwrap_or(usize::MAX);
+        let width = u16::try_from(position + 1).unwrap_or(u16::MAX);
+        let Some(id) = TileId::new(0, index / PACKAGE, width) else { return Ok(None) };
+        let tiles = self.tiles(origin, &[id]).await?;
+        Ok(tiles.get(&id).and_then(|tile| tile.get(position)).copied())
+    }
+
     /// The root of the tree of the first `size` leaves; `None` if they are not all held.
     ///
     /// # Errors
