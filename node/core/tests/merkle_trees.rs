@@ -1,5 +1,7 @@
 //! Proofs and tiles against the recursive definitions and against other crates.
 
+#![expect(clippy::unwrap_used, reason = "a failed step of a test should panic")]
+
 use std::collections::BTreeMap;
 
 use ct_merkle::mem_backed_tree::MemoryBackedTree;

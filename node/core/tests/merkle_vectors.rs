@@ -1,5 +1,7 @@
 //! The proof vectors of transparency-dev/merkle, refusals included.
 
+#![expect(clippy::unwrap_used, reason = "a failed step of a test should panic")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
