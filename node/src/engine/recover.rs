@@ -140,7 +140,7 @@ impl Engine {
 
     /// The ordinary replication, of the own log: the same checks, the same steps.
     async fn sync_from_members(&self) -> Result<(), SyncError> {
-        self.sync_log(&self.origin, true).await?;
+        self.sync(&self.origin, true).await?;
         let state = self.store.log(&self.origin).await?;
         if let Some(state) = state
             && state.disclosed < state.folded
@@ -156,6 +156,11 @@ impl Engine {
             self.book.reload(&self.origin).await?;
         }
         Ok(())
+    }
+
+    /// Closes the own log: submissions are refused as retryable from now on.
+    pub(super) fn set_read_only(&self) {
+        self.writable.store(false, Ordering::Release);
     }
 
     /// Opens the own log for submissions.

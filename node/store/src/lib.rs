@@ -106,6 +106,9 @@ pub trait Store: Send + Sync + 'static {
     /// Drops the register of a log (not its disclosures) and sets `folded` to 0.
     async fn drop_register(&self, origin: &Origin) -> Result<(), Error>;
 
+    /// The status changes of one certificate, in index order.
+    async fn statuses(&self, origin: &Origin, target: u64) -> Result<Vec<StatusRow>, Error>;
+
     /// Those of the leaf hashes that are certificates of this log's register.
     async fn targets(&self, origin: &Origin, leaves: &[Hash]) -> Result<Targets, Error>;
 
