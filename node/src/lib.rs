@@ -1,4 +1,5 @@
 //! A province's node: engine, gRPC and HTTP around the pure core
 
+pub mod config;
 pub mod keys;
 pub mod tls;
