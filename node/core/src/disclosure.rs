@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroize as _;
 
-use crate::{framing, merkle::Hash, normalise, record::RecordError};
+use crate::{checkpoint::Origin, framing, merkle::Hash, normalise, record::RecordError};
 
 /// Facts that are digested and disclosed together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -407,14 +407,14 @@ pub fn submission_tag(index_key: &SecretKey, content: &[u8]) -> [u8; 32] {
 }
 
 /// Seals openings for storage: XChaCha20-Poly1305 under the at-rest key, bound to their
-/// place (origin and index) so that rows cannot be exchanged.
+/// place (origin and leaf hash) so that rows cannot be exchanged.
 ///
 /// # Errors
 /// [`SealError`] if encryption fails, which it does for gigantic inputs only.
 pub fn seal(
     key: &SecretKey,
     nonce: [u8; 24],
-    place: (&str, u64),
+    place: (&Origin, &Hash),
     openings: &[Opening],
 ) -> Result<Vec<u8>, SealError> {
     let mut plain =
@@ -432,7 +432,7 @@ pub fn seal(
 ///
 /// # Errors
 /// [`SealError`] if it was sealed under another key or at another place, or was changed.
-pub fn unseal(key: &SecretKey, place: (&str, u64), sealed: &[u8]) -> Result<Vec<Opening>, SealError> {
+pub fn unseal(key: &SecretKey, place: (&Origin, &Hash), sealed: &[u8]) -> Result<Vec<Opening>, SealError> {
     let (id, rest) = sealed.split_at_checked(8).ok_or(SealError)?;
     let (nonce, text) = rest.split_at_checked(24).ok_or(SealError)?;
     let nonce: [u8; 24] = nonce.try_into().map_err(|_| SealError)?;
@@ -448,9 +448,9 @@ pub fn unseal(key: &SecretKey, place: (&str, u64), sealed: &[u8]) -> Result<Vec<
     from_proto(&message?.disclosures).ok_or(SealError)
 }
 
-fn place_bytes((origin, index): (&str, u64)) -> Vec<u8> {
-    let index = index.to_be_bytes();
-    framing::frame([b"huren/disclosure/v1\n".as_slice(), origin.as_bytes(), &index])
+fn place_bytes((origin, leaf): (&Origin, &Hash)) -> Vec<u8> {
+    let domain = b"huren/disclosure/v1\n".as_slice();
+    framing::frame([domain, origin.as_str().as_bytes(), leaf.as_bytes()])
 }
 
 /// Sealed disclosures that this key and place do not open.

@@ -12,6 +12,7 @@ pub mod merkle;
 
 pub mod checkpoint;
 pub mod cosign;
+pub mod gather;
 pub mod note;
 pub mod disclosure;
 pub mod keys;

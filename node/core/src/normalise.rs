@@ -139,10 +139,10 @@ fn is_middle_dot(c: char) -> bool {
         c,
         MIDDLE_DOT
             | '\u{2022}' // bullet
-            | '\u{2027}' // hyphenation point: the dot of GBK and Big5 tables
+            | '\u{2027}' // hyphenation point
             | '\u{2219}' // bullet operator
             | '\u{22c5}' // dot operator
-            | '\u{25cf}' // black circle, on old printed forms
+            | '\u{25cf}' // black circle
             | '\u{2e31}' // word separator middle dot
             | '\u{2e33}' // raised dot
             | '\u{30fb}' // katakana middle dot

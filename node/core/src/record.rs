@@ -162,6 +162,16 @@ impl UnverifiedRecord {
         &self.envelope
     }
 
+    /// What it says, for a caller who signed it.
+    pub(crate) fn into_parts(self) -> (Envelope, Body) {
+        (self.envelope, self.body)
+    }
+
+    /// What it says; trust it after [`Self::verify`] only, or where its leaf was verified before.
+    pub const fn body(&self) -> &Body {
+        &self.body
+    }
+
     /// Checks the signature, which binds the record to the log `origin`.
     ///
     /// # Errors

@@ -56,10 +56,10 @@ pub fn read_checkpoint(
     note: &[u8],
 ) -> Result<SignedCheckpoint, CheckpointRefusal> {
     let signed = SignedCheckpoint::parse(note).map_err(|_| CheckpointRefusal::Malformed)?;
-    if signed.checkpoint.origin != *origin {
+    if signed.checkpoint().origin != *origin {
         return Err(CheckpointRefusal::OtherLog);
     }
-    let keys = member.log_keys_at(signed.checkpoint.size);
+    let keys = member.log_keys_at(signed.checkpoint().size);
     if keys.iter().any(|key| signed.verify_log(key).is_ok()) {
         Ok(signed)
     } else {
@@ -113,14 +113,14 @@ impl Evidence {
         let (Some(smaller), Some(larger)) = (read(&self.smaller), read(&self.larger)) else {
             return false;
         };
-        let (smaller, larger) = (smaller.checkpoint, larger.checkpoint);
+        let (smaller, larger) = (smaller.checkpoint(), larger.checkpoint());
         if smaller.size == larger.size {
             return smaller.root != larger.root;
         }
         let proof: Option<Vec<Hash>> =
-            self.proof.iter().map(|line| Hash::from_base64(line)).collect();
+            self.proof.iter().map(|line| Hash::from_base64(line).ok()).collect();
         let Some(proof) = proof else { return false };
-        merkle::consistency_roots(smaller.size, larger.size, &proof)
+        merkle::consistency_roots(smaller.size, larger.size, &smaller.root, &proof)
             .is_ok_and(|(old, new)| new == larger.root && old != smaller.root)
     }
 }

@@ -93,7 +93,7 @@ impl IdNumber {
     }
 }
 
-/// The check character for the first 17 digits (as ASCII), GB 11643-1999 section 4.2.4 (ISO
+/// The check character for the first 17 digits (as ASCII), GB 11643-1999 (the method is ISO
 /// 7064, MOD 11-2).
 pub fn id_check_digit(body: &[u8; 17]) -> char {
     const WEIGHTS: [u32; 17] = [7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2];

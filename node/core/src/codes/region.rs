@@ -77,6 +77,16 @@ impl Region {
         Ok(region)
     }
 
+    /// As a number of six digits, zeros where the level is higher.
+    pub fn number(self) -> u32 {
+        self.0
+    }
+
+    /// The region of such a number.
+    pub fn from_number(number: u32) -> Option<Self> {
+        Self::parse(&format!("{number:06}")).ok()
+    }
+
     /// Province, city or county.
     pub fn level(self) -> RegionLevel {
         match (self.0 % 10_000, self.0 % 100) {

@@ -54,7 +54,7 @@ impl Uscc {
     }
 }
 
-/// The check character for the first 17 (as ASCII), GB 32100-2015 section 4.2.5: weights are the
+/// The check character for the first 17 (as ASCII), GB 32100-2015: weights are the
 /// powers of 3 modulo 31. `None` if one is not of the alphabet.
 pub fn uscc_check(body: &[u8; 17]) -> Option<char> {
     let mut sum = 0;

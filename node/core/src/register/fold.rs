@@ -52,6 +52,33 @@ impl CheckedLeaf {
         Ok(Signed { key, envelope, body })
     }
 
+    /// A leaf that the caller signed a moment ago: its signature is not checked again.
+    pub fn just_signed(leaf: &[u8]) -> Self {
+        let outcome = UnverifiedRecord::read_strict(leaf)
+            .map_err(|error| error.code())
+            .and_then(|record| {
+                let key = record.key_id().ok_or("KEY_UNKNOWN")?;
+                let (envelope, body) = record.into_parts();
+                Ok(Signed { key, envelope, body })
+            });
+        Self { leaf: merkle::leaf_hash(leaf), outcome }
+    }
+
+    /// The leaf's hash.
+    pub const fn leaf(&self) -> Hash {
+        self.leaf
+    }
+
+    /// The row that the leaf becomes at an index, if it is a certificate.
+    pub fn certificate(&self, index: u64) -> Option<CertificateRow> {
+        let signed = self.outcome.as_ref().ok()?;
+        matches!(signed.body, Body::Certificate(_)).then(|| CertificateRow {
+            index,
+            leaf: self.leaf,
+            writer_region: signed.envelope.writer_region.number(),
+        })
+    }
+
     /// The leaf hashes whose state [`Fold::new`] wants to know: the leaf's own (was it folded
     /// before?) and its target's.
     pub fn refers_to(&self) -> impl Iterator<Item = Hash> {

@@ -188,7 +188,9 @@ fn check_content(list: &TrustList) -> Result<(), TrustError> {
             member.province().is_some_and(|region| region.to_string() == member.region),
             "a member's region is a province code",
         )?;
-        let origin = Origin::new(member.origin.clone())
+        let origin: Origin = member
+            .origin
+            .parse()
             .map_err(|_| TrustError::Content("an origin is not valid".to_owned()))?;
         rule(!member.log_keys.is_empty(), "a member has no log key")?;
         list.policy(&origin).map_err(|error| TrustError::Content(error.to_string()))?;
@@ -197,7 +199,7 @@ fn check_content(list: &TrustList) -> Result<(), TrustError> {
             let key: crate::note::VerifierKey = key
                 .parse()
                 .map_err(|_| TrustError::Content("a verifier key is not valid".to_owned()))?;
-            rule(keys.insert(key.public_key().to_vec()), "one key serves two roles")?;
+            rule(keys.insert(key.public_key().to_bytes()), "one key serves two roles")?;
         }
     }
     Ok(())

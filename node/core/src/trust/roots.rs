@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, str::FromStr};
 
-use crate::note::{Note, VerifierKey};
+use crate::note::{Note, NoteVerifyError, VerifierKey};
 
 use super::{RootRole, TrustError};
 
@@ -25,7 +25,7 @@ impl RootKeys {
             .iter()
             .map(|key| key.parse().map_err(|_| TrustError::Roots))
             .collect::<Result<_, _>>()?;
-        let distinct: BTreeSet<_> = keys.iter().map(|key| key.public_key().to_vec()).collect();
+        let distinct: BTreeSet<_> = keys.iter().map(|key| key.public_key().to_bytes()).collect();
         if distinct.len() != keys.len() || role.threshold < 1 || role.threshold > keys.len() {
             return Err(TrustError::Roots);
         }
@@ -39,9 +39,9 @@ impl RootKeys {
     pub(super) fn check(&self, note: &Note) -> Result<(), TrustError> {
         let have = match note.verify(&self.keys) {
             Ok(signers) => {
-                signers.iter().map(|key| key.public_key().to_vec()).collect::<BTreeSet<_>>().len()
+                signers.iter().map(|key| key.public_key().to_bytes()).collect::<BTreeSet<_>>().len()
             }
-            Err(error) if error.is_unsigned() => 0,
+            Err(NoteVerifyError::NoKnownSignature) => 0,
             Err(_) => return Err(TrustError::Signature),
         };
         if have < self.threshold {

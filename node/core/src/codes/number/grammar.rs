@@ -327,6 +327,20 @@ mod tests {
         }
     }
 
+    /// No compiled-in grammar has dates yet: none is published.
+    #[test]
+    fn a_grammar_is_in_force_on_its_first_and_last_day() {
+        let dated = r#"{
+            "id": "dated", "title": "t", "tracks": ["L"], "provinces": ["33"], "confidence": "low",
+            "source": "s", "valid_from": "2019-01-01", "valid_to": "2020-12-31", "fields": []
+        }"#;
+        let grammar: Grammar = serde_json::from_str(dated).unwrap();
+        let in_force = |date| grammar.in_force(Date::parse(date).unwrap());
+        assert!(in_force("2019-01-01") && in_force("2020-12-31"));
+        assert!(!in_force("2018-12-31") && !in_force("2021-01-01"));
+        assert!(grammar.serves(Region::ZHEJIANG) && !grammar.serves(Region::ANHUI));
+    }
+
     #[test]
     fn character_sets() {
         let set = Charset::try_from("1-5XTS".to_owned()).unwrap();

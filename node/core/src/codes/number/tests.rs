@@ -149,12 +149,7 @@ fn cross_checks_name_every_disagreement() {
         Some(&own),
         &[Mismatch::Level],
     );
-    let all = [
-        Mismatch::GrammarDate,
-        Mismatch::Year,
-        Mismatch::Level,
-        Mismatch::Institution,
-    ];
+    let all = [Mismatch::Year, Mismatch::Level, Mismatch::Institution];
     check(number, date("2018-06-01"), level(3), Some(&other), &all);
     let master = "S00003301000624T000123";
     check(
