@@ -1,1 +1,6 @@
-//! A province's node: engine, gRPC and HTTP around the pure core
+//! A province's node: engine, gRPC and HTTP around the pure core.
+
+pub mod config;
+pub mod engine;
+pub mod keys;
+pub mod tls;
