@@ -471,7 +471,7 @@ impl Writer {
         // A crash between the transaction and the high-water file: catch up before going on.
         let high_water = Arc::clone(&self.high_water);
         let origin = self.origin.clone();
-        tokio::task::spawn_blocking(move || high_water.raise(&origin, &head))
+        tokio::task::spawn_blocking(move || high_water.write(&origin, &head))
             .await
             .map_err(|error| StoreError::Unavailable(Box::new(error)))?
             .map_err(|error| StoreError::Unavailable(Box::new(error)))?;
