@@ -20,6 +20,7 @@ pub mod policy;
 pub mod record;
 pub mod trust;
 pub mod reason;
+pub mod submission;
 pub mod register;
 pub mod verdict;
 pub mod receipt;
