@@ -251,7 +251,6 @@ fn all_faults_are_reported_at_once() {
         &[
             ("site_code", "SITE_FORMAT"),
             ("number", "NUMBER_PROVINCE"),
-            ("number", "NUMBER_SCHEME_DATE"),
             ("number", "NUMBER_YEAR_MISMATCH"),
             ("number", "NUMBER_LEVEL_MISMATCH"),
             ("number", "NUMBER_INSTITUTION_MISMATCH"),
@@ -283,7 +282,14 @@ fn the_other_tracks() {
         c("site_code", ""),
     ];
     check(&qualification, &[]);
-    check(&[qualification[0], qualification[3], c("number", "2432012005300123")], &[("number", "NUMBER_PROVINCE")]);
+    check(
+        &[
+            qualification[0],
+            qualification[3],
+            c("number", "2432012005300123"),
+        ],
+        &[("number", "NUMBER_PROVINCE")],
+    );
     check(
         &[qualification.as_slice(), &[c("institution_code", "？")]].concat(),
         &[("institution_code", "INSTITUTION_FORMAT")],
