@@ -9,7 +9,7 @@ use bytes::Bytes;
 use huren_core::{
     checkpoint::{Checkpoint, Origin, SignedCheckpoint},
     disclosure::{self, Group},
-    merkle::{self, Hash, RightEdge, decode_bundle, encode_bundle},
+    merkle::{self, Hash, RightEdge, TileId, Tiles as _, decode_bundle, encode_bundle},
     note::NoteSigner,
     record::{Draft, Envelope},
     register::{CheckedLeaf, Effect, Fold, TargetState, Targets},
@@ -381,8 +381,9 @@ impl Writer {
             bundles.push(bundle(number, &open)?);
         }
         let head = Head { size: edge.size(), root: edge.root() };
-        let checkpoint =
-            SignedCheckpoint::sign(Checkpoint::new(self.origin.clone(), head.size, head.root), &self.signer);
+        let checkpoint = Checkpoint::new(self.origin.clone(), head.size, head.root);
+        let checkpoint = SignedCheckpoint::sign(checkpoint, &self.signer)
+            .map_err(|_| StoreError::Corrupt("the origin makes no checkpoint"))?;
 
         // Point of no return 1: the transaction. A crash before it leaves nothing of the
         // batch; nobody was answered and nobody saw its checkpoint. After it the batch is in
@@ -464,7 +465,9 @@ impl Writer {
                 .map(<[u8]>::to_vec)
                 .collect();
             let hashes: Vec<Hash> = open.iter().map(|leaf| merkle::leaf_hash(leaf)).collect();
-            if !edge.ends_with(&hashes) {
+            let tile = TileId::in_tree(0, head.size / PACKAGE, head.size);
+            let tile = tile.and_then(|id| tiles.tile(id).map(|tile| &tile[..id.width().into()]));
+            if tile != Some(&hashes) {
                 return Err(StoreError::Corrupt("the last bundle does not hash to its tile"));
             }
         }

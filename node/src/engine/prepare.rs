@@ -70,8 +70,6 @@ pub struct PendingChange {
     pub body: Vec<u8>,
     /// What opens the replaced groups.
     pub openings: Vec<Opening>,
-    /// The groups that an erasure erases.
-    pub erases: Vec<Group>,
 }
 
 /// How a change names its certificate.
@@ -203,7 +201,6 @@ pub fn prepare(
                 envelope: envelope(v1::Kind::StatusChange, date),
                 body: body.encode_to_vec(),
                 openings,
-                erases: Vec::new(),
             };
             Prepared { tag, content: Content::Change(Box::new(change)) }
         }
@@ -214,11 +211,14 @@ pub fn prepare(
             }
             groups.sort_unstable();
             groups.dedup();
-            let erases: Option<Vec<Group>> =
-                groups.iter().map(|number| Group::from_number(*number)).collect();
-            let erases = erases.ok_or_else(|| {
-                Refused::one("GROUP_UNKNOWN", "groups", "未知的信息组。", "A group is not known.")
-            })?;
+            if groups.iter().any(|number| Group::from_number(*number).is_none()) {
+                return Err(Refused::one(
+                    "GROUP_UNKNOWN",
+                    "groups",
+                    "未知的信息组。",
+                    "A group is not known.",
+                ));
+            }
             let date = effective_date(erasure.effective_date)?;
             let (target, named) = target(erasure.target.as_ref(), keys)?;
             let listed: Vec<u8> = groups.iter().flat_map(|group| group.to_be_bytes()).collect();
@@ -228,7 +228,6 @@ pub fn prepare(
                 envelope: envelope(v1::Kind::Erasure, date),
                 body: v1::Erasure { groups }.encode_to_vec(),
                 openings: Vec::new(),
-                erases,
             };
             let tag = content_tag(keys, "erasure", &facts, &BTreeMap::new());
             Prepared { tag, content: Content::Change(Box::new(change)) }

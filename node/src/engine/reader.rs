@@ -163,7 +163,7 @@ impl Reader {
         let bytes = if wanted.len() == entries.len() {
             held.clone()
         } else {
-            let length = wanted.iter().map(|entry| entry.len() + 2).sum();
+            let length: usize = wanted.iter().map(|entry| entry.len() + 2).sum();
             held.slice(..length)
         };
         let plan = merkle::tiles_for_subtree_consistency(start, end, size);

@@ -181,7 +181,7 @@ impl Engine {
             return Ok(true);
         }
         tracing::warn!(origin = %state.origin, peer = target.shown_by, "consistency proof fails");
-        if let Ok((old_root, new_root)) = merkle::consistency_roots(old, new, &proof)
+        if let Ok((old_root, new_root)) = merkle::consistency_roots(old, new, &state.head.root, &proof)
             && new_root == seen.root
             && old_root != state.head.root
         {

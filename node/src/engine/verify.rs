@@ -7,6 +7,7 @@ use huren_core::{
     checkpoint::SignedCheckpoint,
     codes::{Date, IdDocument, IdKind},
     disclosure::{self, Group, GroupDigests, Values},
+    merkle::Hash,
     normalise,
     reason::Reason,
     receipt::{Assertion, Extent, Proven, ProvenLeaf, Receipt, question_digest},
@@ -141,7 +142,7 @@ impl Engine {
         let Some(bytes) = self.reader.leaf(&origin, index).await? else { return Ok(None) };
         let Ok(record) = UnverifiedRecord::read(&bytes) else { return Ok(None) };
         let Body::Certificate(digests) = record.body() else { return Ok(None) };
-        let open = |hash, sealed: &[u8]| {
+        let open = |hash: &Hash, sealed: &[u8]| {
             disclosure::unseal(&self.keys.at_rest, (&origin, hash), sealed)
                 .map_err(|_| StoreError::Corrupt("sealed disclosures do not open"))
         };

@@ -6,7 +6,7 @@ use std::{collections::HashMap, time::Duration};
 use huren_proto::v1;
 use huren_store::Error as StoreError;
 use tonic::{Code, Status};
-use tonic_types::{BadRequest, ErrorDetails, FieldViolation, StatusExt as _};
+use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
 use crate::engine::{AppendError, Refused, VerifyError};
 
@@ -83,7 +83,7 @@ pub(super) fn refused(Refused(faults): &Refused) -> Status {
             FieldViolation::new(fault.field, format!("{}: {} {}", fault.code, fault.zh, fault.en))
         })
         .collect();
-    let details = ErrorDetails { ..ErrorDetails::with_bad_request(violations) };
+    let details = ErrorDetails::with_bad_request(violations);
     let first = faults.first();
     with(
         Code::InvalidArgument,
