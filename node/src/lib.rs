@@ -1,5 +1,8 @@
 //! A province's node: engine, gRPC and HTTP around the pure core
 
 pub mod config;
+pub mod http;
+pub mod init;
 pub mod keys;
+pub mod telemetry;
 pub mod tls;

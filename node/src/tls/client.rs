@@ -46,7 +46,9 @@ impl ClientTls {
         roots: &[CertificateDer<'static>],
         pins: Option<Vec<SpkiSha256>>,
     ) -> Result<Self, TlsError> {
-        Ok(Self { config: ArcSwap::new(client_config(identity, roots, pins)?) })
+        Ok(Self {
+            config: ArcSwap::new(client_config(identity, roots, pins)?),
+        })
     }
 
     /// Replaces all of it for connections from now on.
@@ -96,7 +98,9 @@ pub struct ChannelError {
 
 impl ChannelError {
     fn new(endpoint: &str) -> Self {
-        Self { endpoint: endpoint.to_owned() }
+        Self {
+            endpoint: endpoint.to_owned(),
+        }
     }
 }
 
@@ -122,7 +126,10 @@ impl PinMismatch {
                 return other.0.downcast_ref().copied();
             }
             // `source` of an IO error passes over the error that it wraps.
-            next = match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            next = match error
+                .downcast_ref::<io::Error>()
+                .and_then(io::Error::get_ref)
+            {
                 Some(wrapped) => Some(wrapped),
                 None => error.source(),
             };
@@ -170,7 +177,9 @@ impl ServerCertVerifier for PinnedServer {
             ocsp_response,
             now,
         )?;
-        let Some(pins) = &self.pins else { return Ok(verified) };
+        let Some(pins) = &self.pins else {
+            return Ok(verified);
+        };
         let found = SpkiSha256::of(end_entity).map_err(|_| CertificateError::BadEncoding)?;
         if pins.contains(&found) {
             return Ok(verified);
@@ -205,7 +214,8 @@ fn server_name(uri: &Uri) -> io::Result<ServerName<'static>> {
     let host = uri.host().unwrap_or_default();
     // RFC 3986 section 3.2.2 writes IPv6 addresses in brackets, certificates do not.
     let host = host.trim_start_matches('[').trim_end_matches(']');
-    ServerName::try_from(host.to_owned()).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))
+    ServerName::try_from(host.to_owned())
+        .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))
 }
 
 #[derive(Clone)]

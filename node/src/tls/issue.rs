@@ -86,7 +86,11 @@ impl Authority {
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let key = generate()?;
         let certificate = params.self_signed(&key).map_err(IssueError)?;
-        Ok(Self { issued: Issued::new(&certificate, &key), params, key })
+        Ok(Self {
+            issued: Issued::new(&certificate, &key),
+            params,
+            key,
+        })
     }
 
     /// The authority's own certificate and key.
@@ -108,9 +112,13 @@ impl Authority {
             let name = name.as_str().try_into().map_err(IssueError)?;
             params.subject_alt_names.push(SanType::DnsName(name));
         }
-        params.subject_alt_names.extend(addresses.iter().copied().map(SanType::IpAddress));
-        params.extended_key_usages =
-            vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+        params
+            .subject_alt_names
+            .extend(addresses.iter().copied().map(SanType::IpAddress));
+        params.extended_key_usages = vec![
+            ExtendedKeyUsagePurpose::ServerAuth,
+            ExtendedKeyUsagePurpose::ClientAuth,
+        ];
         self.sign(params)
     }
 

@@ -26,7 +26,7 @@ use sha2::{Digest, Sha256};
 pub use client::{ChannelError, ClientTls, PinMismatch, channel};
 pub use issue::{Authority, IssueError, Issued};
 pub use server::{Clients, PeerIdentity, ServerTls, TlsStream, incoming};
-pub(crate) use server::handshakes;
+pub(crate) use server::{connections, handshakes};
 
 /// SHA-256 of a certificate's SubjectPublicKeyInfo (DER).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -69,7 +69,9 @@ impl FromStr for SpkiSha256 {
 pub fn not_after(certificate: &CertificateDer<'_>) -> Result<SystemTime, NotACertificate> {
     let seconds = parse(certificate)?.validity().not_after.timestamp();
     let seconds = u64::try_from(seconds).map_err(|_| NotACertificate)?;
-    SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds)).ok_or(NotACertificate)
+    SystemTime::UNIX_EPOCH
+        .checked_add(Duration::from_secs(seconds))
+        .ok_or(NotACertificate)
 }
 
 /// The bytes are no X.509 certificate.
@@ -96,18 +98,29 @@ pub struct Identity {
 impl Identity {
     /// Reads a chain and a key from PEM files. The key file must be its owner's alone.
     pub fn load(certificate: &Path, key: &Path) -> Result<Self, TlsError> {
-        let file = |path: &Path, source| TlsError::File { path: path.to_owned(), source };
+        let file = |path: &Path, source| TlsError::File {
+            path: path.to_owned(),
+            source,
+        };
         let chain = load_certificates(certificate)?;
         let mode = {
             use std::os::unix::fs::MetadataExt;
-            std::fs::metadata(key).map_err(|source| file(key, source))?.mode() & 0o777
+            std::fs::metadata(key)
+                .map_err(|source| file(key, source))?
+                .mode()
+                & 0o777
         };
         if mode & 0o077 != 0 {
-            return Err(TlsError::Exposed { path: key.to_owned(), mode });
+            return Err(TlsError::Exposed {
+                path: key.to_owned(),
+                mode,
+            });
         }
         let pem = zeroize::Zeroizing::new(std::fs::read(key).map_err(|source| file(key, source))?);
-        let private = PrivateKeyDer::from_pem_slice(&pem)
-            .map_err(|source| TlsError::Pem { path: key.to_owned(), source })?;
+        let private = PrivateKeyDer::from_pem_slice(&pem).map_err(|source| TlsError::Pem {
+            path: key.to_owned(),
+            source,
+        })?;
         Self::new(chain, private)
     }
 
@@ -118,7 +131,11 @@ impl Identity {
     ) -> Result<Self, TlsError> {
         let end_entity = chain.first().ok_or(NotACertificate)?;
         let spki_sha256 = SpkiSha256::of(end_entity)?;
-        Ok(Self { chain, key, spki_sha256 })
+        Ok(Self {
+            chain,
+            key,
+            spki_sha256,
+        })
     }
 
     /// The end entity's certificate.
@@ -141,13 +158,20 @@ impl fmt::Debug for Identity {
 
 /// Reads one or more certificates from a PEM file.
 pub fn load_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let pem = std::fs::read(path)
-        .map_err(|source| TlsError::File { path: path.to_owned(), source })?;
+    let pem = std::fs::read(path).map_err(|source| TlsError::File {
+        path: path.to_owned(),
+        source,
+    })?;
     let certificates = CertificateDer::pem_slice_iter(&pem)
         .collect::<Result<Vec<_>, _>>()
-        .map_err(|source| TlsError::Pem { path: path.to_owned(), source })?;
+        .map_err(|source| TlsError::Pem {
+            path: path.to_owned(),
+            source,
+        })?;
     if certificates.is_empty() {
-        return Err(TlsError::NoCertificate { path: path.to_owned() });
+        return Err(TlsError::NoCertificate {
+            path: path.to_owned(),
+        });
     }
     Ok(certificates)
 }
@@ -207,7 +231,10 @@ fn provider() -> Arc<CryptoProvider> {
         aws_lc_rs::kx_group::SECP256R1,
         aws_lc_rs::kx_group::SECP384R1,
     ];
-    Arc::new(CryptoProvider { kx_groups, ..aws_lc_rs::default_provider() })
+    Arc::new(CryptoProvider {
+        kx_groups,
+        ..aws_lc_rs::default_provider()
+    })
 }
 
 fn root_store(roots: &[CertificateDer<'static>]) -> Result<rustls::RootCertStore, TlsError> {

@@ -53,7 +53,9 @@ pub struct ServerTls {
 impl ServerTls {
     /// Presents `identity` to `clients`.
     pub fn new(identity: &Identity, clients: &Clients) -> Result<Self, TlsError> {
-        Ok(Self { config: ArcSwap::new(server_config(identity, clients)?) })
+        Ok(Self {
+            config: ArcSwap::new(server_config(identity, clients)?),
+        })
     }
 
     /// Replaces identity and clients for handshakes from now on.
@@ -111,7 +113,10 @@ impl TlsStream {
         let certificate = inner.get_ref().1.peer_certificates().and_then(<[_]>::first);
         let certificate = certificate.ok_or_else(|| io::Error::other("no client certificate"))?;
         let spki_sha256 = SpkiSha256::of(certificate).map_err(io::Error::other)?;
-        Ok(Self { inner, peer: PeerIdentity { spki_sha256 } })
+        Ok(Self {
+            inner,
+            peer: PeerIdentity { spki_sha256 },
+        })
     }
 }
 

@@ -31,12 +31,21 @@ fn authority(name: &str) -> Authority {
 }
 
 fn node(authority: &Authority) -> Identity {
-    let issued = authority.node("node", &["localhost".to_owned()], &[[127, 0, 0, 1].into()], now());
+    let issued = authority.node(
+        "node",
+        &["localhost".to_owned()],
+        &[[127, 0, 0, 1].into()],
+        now(),
+    );
     issued.unwrap().identity().unwrap()
 }
 
 fn client(authority: &Authority) -> Identity {
-    authority.client("client", now()).unwrap().identity().unwrap()
+    authority
+        .client("client", now())
+        .unwrap()
+        .identity()
+        .unwrap()
 }
 
 fn root(authority: &Authority) -> Vec<CertificateDer<'static>> {
@@ -64,7 +73,11 @@ impl TestServer {
             stop.clone().cancelled_owned(),
         );
         TaskTracker::new().spawn(serving);
-        Self { address, tls, _stop: stop.drop_guard() }
+        Self {
+            address,
+            tls,
+            _stop: stop.drop_guard(),
+        }
     }
 
     fn channel(
@@ -102,7 +115,9 @@ impl TestServer {
 }
 
 async fn whoami(channel: &Channel) -> Result<String, tonic::transport::Error> {
-    let request = http::Request::get("/whoami").body(tonic::body::Body::empty()).unwrap();
+    let request = http::Request::get("/whoami")
+        .body(tonic::body::Body::empty())
+        .unwrap();
     let response = channel.clone().oneshot(request).await?;
     let body = response.into_body().collect().await.unwrap().to_bytes();
     Ok(String::from_utf8(body.to_vec()).unwrap())
@@ -125,7 +140,10 @@ async fn a_certified_peer_is_known_by_its_key() {
     let server = TestServer::start(&identity, &clients).await;
     for peer in [client(&ours), client(&theirs), node(&theirs)] {
         let channel = server.channel(&peer, &root(&ours), Some(vec![identity.spki_sha256()]));
-        assert_eq!(whoami(&channel).await.unwrap(), peer.spki_sha256().to_string());
+        assert_eq!(
+            whoami(&channel).await.unwrap(),
+            peer.spki_sha256().to_string()
+        );
     }
 }
 
@@ -165,7 +183,10 @@ async fn a_server_with_another_key_is_refused_by_name() {
     for pins in [vec![other.spki_sha256()], vec![]] {
         let channel = server.channel(&client(&ours), &root(&ours), Some(pins));
         let error = whoami(&channel).await.unwrap_err();
-        assert_eq!(PinMismatch::among_causes_of(&error), Some(PinMismatch { found }));
+        assert_eq!(
+            PinMismatch::among_causes_of(&error),
+            Some(PinMismatch { found })
+        );
     }
     // The right key does not help a server whose chain is not trusted.
     let channel = server.channel(&client(&ours), &root(&authority("x")), Some(vec![found]));
@@ -214,14 +235,20 @@ async fn replacing_certificates_leaves_open_connections_alone() {
     let open = server.channel(&peer, &root(&before), Some(vec![old.spki_sha256()]));
     assert!(whoami(&open).await.is_ok());
 
-    server.tls.replace(&new, &Clients::CertifiedBy(root(&after))).unwrap();
+    server
+        .tls
+        .replace(&new, &Clients::CertifiedBy(root(&after)))
+        .unwrap();
 
     assert_eq!(whoami(&open).await.unwrap(), peer.spki_sha256().to_string());
     let late = server.channel(&peer, &root(&after), None);
     assert!(whoami(&late).await.is_err());
     let welcome = client(&after);
     let channel = server.channel(&welcome, &root(&after), Some(vec![new.spki_sha256()]));
-    assert_eq!(whoami(&channel).await.unwrap(), welcome.spki_sha256().to_string());
+    assert_eq!(
+        whoami(&channel).await.unwrap(),
+        welcome.spki_sha256().to_string()
+    );
 }
 
 #[tokio::test]
@@ -231,12 +258,19 @@ async fn the_client_side_can_be_replaced_before_it_connects() {
     let server = TestServer::start(&identity, &Clients::CertifiedBy(root(&ours))).await;
     let tls = ClientTls::new(&client(&authority("x")), &root(&ours), Some(vec![])).unwrap();
     let tls = Arc::new(tls);
-    let channel = channel(&format!("https://localhost:{}", server.address.port()), tls.clone());
+    let channel = channel(
+        &format!("https://localhost:{}", server.address.port()),
+        tls.clone(),
+    );
     let channel = channel.unwrap();
     assert!(whoami(&channel).await.is_err());
     let peer = client(&ours);
-    tls.replace(&peer, &root(&ours), Some(vec![identity.spki_sha256()])).unwrap();
-    assert_eq!(whoami(&channel).await.unwrap(), peer.spki_sha256().to_string());
+    tls.replace(&peer, &root(&ours), Some(vec![identity.spki_sha256()]))
+        .unwrap();
+    assert_eq!(
+        whoami(&channel).await.unwrap(),
+        peer.spki_sha256().to_string()
+    );
 }
 
 #[tokio::test]
@@ -257,15 +291,31 @@ async fn key_exchange_is_hybrid_and_the_browser_needs_no_certificate() {
     let group = connection.negotiated_key_exchange_group().unwrap().name();
     assert_eq!(group, rustls::NamedGroup::X25519MLKEM768);
     assert_eq!(connection.alpn_protocol(), Some(b"http/1.1".as_slice()));
-    assert_eq!(connection.protocol_version(), Some(rustls::ProtocolVersion::TLSv1_3));
+    assert_eq!(
+        connection.protocol_version(),
+        Some(rustls::ProtocolVersion::TLSv1_3)
+    );
 }
 
 #[test]
 fn endpoints_are_https_urls_of_a_host() {
     let ours = authority("ours");
     let tls = Arc::new(ClientTls::new(&client(&ours), &root(&ours), None).unwrap());
-    for bad in ["", "localhost:1", "http://localhost:1", "https://", "https://a/b", "https://a b"] {
-        assert_eq!(channel(bad, tls.clone()).unwrap_err(), ChannelError { endpoint: bad.to_owned() }, "{bad}");
+    for bad in [
+        "",
+        "localhost:1",
+        "http://localhost:1",
+        "https://",
+        "https://a/b",
+        "https://a b",
+    ] {
+        assert_eq!(
+            channel(bad, tls.clone()).unwrap_err(),
+            ChannelError {
+                endpoint: bad.to_owned()
+            },
+            "{bad}"
+        );
     }
 }
 
@@ -274,16 +324,28 @@ fn certificates_tell_their_end_and_files_are_read_back() {
     use std::os::unix::fs::PermissionsExt;
     let ours = authority("ours");
     let issued = ours.client("client", now()).unwrap();
-    let left = not_after(issued.certificate()).unwrap().duration_since(now()).unwrap();
-    assert!((729..=730).contains(&(left.as_secs().div_ceil(24 * 60 * 60))), "{left:?}");
+    let left = not_after(issued.certificate())
+        .unwrap()
+        .duration_since(now())
+        .unwrap();
+    assert!(
+        (729..=730).contains(&(left.as_secs().div_ceil(24 * 60 * 60))),
+        "{left:?}"
+    );
 
     let dir = tempfile::tempdir().unwrap();
     let (certificate, key) = (dir.path().join("a.crt"), dir.path().join("a.key"));
     std::fs::write(&certificate, issued.certificate_pem()).unwrap();
-    crate::keys::write_private(&key, issued.key_pem().as_bytes()).unwrap();
+    crate::keys::write_new(&key, 0o600, issued.key_pem().as_bytes()).unwrap();
     let identity = Identity::load(&certificate, &key).unwrap();
-    assert_eq!(identity.spki_sha256(), SpkiSha256::of(issued.certificate()).unwrap());
-    assert!(matches!(load_certificates(&key), Err(TlsError::NoCertificate { .. })));
+    assert_eq!(
+        identity.spki_sha256(),
+        SpkiSha256::of(issued.certificate()).unwrap()
+    );
+    assert!(matches!(
+        load_certificates(&key),
+        Err(TlsError::NoCertificate { .. })
+    ));
     assert!(!format!("{identity:?}{issued:?}").contains("PRIVATE"));
 
     std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).unwrap();
