@@ -1,6 +1,7 @@
-//! A province's node: engine, gRPC and HTTP around the pure core
+//! A province's node: engine, gRPC and HTTP around the pure core.
 
 pub mod config;
+pub mod engine;
 pub mod http;
 pub mod init;
 pub mod keys;

@@ -18,6 +18,7 @@ pub mod disclosure;
 pub mod keys;
 pub mod policy;
 pub mod record;
+pub mod submission;
 pub mod trust;
 pub mod reason;
 pub mod register;

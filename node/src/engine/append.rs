@@ -144,7 +144,7 @@ struct Batch {
 
 impl Writer {
     /// Serves the queue until it closes.
-    pub async fn run(mut self, mut queue: mpsc::Receiver<Work>) {
+    pub async fn run(&mut self, queue: &mut mpsc::Receiver<Work>) {
         let mut works = Vec::new();
         // While a batch commits, the next one gathers: batches grow with the load by themselves.
         while queue.recv_many(&mut works, self.batch_max).await > 0 {

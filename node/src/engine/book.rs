@@ -10,6 +10,7 @@ use std::{
 use huren_core::{
     checkpoint::{Checkpoint, Origin, SignedCheckpoint},
     cosign::Cosigner,
+    gather,
     merkle::{self, Hash},
     policy::Policy,
     replicate::{self, Evidence},
@@ -34,6 +35,7 @@ pub struct Book {
     entries: RwLock<BTreeMap<Origin, Arc<Entry>>>,
     /// The newest head of each log that each peer showed, by origin and region.
     seen: RwLock<HashMap<Origin, BTreeMap<String, v1::Head>>>,
+    news: RwLock<HashMap<Origin, watch::Sender<u64>>>,
     /// One settling at a time, so that notes never go backwards.
     settling: Mutex<()>,
     changed: watch::Sender<u64>,
@@ -66,6 +68,7 @@ impl Book {
             trust,
             entries: RwLock::default(),
             seen: RwLock::default(),
+            news: RwLock::default(),
             settling: Mutex::default(),
             changed: watch::channel(0).0,
         };
@@ -78,6 +81,12 @@ impl Book {
     /// Wakes whenever any log changes.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.changed.subscribe()
+    }
+
+    /// Wakes whenever a peer shows a head of that log.
+    pub fn news(&self, origin: &Origin) -> watch::Receiver<u64> {
+        let mut news = self.news.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        news.entry(origin.clone()).or_insert_with(|| watch::channel(0).0).subscribe()
     }
 
     /// A log.
@@ -97,11 +106,16 @@ impl Book {
 
     /// Notes what a peer shows. Whether it is worth anything is found out when it is used.
     pub fn see(&self, region: &str, head: v1::Head) {
-        let Ok(origin) = Origin::new(head.origin.clone()) else { return };
+        let Ok(origin) = head.origin.parse::<Origin>() else { return };
         let known = self.trust.borrow().newest().list.member_of(&origin).is_some();
         if known {
             let mut seen = self.seen.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-            seen.entry(origin).or_default().insert(region.to_owned(), head);
+            seen.entry(origin.clone()).or_default().insert(region.to_owned(), head);
+            drop(seen);
+            let news = self.news.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+            if let Some(news) = news.get(&origin) {
+                news.send_modify(|count| *count += 1);
+            }
         }
     }
 
@@ -140,7 +154,7 @@ impl Book {
             origin: state.origin.clone(),
             region,
             size: state.folded.min(state.disclosed),
-            witnessed_size: witnessed.map_or(0, |note| note.checkpoint.size),
+            witnessed_size: witnessed.map_or(0, |note| note.checkpoint().size),
             quorum_time,
             frozen: state.frozen.is_some(),
         }
@@ -162,24 +176,23 @@ impl Book {
         let seen = self.seen(origin);
         let own = [state.notes.published.as_slice(), state.notes.witnessed.as_slice()];
         let shown = seen.values().flat_map(|h| [h.checkpoint.as_slice(), h.witnessed.as_slice()]);
-        let mut merged: BTreeMap<(u64, Hash), SignedCheckpoint> = BTreeMap::new();
+        let mut by_tree: BTreeMap<(u64, Hash), Vec<SignedCheckpoint>> = BTreeMap::new();
         for note in own.into_iter().chain(shown).filter(|note| !note.is_empty()) {
             let Ok(signed) = replicate::read_checkpoint(member, origin, note) else { continue };
-            let place = (signed.checkpoint.size, signed.checkpoint.root);
-            match merged.entry(place) {
-                std::collections::btree_map::Entry::Vacant(vacant) => {
-                    vacant.insert(policy.keep_cosignatures(&signed, latest));
-                }
-                std::collections::btree_map::Entry::Occupied(mut occupied) => {
-                    let more = policy.merge_cosignatures(occupied.get(), &signed, latest);
-                    occupied.insert(more);
-                }
-            }
+            let tree = (signed.checkpoint().size, signed.checkpoint().root);
+            by_tree.entry(tree).or_default().push(signed);
         }
+        let gather = |notes: Vec<SignedCheckpoint>| {
+            gather::gather(&policy, &notes.iter().collect::<Vec<_>>(), latest)
+        };
+        let merged: BTreeMap<(u64, Hash), SignedCheckpoint> = by_tree
+            .into_iter()
+            .filter_map(|(tree, notes)| Some((tree, gather(notes)?)))
+            .collect();
 
         let mut notes = state.notes.clone();
         if let Ok(published) = SignedCheckpoint::parse(&notes.published) {
-            let place = (published.checkpoint.size, published.checkpoint.root);
+            let place = (published.checkpoint().size, published.checkpoint().root);
             if let Some(more) = merged.get(&place) {
                 notes.published = more.to_string().into_bytes();
             }
@@ -211,7 +224,7 @@ impl Book {
         state: &LogState,
         other: &SignedCheckpoint,
     ) -> Result<(), StoreError> {
-        let (old, new) = (other.checkpoint.size, state.head.size);
+        let (old, new) = (other.checkpoint().size, state.head.size);
         let Some(proof) = self.reader.consistency(&state.origin, old, new).await? else {
             return Ok(());
         };
@@ -260,16 +273,34 @@ impl Book {
             }
             let Ok(signed) = SignedCheckpoint::parse(&state.checkpoint) else { return Ok(()) };
             let base = match SignedCheckpoint::parse(&state.notes.published) {
-                Ok(published) if same_tree(&published.checkpoint, &signed.checkpoint) => published,
+                Ok(published) if same_tree(published.checkpoint(), signed.checkpoint()) => published,
                 _ => signed,
             };
-            let cosigned = base.with_cosignature(mirror, self.clock.now());
+            let Ok(cosignature) = mirror.cosign(base.checkpoint(), self.clock.now()) else {
+                return Ok(());
+            };
+            // An earlier cosignature of ours gives way to the new one.
+            let others = base.note().signatures().iter();
+            let others = others.filter(|s| !s.is_by(mirror.verifier_key())).cloned();
+            let Ok(cosigned) = base.with_signatures(others.chain([cosignature])) else {
+                return Ok(());
+            };
             let notes =
                 Notes { published: cosigned.to_string().into_bytes(), ..state.notes.clone() };
             self.store.put_notes(origin, notes).await?;
             self.reload(origin).await?;
         }
         self.settle(origin).await
+    }
+
+    /// Keeps a verified checkpoint for which packages are to be fetched.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn put_pending(&self, origin: &Origin, pending: Vec<u8>) -> Result<(), StoreError> {
+        let _one_at_a_time = self.settling.lock().await;
+        let Some(state) = self.store.log(origin).await? else { return Ok(()) };
+        self.store.put_notes(origin, Notes { pending, ..state.notes }).await
     }
 
     /// Offers the own log's newest checkpoint to the members.
@@ -301,7 +332,7 @@ fn same_tree(a: &Checkpoint, b: &Checkpoint) -> bool {
 
 /// When the quorum's last needed cosignature was made; `None` without a quorum.
 fn quorum_time(policy: &Policy, signed: &SignedCheckpoint) -> Option<u64> {
-    policy.evaluate(signed).ok().and_then(|witnessed| witnessed.quorum_time())
+    policy.evaluate(signed).ok().and_then(|witnessed| witnessed.quorum_time)
 }
 
 fn read<T>(lock: &RwLock<T>) -> std::sync::RwLockReadGuard<'_, T> {

@@ -11,7 +11,7 @@ use huren_core::{
     trust::TrustChain,
 };
 use huren_proto::v1;
-use huren_store::{Advance, Bundle, Error as StoreError, Head, LogState, Notes, Package};
+use huren_store::{Advance, Bundle, Error as StoreError, Head, LogState, Package};
 
 use super::{Engine, disclose, fold, peers::{Peer, PeerError, PeerPackage}};
 
@@ -56,12 +56,13 @@ struct Target {
 }
 
 impl Engine {
-    /// One round for a mirrored log: as far as peers have shown it. Every step is durable by
+    /// One round for a log: as far as peers have shown it. `partial` accepts that disclosures
+    /// are missing, which only a province does that takes its own log back. Every step is durable by
     /// itself, so that a crash at any point costs at most the packages in flight.
     ///
     /// # Errors
     /// [`SyncError`]; what was stored stays stored, and the next round goes on from there.
-    pub async fn sync(&self, origin: &Origin) -> Result<(), SyncError> {
+    pub async fn sync(&self, origin: &Origin, partial: bool) -> Result<(), SyncError> {
         let chain = self.trust.borrow().clone();
         let state = self.state(origin).await?;
         if state.frozen.is_some() {
@@ -74,7 +75,7 @@ impl Engine {
                 self.book.cosign(origin, mirror).await?;
             }
         }
-        self.fold_and_disclose(&chain, origin, false).await
+        self.fold_and_disclose(&chain, origin, partial).await
     }
 
     async fn state(&self, origin: &Origin) -> Result<LogState, StoreError> {
@@ -432,9 +433,4 @@ fn check(tree: &Checkpoint, expected: u64, package: PeerPackage) -> Result<Packa
         .map_err(|refusal| SyncError::Refused(refusal.code()))?;
     let width = replicate::width(number, tree.size);
     Ok(Package { bundle: Bundle { number, width, entries }, leaves: proven.leaves })
-}
-
-/// The pending note is replaced, the others stay.
-pub(super) fn with_pending(notes: &Notes, pending: Vec<u8>) -> Notes {
-    Notes { pending, ..notes.clone() }
 }

@@ -1,0 +1,202 @@
+//! The contract that every back end keeps, and that `tests/contract.rs` holds them to.
+
+mod types;
+
+use std::{collections::HashMap, ops::Range};
+
+use async_trait::async_trait;
+use huren_core::{
+    checkpoint::Origin,
+    merkle::{Hash, TileId},
+    register::{AdoptionRow, Changes, DirectoryRow, QuarantineRow, Targets},
+};
+
+pub use types::*;
+
+/// The contract. Every method is a whole operation: after `Ok` its effect is on disk
+/// (fsync) and visible to every later read; after `Err(Conflict)` nothing changed; after
+/// any other error the caller does not know whether it happened, and must read again
+/// before it decides (both outcomes occur in practice). After a crash each operation is
+/// there whole or not at all.
+///
+/// One process writes. Reads never wait for a write in progress and see a committed state;
+/// what one call returns comes from one such state.
+///
+/// A write to a log that was never created is a `Conflict`; a read of one finds nothing.
+/// A log has at most 2^40 leaves.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    // ---- logs -------------------------------------------------------------------------
+
+    /// Makes an empty log of that role: no leaves, the RFC 6962 root of none, no notes. Does
+    /// nothing if it exists with the same role.
+    ///
+    /// # Errors
+    /// `Conflict` if it exists with the other role.
+    async fn create_log(&self, origin: &Origin, role: Role) -> Result<(), Error>;
+
+    /// The state of one log.
+    async fn log(&self, origin: &Origin) -> Result<Option<LogState>, Error>;
+
+    /// The state of every log, by origin.
+    async fn logs(&self) -> Result<Vec<LogState>, Error>;
+
+    /// Replaces the notes (never the head) of a log.
+    async fn put_notes(&self, origin: &Origin, notes: Notes) -> Result<(), Error>;
+
+    /// Marks a log as having contradicted itself, with the evidence. Kept for ever: a second
+    /// call leaves the first evidence in place.
+    async fn freeze(&self, origin: &Origin, evidence: &[u8]) -> Result<(), Error>;
+
+    // ---- the own log: the one write path ----------------------------------------------
+
+    /// Appends leaves with everything that follows from them, in one transaction; `folded`
+    /// and `disclosed` become the new size. `resealed` is applied behind `disclosures`, so
+    /// that an erasure reaches a certificate of the same batch.
+    ///
+    /// # Errors
+    /// `Conflict` unless the log is the own one, its head is exactly `append.expected`, its
+    /// `folded` and `disclosed` equal `append.expected.size`, and the new size is not smaller.
+    async fn append(&self, origin: &Origin, append: Append) -> Result<(), Error>;
+
+    /// For each submission tag the index that it first got.
+    async fn submissions(&self, tags: &[Tag]) -> Result<HashMap<Tag, u64>, Error>;
+
+    // ---- mirrored logs, and the own one while it is fetched back from the others --------
+
+    /// Keeps entry packages that are proven but lie beyond the head. A package that is
+    /// narrower than, or as wide as, what is held already is skipped.
+    async fn put_packages(&self, origin: &Origin, packages: Vec<Package>) -> Result<(), Error>;
+
+    /// Widths of the packages held in a range of package numbers, ascending by number.
+    async fn held_packages(
+        &self,
+        origin: &Origin,
+        range: Range<u64>,
+    ) -> Result<Vec<(u64, u16)>, Error>;
+
+    /// Moves a log's head forward, once every leaf up to it is held (which the caller sees to).
+    /// The same head again replaces its checkpoint.
+    ///
+    /// # Errors
+    /// `Conflict` unless the head is exactly `advance.expected`, or if the new size is smaller,
+    /// or the same with another root.
+    async fn advance(&self, origin: &Origin, advance: Advance) -> Result<(), Error>;
+
+    // ---- register and disclosures -----------------------------------------------------
+
+    /// Keeps the outcome of folding the leaves of `range`, which starts at the log's
+    /// `folded` and does not pass its head; sets `folded` to its end. `resealed` replaces
+    /// (or, without content, securely deletes) disclosures that erasures touch: behind `Ok`
+    /// the earlier content is in no file of the database.
+    ///
+    /// # Errors
+    /// `Conflict` if `folded` is not the start of `range`, or if the range passes the head.
+    async fn apply(
+        &self,
+        origin: &Origin,
+        range: Range<u64>,
+        changes: Changes,
+        resealed: Vec<Resealed>,
+    ) -> Result<(), Error>;
+
+    /// Keeps the disclosures of the leaves of `range`, which starts at the log's
+    /// `disclosed`; sets `disclosed` to its end. A row replaces one that is held already.
+    ///
+    /// # Errors
+    /// `Conflict` if `disclosed` is not the start of `range`.
+    async fn put_disclosures(
+        &self,
+        origin: &Origin,
+        range: Range<u64>,
+        rows: Vec<DisclosureRow>,
+    ) -> Result<(), Error>;
+
+    /// Drops the register of a log (not its disclosures) and sets `folded` to 0.
+    async fn drop_register(&self, origin: &Origin) -> Result<(), Error>;
+
+    /// Those of the leaf hashes that are certificates of this log's register (the first, if
+    /// a leaf is there twice).
+    async fn targets(&self, origin: &Origin, leaves: &[Hash]) -> Result<Targets, Error>;
+
+    /// For each number tag, in the order asked, every certificate of any log whose disclosure
+    /// carries it, ascending by (origin, index), with its status changes in index order.
+    async fn find_by_number(&self, tags: &[Tag]) -> Result<Vec<Vec<Found>>, Error>;
+
+    /// Every certificate of any log whose disclosure carries this holder tag, in the same
+    /// order.
+    async fn find_by_holder(&self, tag: &Tag) -> Result<Vec<Found>, Error>;
+
+    /// Sealed disclosures of a range of leaves, ascending by index.
+    async fn disclosures(
+        &self,
+        origin: &Origin,
+        range: Range<u64>,
+    ) -> Result<Vec<DisclosureRow>, Error>;
+
+    /// Group numbers that were erased, for targets in a range of indexes; one entry for each
+    /// erasure, in the order of the erasures.
+    async fn erased(
+        &self,
+        origin: &Origin,
+        targets: Range<u64>,
+    ) -> Result<Vec<(u64, Vec<u32>)>, Error>;
+
+    /// Every entry of a directory for one key, of any log, ascending by (origin, index).
+    async fn directory(&self, kind: u32, key: &str) -> Result<Vec<(Origin, DirectoryRow)>, Error>;
+
+    /// Trust-list versions that a log adopted, in index order.
+    async fn adoptions(&self, origin: &Origin) -> Result<Vec<AdoptionRow>, Error>;
+
+    /// Quarantined leaves from an index on, at most `limit`, ascending; before them the count
+    /// of all quarantined leaves of the log.
+    async fn quarantined(
+        &self,
+        origin: &Origin,
+        from: u64,
+        limit: u32,
+    ) -> Result<(u64, Vec<QuarantineRow>), Error>;
+
+    // ---- the tree ---------------------------------------------------------------------
+
+    /// Tiles of a log, each at least as wide as asked for (a wider one has the same start);
+    /// those that are not held are missing from the answer.
+    async fn tiles(
+        &self,
+        origin: &Origin,
+        ids: &[TileId],
+    ) -> Result<HashMap<TileId, Vec<Hash>>, Error>;
+
+    /// An entry bundle (tlog-tiles format) as wide as it is held.
+    async fn bundle(&self, origin: &Origin, number: u64) -> Result<Option<Bundle>, Error>;
+
+    // ---- trust lists ------------------------------------------------------------------
+
+    /// Keeps a version of the trust list (signed note), the first being 1. Does nothing if
+    /// the same note is held for it.
+    ///
+    /// # Errors
+    /// `Conflict` if another note is held for that version, or if `version` is neither held
+    /// nor the next one.
+    async fn put_trust_list(&self, version: u64, note: &[u8]) -> Result<(), Error>;
+
+    /// The chain of trust lists, ascending from version 1.
+    async fn trust_lists(&self) -> Result<Vec<Vec<u8>>, Error>;
+}
+
+/// Why an operation failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Somebody else was faster, or the caller's view is old: read again.
+    #[error("the stored state is not the expected one")]
+    Conflict,
+    /// No room: refuse writes, go on reading.
+    #[error("no space left for the database")]
+    Full(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The back end failed; whether the operation took effect is not known.
+    #[error("the database failed")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The database holds something that it should not.
+    #[error("the database is damaged: {0}")]
+    Corrupt(&'static str),
+}

@@ -1,0 +1,156 @@
+//! What goes through the contract.
+
+use bytes::Bytes;
+use huren_core::{
+    checkpoint::Origin,
+    merkle::{Hash, TileId},
+    register::{Changes, StatusRow},
+};
+
+/// Whose log it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// This node's own: it appends.
+    Own,
+    /// Another member's: it replicates.
+    Mirror,
+}
+
+/// Size and root of a tree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// Number of leaves.
+    pub size: u64,
+    /// RFC 6962 root.
+    pub root: Hash,
+}
+
+/// The notes of a log. All are signed notes (C2SP) as bytes; empty means none.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Notes {
+    /// Mirrored logs: the verified checkpoint that packages are being fetched for.
+    pub pending: Vec<u8>,
+    /// The newest checkpoint held and offered to others, with all cosignatures known.
+    pub published: Vec<u8>,
+    /// The newest checkpoint that a quorum cosigned.
+    pub witnessed: Vec<u8>,
+}
+
+/// The state of a log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogState {
+    /// The log.
+    pub origin: Origin,
+    /// Whose it is.
+    pub role: Role,
+    /// Leaves held and proven.
+    pub head: Head,
+    /// The log's own signed checkpoint of `head`; empty while the log is empty.
+    pub checkpoint: Vec<u8>,
+    /// Its notes.
+    pub notes: Notes,
+    /// Leaves folded into the register.
+    pub folded: u64,
+    /// Leaves whose disclosures have arrived or been erased.
+    pub disclosed: u64,
+    /// Evidence, if the log contradicted itself.
+    pub frozen: Option<Vec<u8>>,
+}
+
+/// What is appended to the own log.
+#[derive(Clone, Debug)]
+pub struct Append {
+    /// The head that it builds on.
+    pub expected: Head,
+    /// The new head.
+    pub head: Head,
+    /// The log's signed checkpoint of the new head.
+    pub checkpoint: Vec<u8>,
+    /// New or widened bundles; one that is no wider than what is held is skipped.
+    pub bundles: Vec<Bundle>,
+    /// New or widened tiles, each with `width` hashes; likewise.
+    pub tiles: Vec<(TileId, Vec<Hash>)>,
+    /// What the leaves change in the register.
+    pub changes: Changes,
+    /// Disclosures that erasures in `changes` touch.
+    pub resealed: Vec<Resealed>,
+    /// Disclosures of the new leaves.
+    pub disclosures: Vec<DisclosureRow>,
+    /// Submission tags and the indexes that they got; a tag that is held keeps its first.
+    pub submissions: Vec<(Tag, u64)>,
+}
+
+/// A move forward of a mirrored log.
+#[derive(Clone, Debug)]
+pub struct Advance {
+    /// The head that it builds on.
+    pub expected: Head,
+    /// The new head.
+    pub head: Head,
+    /// The log's signed checkpoint of the new head.
+    pub checkpoint: Vec<u8>,
+    /// New or widened tiles of all levels that `put_packages` did not keep.
+    pub tiles: Vec<(TileId, Vec<Hash>)>,
+}
+
+/// A proven entry package.
+#[derive(Clone, Debug)]
+pub struct Package {
+    /// Its entries.
+    pub bundle: Bundle,
+    /// Their leaf hashes: the level-0 tile of the same number and width.
+    pub leaves: Vec<Hash>,
+}
+
+/// An entry bundle: leaves `256 * number ..`, `width` of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bundle {
+    /// Its number.
+    pub number: u64,
+    /// How many entries, 1 to 256.
+    pub width: u16,
+    /// The entries, each with a big-endian uint16 length (tlog-tiles).
+    pub entries: Bytes,
+}
+
+/// A keyed tag (HMAC-SHA-256).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Tag(pub [u8; 32]);
+
+/// The sealed disclosures of one leaf and the tags that it is found by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DisclosureRow {
+    /// Index of the leaf.
+    pub index: u64,
+    /// Tag of the certificate number; none for corrections.
+    pub number_tag: Option<Tag>,
+    /// Tag of the holder; none when erased or not given.
+    pub holder_tag: Option<Tag>,
+    /// Sealed content.
+    pub sealed: Vec<u8>,
+}
+
+/// Disclosures that an erasure touched. Afterwards exactly `row` is held for the leaf,
+/// whatever was held before.
+#[derive(Clone, Debug)]
+pub struct Resealed {
+    /// Index of the leaf.
+    pub index: u64,
+    /// What is left (its index is the same); `None` if nothing is.
+    pub row: Option<DisclosureRow>,
+}
+
+/// A certificate that was looked up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// Its log.
+    pub origin: Origin,
+    /// Index of its leaf.
+    pub index: u64,
+    /// Its leaf hash; `None` if the leaf is not folded yet or is quarantined.
+    pub leaf: Option<Hash>,
+    /// Its sealed disclosures.
+    pub sealed: Vec<u8>,
+    /// Its status changes in index order, each with its own sealed disclosures if it has any.
+    pub statuses: Vec<(StatusRow, Option<Vec<u8>>)>,
+}

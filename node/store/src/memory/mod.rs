@@ -1,0 +1,251 @@
+//! The back end for tests and demonstrations: maps under one lock, nothing on disk.
+
+mod log;
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    ops::Range,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use async_trait::async_trait;
+use huren_core::{
+    checkpoint::Origin,
+    merkle::{Hash, TileId},
+    register::{AdoptionRow, Changes, DirectoryRow, QuarantineRow, Targets},
+};
+
+use crate::{
+    Advance, Append, Bundle, DisclosureRow, Error, Found, LogState, Notes, Package, Resealed, Role,
+    Store, Tag,
+};
+use log::Log;
+
+/// A store that keeps the contract for as long as the process lives.
+#[derive(Default)]
+pub struct Memory {
+    /// Every operation takes the lock once, checks before it changes, and is thereby whole.
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    logs: BTreeMap<Origin, Log>,
+    submissions: HashMap<Tag, u64>,
+    /// Version 1 first.
+    trust_lists: Vec<Vec<u8>>,
+}
+
+impl Memory {
+    /// An empty store.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Operations do not panic between two changes, so a poisoned state is whole.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes one log.
+    fn write(
+        &self,
+        origin: &Origin,
+        work: impl FnOnce(&mut Log) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        work(self.state().logs.get_mut(origin).ok_or(Error::Conflict)?)
+    }
+
+    /// Reads one log; nothing of one that does not exist.
+    fn read<T: Default>(&self, origin: &Origin, work: impl FnOnce(&Log) -> T) -> T {
+        self.state().logs.get(origin).map(work).unwrap_or_default()
+    }
+
+    fn find(&self, matches: impl Fn(&DisclosureRow) -> bool) -> Vec<Found> {
+        let state = self.state();
+        let of_log = |log: &Log| log.find(&matches);
+        state.logs.values().flat_map(of_log).collect()
+    }
+}
+
+#[async_trait]
+impl Store for Memory {
+    async fn create_log(&self, origin: &Origin, role: Role) -> Result<(), Error> {
+        let mut state = self.state();
+        let fresh = || Log::empty(origin.clone(), role);
+        let log = state.logs.entry(origin.clone()).or_insert_with(fresh);
+        if log.state.role == role {
+            Ok(())
+        } else {
+            Err(Error::Conflict)
+        }
+    }
+
+    async fn log(&self, origin: &Origin) -> Result<Option<LogState>, Error> {
+        Ok(self.read(origin, |log| Some(log.state.clone())))
+    }
+
+    async fn logs(&self) -> Result<Vec<LogState>, Error> {
+        let state = self.state();
+        Ok(state.logs.values().map(|log| log.state.clone()).collect())
+    }
+
+    async fn put_notes(&self, origin: &Origin, notes: Notes) -> Result<(), Error> {
+        self.write(origin, |log| {
+            log.state.notes = notes;
+            Ok(())
+        })
+    }
+
+    async fn freeze(&self, origin: &Origin, evidence: &[u8]) -> Result<(), Error> {
+        self.write(origin, |log| {
+            log.state.frozen.get_or_insert_with(|| evidence.to_vec());
+            Ok(())
+        })
+    }
+
+    async fn append(&self, origin: &Origin, mut append: Append) -> Result<(), Error> {
+        let mut state = self.state();
+        let submissions = std::mem::take(&mut append.submissions);
+        let log = state.logs.get_mut(origin).ok_or(Error::Conflict)?;
+        log.append(append)?;
+        for (tag, index) in submissions {
+            state.submissions.entry(tag).or_insert(index);
+        }
+        Ok(())
+    }
+
+    async fn submissions(&self, tags: &[Tag]) -> Result<HashMap<Tag, u64>, Error> {
+        let state = self.state();
+        let held = |tag: &Tag| Some((*tag, *state.submissions.get(tag)?));
+        Ok(tags.iter().filter_map(held).collect())
+    }
+
+    async fn put_packages(&self, origin: &Origin, packages: Vec<Package>) -> Result<(), Error> {
+        self.write(origin, |log| {
+            for package in packages {
+                log.put_tile(0, package.bundle.number, package.leaves);
+                log.put_bundle(package.bundle);
+            }
+            Ok(())
+        })
+    }
+
+    async fn held_packages(
+        &self,
+        origin: &Origin,
+        range: Range<u64>,
+    ) -> Result<Vec<(u64, u16)>, Error> {
+        Ok(self.read(origin, |log| log.held(range)))
+    }
+
+    async fn advance(&self, origin: &Origin, advance: Advance) -> Result<(), Error> {
+        self.write(origin, |log| log.advance(advance))
+    }
+
+    async fn apply(
+        &self,
+        origin: &Origin,
+        range: Range<u64>,
+        changes: Changes,
+        resealed: Vec<Resealed>,
+    ) -> Result<(), Error> {
+        self.write(origin, |log| log.apply(range, changes, resealed))
+    }
+
+    async fn put_disclosures(
+        &self,
+        origin: &Origin,
+        range: Range<u64>,
+        rows: Vec<DisclosureRow>,
+    ) -> Result<(), Error> {
+        self.write(origin, |log| log.put_disclosures(range, rows))
+    }
+
+    async fn drop_register(&self, origin: &Origin) -> Result<(), Error> {
+        self.write(origin, |log| {
+            log.drop_register();
+            Ok(())
+        })
+    }
+
+    async fn targets(&self, origin: &Origin, leaves: &[Hash]) -> Result<Targets, Error> {
+        Ok(self.read(origin, |log| log.targets(leaves)))
+    }
+
+    async fn find_by_number(&self, tags: &[Tag]) -> Result<Vec<Vec<Found>>, Error> {
+        let of_tag = |tag: &Tag| self.find(|row| row.number_tag == Some(*tag));
+        Ok(tags.iter().map(of_tag).collect())
+    }
+
+    async fn find_by_holder(&self, tag: &Tag) -> Result<Vec<Found>, Error> {
+        Ok(self.find(|row| row.holder_tag == Some(*tag)))
+    }
+
+    async fn disclosures(
+        &self,
+        origin: &Origin,
+        range: Range<u64>,
+    ) -> Result<Vec<DisclosureRow>, Error> {
+        Ok(self.read(origin, |log| log.disclosures(range)))
+    }
+
+    async fn erased(
+        &self,
+        origin: &Origin,
+        targets: Range<u64>,
+    ) -> Result<Vec<(u64, Vec<u32>)>, Error> {
+        Ok(self.read(origin, |log| log.erased(targets)))
+    }
+
+    async fn directory(&self, kind: u32, key: &str) -> Result<Vec<(Origin, DirectoryRow)>, Error> {
+        let state = self.state();
+        let entries = |log: &Log| log.directory(kind, key);
+        Ok(state.logs.values().flat_map(entries).collect())
+    }
+
+    async fn adoptions(&self, origin: &Origin) -> Result<Vec<AdoptionRow>, Error> {
+        Ok(self.read(origin, |log| log.register.adoptions.clone()))
+    }
+
+    async fn quarantined(
+        &self,
+        origin: &Origin,
+        from: u64,
+        limit: u32,
+    ) -> Result<(u64, Vec<QuarantineRow>), Error> {
+        Ok(self.read(origin, |log| log.quarantined(from, limit)))
+    }
+
+    async fn tiles(
+        &self,
+        origin: &Origin,
+        ids: &[TileId],
+    ) -> Result<HashMap<TileId, Vec<Hash>>, Error> {
+        Ok(self.read(origin, |log| log.tiles(ids)))
+    }
+
+    async fn bundle(&self, origin: &Origin, number: u64) -> Result<Option<Bundle>, Error> {
+        Ok(self.read(origin, |log| log.bundle(number)))
+    }
+
+    async fn put_trust_list(&self, version: u64, note: &[u8]) -> Result<(), Error> {
+        let lists = &mut self.state().trust_lists;
+        let position = version
+            .checked_sub(1)
+            .and_then(|position| usize::try_from(position).ok())
+            .ok_or(Error::Conflict)?;
+        match lists.get(position) {
+            Some(held) if held == note => Ok(()),
+            None if lists.len() == position => {
+                lists.push(note.to_vec());
+                Ok(())
+            }
+            _ => Err(Error::Conflict),
+        }
+    }
+
+    async fn trust_lists(&self) -> Result<Vec<Vec<u8>>, Error> {
+        Ok(self.state().trust_lists.clone())
+    }
+}

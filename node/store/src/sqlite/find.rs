@@ -1,0 +1,131 @@
+//! Look-ups by tag: one statement brings certificates, status changes and disclosures, so
+//! that an answer comes from one state of the database.
+
+use std::collections::{HashMap, HashSet};
+
+use huren_core::register::StatusRow;
+use sqlx::{AssertSqlSafe, SqlitePool};
+
+use super::{
+    bulk::{LONGEST_LIST, prefix_list, prefixes},
+    decode::{effect, hash, key, origin},
+    place::{index_at, unsigned},
+    snapshot::Snapshot,
+};
+use crate::{Error, Found, Tag};
+
+/// Which tag is looked for.
+#[derive(Clone, Copy)]
+pub(super) enum By {
+    Number,
+    Holder,
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    tag: Vec<u8>,
+    origin: String,
+    place: i64,
+    sealed: Vec<u8>,
+    leaf: Option<Vec<u8>>,
+    status_place: Option<i64>,
+    status_leaf: Option<Vec<u8>>,
+    effect: Option<i64>,
+    reason: Option<i64>,
+    effective: Option<i64>,
+    status_sealed: Option<Vec<u8>>,
+}
+
+/// What each of the tags finds, in the order asked.
+pub(super) async fn certificates(
+    db: &SqlitePool,
+    by: By,
+    tags: &[Tag],
+) -> Result<Vec<Vec<Found>>, Error> {
+    let asked: HashSet<Tag> = tags.iter().copied().collect();
+    let keys: Vec<[u8; 32]> = asked.iter().map(|tag| tag.0).collect();
+    let mut found: HashMap<Tag, Vec<Found>> = HashMap::new();
+    let mut db = Snapshot::of(db, keys.len().div_ceil(LONGEST_LIST)).await?;
+    for chunk in keys.chunks(LONGEST_LIST) {
+        let mut query = sqlx::query_as(AssertSqlSafe(select(by, chunk.len())));
+        for prefix in prefixes(chunk) {
+            query = query.bind(prefix);
+        }
+        let rows: Vec<Row> = query.fetch_all(db.connection()).await?;
+        for row in rows {
+            let tag = Tag(key(&row.tag)?);
+            // The index knows the first bytes of a tag only.
+            if asked.contains(&tag) {
+                gather(found.entry(tag).or_default(), row)?;
+            }
+        }
+    }
+    let of_tag = |tag| found.get(tag).cloned().unwrap_or_default();
+    Ok(tags.iter().map(of_tag).collect())
+}
+
+pub(super) fn select(by: By, tags: usize) -> String {
+    let column = match by {
+        By::Number => "number_tag",
+        By::Holder => "holder_tag",
+    };
+    let list = prefix_list(tags);
+    format!(
+        "SELECT d.{column} AS tag, l.origin, d.place, d.sealed, c.leaf, \
+         s.place AS status_place, s.leaf AS status_leaf, s.effect, s.reason, s.effective, \
+         sd.sealed AS status_sealed \
+         FROM disclosures d \
+         JOIN logs l ON l.id = d.place >> 40 \
+         LEFT JOIN certificates c ON c.place = d.place \
+         LEFT JOIN statuses s ON s.target = d.place \
+         LEFT JOIN disclosures sd ON sd.place = s.place AND sd.place >= 0 \
+         WHERE d.place >= 0 AND d.{column} IS NOT NULL AND substr(d.{column}, 1, 8) IN {list} \
+         ORDER BY l.origin, d.place, s.place"
+    )
+}
+
+/// Adds a row to what was found for its tag: rows of one certificate follow each other.
+fn gather(found: &mut Vec<Found>, row: Row) -> Result<(), Error> {
+    let index = index_at(row.place);
+    let origin = origin(row.origin)?;
+    let status = status(
+        index,
+        (row.status_place, row.status_leaf),
+        (row.effect, row.reason, row.effective),
+    )?;
+    let status = status.map(|status| (status, row.status_sealed));
+    if let Some(last) = found.last_mut()
+        && (&last.origin, last.index) == (&origin, index)
+    {
+        last.statuses.extend(status);
+        return Ok(());
+    }
+    found.push(Found {
+        origin,
+        index,
+        leaf: row.leaf.as_deref().map(hash).transpose()?,
+        sealed: row.sealed,
+        statuses: status.into_iter().collect(),
+    });
+    Ok(())
+}
+
+/// The status change of a row, if the outer join found one.
+fn status(
+    target_index: u64,
+    key: (Option<i64>, Option<Vec<u8>>),
+    content: (Option<i64>, Option<i64>, Option<i64>),
+) -> Result<Option<StatusRow>, Error> {
+    let ((Some(place), Some(leaf)), (Some(number), Some(reason), Some(effective))) = (key, content)
+    else {
+        return Ok(None);
+    };
+    Ok(Some(StatusRow {
+        index: index_at(place),
+        leaf: hash(&leaf)?,
+        target_index,
+        effect: effect(number)?,
+        reason: unsigned(reason)?,
+        effective_date: unsigned(effective)?,
+    }))
+}

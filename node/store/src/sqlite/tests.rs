@@ -1,0 +1,134 @@
+//! What only the inside can provoke.
+
+use super::*;
+use crate::Head;
+
+async fn store() -> (tempfile::TempDir, Sqlite, Origin) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("huren.sqlite");
+    let store = Sqlite::open(path, SqliteOptions::default()).await.unwrap();
+    let origin = Origin::new("huren.zj.example/log/33".to_owned()).unwrap();
+    store.create_log(&origin, Role::Own).await.unwrap();
+    (directory, store, origin)
+}
+
+/// Disclosures of `count` leaves behind `start`, a kilobyte each.
+async fn grow(store: &Sqlite, origin: &Origin, start: u64, count: u64) -> Result<(), Error> {
+    let row = |index| DisclosureRow {
+        index,
+        number_tag: Some(Tag([7; 32])),
+        holder_tag: None,
+        sealed: vec![1; 1_000],
+    };
+    let range = start..start + count;
+    let rows = range.clone().map(row).collect();
+    store.put_disclosures(origin, range, rows).await
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_writes_and_goes_on_when_there_is_room() {
+    let (_directory, store, origin) = store().await;
+    grow(&store, &origin, 0, 10).await.unwrap();
+    let before = store.log(&origin).await.unwrap();
+    // Stands for a disk without room: the database may not grow by more than a few pages.
+    sqlx::query("PRAGMA max_page_count = 60")
+        .execute(&store.writer)
+        .await
+        .unwrap();
+    let refused = grow(&store, &origin, 10, 10_000).await;
+    assert!(matches!(refused, Err(Error::Full(_))), "{refused:?}");
+    assert_eq!(store.log(&origin).await.unwrap(), before);
+    assert_eq!(store.disclosures(&origin, 0..99).await.unwrap().len(), 10);
+
+    sqlx::query("PRAGMA max_page_count = 1000000")
+        .execute(&store.writer)
+        .await
+        .unwrap();
+    grow(&store, &origin, 10, 10_000).await.unwrap();
+    let log = store.log(&origin).await.unwrap().unwrap();
+    assert_eq!(log.disclosed, 10_010);
+}
+
+#[tokio::test]
+async fn a_broken_off_transaction_does_not_block_the_writer() {
+    let (_directory, store, origin) = store().await;
+    // SQLite has ended the transaction, the roll-back behind it fails.
+    let mut tx = store.begin().await.unwrap();
+    sqlx::query("ROLLBACK").execute(&mut *tx).await.unwrap();
+    drop(tx);
+    // The caller went away in the middle of a write.
+    let mut tx = store.begin().await.unwrap();
+    let notes = Notes {
+        pending: b"never committed".to_vec(),
+        ..Notes::default()
+    };
+    logs::put_notes(&mut tx, &origin, notes).await.unwrap();
+    drop(tx);
+    grow(&store, &origin, 0, 1).await.unwrap();
+    let log = store.log(&origin).await.unwrap().unwrap();
+    assert_eq!((log.notes, log.disclosed), (Notes::default(), 1));
+}
+
+#[tokio::test]
+async fn look_ups_use_the_small_indexes() {
+    let (_directory, store, _) = store().await;
+    for (sql, index) in [
+        (find::select(find::By::Number, 20), "disclosures_by_number"),
+        (find::select(find::By::Holder, 1), "disclosures_by_holder"),
+        (find::select(find::By::Number, 1_000), "statuses_by_target"),
+        (
+            find::select(find::By::Number, 1_000),
+            "disclosures_by_place",
+        ),
+        (register::select_targets(900), "certificates_by_leaf"),
+        (submissions::select(16), "submissions_by_tag"),
+        (tree::select_tiles(60), "sqlite_autoindex_tiles_1"),
+    ] {
+        let explain = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"));
+        let plan: Vec<(i64, i64, i64, String)> = sqlx::query_as(explain)
+            .fetch_all(&store.readers)
+            .await
+            .unwrap();
+        let steps: Vec<String> = plan.into_iter().map(|(_, _, _, step)| step).collect();
+        assert!(steps.iter().any(|step| step.contains(index)), "{steps:?}");
+        let scans = |step: &&String| step.starts_with("SCAN") && !step.contains("CONSTANT ROW");
+        let scans: Vec<_> = steps.iter().filter(scans).collect();
+        assert!(scans.is_empty() || scans == ["SCAN w"], "{steps:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_the_schema_rules_out_is_named_as_damage() {
+    let (_directory, store, origin) = store().await;
+    sqlx::query("UPDATE logs SET origin = ''")
+        .execute(&store.writer)
+        .await
+        .unwrap();
+    let damage = store.logs().await;
+    assert!(matches!(damage, Err(Error::Corrupt(_))), "{damage:?}");
+    assert_eq!(store.log(&origin).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn numbers_that_a_place_cannot_hold_are_refused_whole() {
+    let (_directory, store, origin) = store().await;
+    let too_far = grow(&store, &origin, 0, 1).await;
+    too_far.unwrap();
+    let row = DisclosureRow {
+        index: 1 << 40,
+        number_tag: None,
+        holder_tag: None,
+        sealed: Vec::new(),
+    };
+    let refused = store.put_disclosures(&origin, 1..2, vec![row]).await;
+    assert!(matches!(refused, Err(Error::Corrupt(_))));
+    let log = store.log(&origin).await.unwrap().unwrap();
+    assert_eq!(log.disclosed, 1);
+    assert_eq!(
+        log.head,
+        Head {
+            size: 0,
+            root: empty_root()
+        }
+    );
+}

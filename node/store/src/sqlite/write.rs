@@ -1,0 +1,146 @@
+//! The operations that move a log. Each begins with the comparison that the contract asks
+//! for, in the statement that also takes the new values.
+
+use std::ops::Range;
+
+use huren_core::{checkpoint::Origin, register::Changes};
+use sqlx::SqliteConnection;
+
+use super::{
+    disclosures, logs,
+    place::{LogId, integer},
+    register, submissions,
+    tree::{self, NewTile},
+};
+use crate::{Advance, Append, Bundle, DisclosureRow, Error, Package, Resealed};
+
+pub(super) async fn append(
+    db: &mut SqliteConnection,
+    origin: &Origin,
+    append: &Append,
+) -> Result<(), Error> {
+    if append.head.size < append.expected.size {
+        return Err(Error::Conflict);
+    }
+    let log: LogId = sqlx::query_scalar(
+        "UPDATE logs SET size = $4, root = $5, checkpoint = $6, folded = $4, disclosed = $4 \
+         WHERE origin = $1 AND role = 0 AND size = $2 AND root = $3 \
+         AND folded = $2 AND disclosed = $2 RETURNING id",
+    )
+    .bind(origin.as_str())
+    .bind(integer(append.expected.size)?)
+    .bind(&append.expected.root.as_bytes()[..])
+    .bind(integer(append.head.size)?)
+    .bind(&append.head.root.as_bytes()[..])
+    .bind(&append.checkpoint[..])
+    .fetch_optional(&mut *db)
+    .await?
+    .ok_or(Error::Conflict)?;
+
+    let bundles: Vec<&Bundle> = append.bundles.iter().collect();
+    tree::put_bundles(db, log, &bundles).await?;
+    let tiles: Vec<NewTile<'_>> = append
+        .tiles
+        .iter()
+        .map(|(id, hashes)| (id.level(), id.index(), &hashes[..]))
+        .collect();
+    tree::put_tiles(db, log, &tiles).await?;
+    register::put(db, log, &append.changes).await?;
+    disclosures::put(db, log, &append.disclosures).await?;
+    // Behind the disclosures: an erasure may be of a certificate of this very batch.
+    disclosures::reseal(db, log, &append.resealed).await?;
+    submissions::put(db, &append.submissions).await
+}
+
+pub(super) async fn put_packages(
+    db: &mut SqliteConnection,
+    origin: &Origin,
+    packages: &[Package],
+) -> Result<(), Error> {
+    let log = logs::id(db, origin).await?;
+    let bundles: Vec<&Bundle> = packages.iter().map(|package| &package.bundle).collect();
+    tree::put_bundles(db, log, &bundles).await?;
+    let tiles: Vec<NewTile<'_>> = packages
+        .iter()
+        .map(|package| (0, package.bundle.number, &package.leaves[..]))
+        .collect();
+    tree::put_tiles(db, log, &tiles).await
+}
+
+pub(super) async fn advance(
+    db: &mut SqliteConnection,
+    origin: &Origin,
+    advance: &Advance,
+) -> Result<(), Error> {
+    let (old, new) = (advance.expected, advance.head);
+    if new.size < old.size || (new.size == old.size && new.root != old.root) {
+        return Err(Error::Conflict);
+    }
+    let log: LogId = sqlx::query_scalar(
+        "UPDATE logs SET size = $4, root = $5, checkpoint = $6 \
+         WHERE origin = $1 AND size = $2 AND root = $3 RETURNING id",
+    )
+    .bind(origin.as_str())
+    .bind(integer(old.size)?)
+    .bind(&old.root.as_bytes()[..])
+    .bind(integer(new.size)?)
+    .bind(&new.root.as_bytes()[..])
+    .bind(&advance.checkpoint[..])
+    .fetch_optional(&mut *db)
+    .await?
+    .ok_or(Error::Conflict)?;
+
+    let tiles: Vec<NewTile<'_>> = advance
+        .tiles
+        .iter()
+        .map(|(id, hashes)| (id.level(), id.index(), &hashes[..]))
+        .collect();
+    tree::put_tiles(db, log, &tiles).await
+}
+
+pub(super) async fn apply(
+    db: &mut SqliteConnection,
+    origin: &Origin,
+    range: Range<u64>,
+    changes: &Changes,
+    resealed: &[Resealed],
+) -> Result<(), Error> {
+    if range.end < range.start {
+        return Err(Error::Conflict);
+    }
+    let log: LogId = sqlx::query_scalar(
+        "UPDATE logs SET folded = $3 WHERE origin = $1 AND folded = $2 AND size >= $3 \
+         RETURNING id",
+    )
+    .bind(origin.as_str())
+    .bind(integer(range.start)?)
+    .bind(integer(range.end)?)
+    .fetch_optional(&mut *db)
+    .await?
+    .ok_or(Error::Conflict)?;
+
+    register::put(db, log, changes).await?;
+    disclosures::reseal(db, log, resealed).await
+}
+
+pub(super) async fn put_disclosures(
+    db: &mut SqliteConnection,
+    origin: &Origin,
+    range: Range<u64>,
+    rows: &[DisclosureRow],
+) -> Result<(), Error> {
+    if range.end < range.start {
+        return Err(Error::Conflict);
+    }
+    let log: LogId = sqlx::query_scalar(
+        "UPDATE logs SET disclosed = $3 WHERE origin = $1 AND disclosed = $2 RETURNING id",
+    )
+    .bind(origin.as_str())
+    .bind(integer(range.start)?)
+    .bind(integer(range.end)?)
+    .fetch_optional(&mut *db)
+    .await?
+    .ok_or(Error::Conflict)?;
+
+    disclosures::put(db, log, rows).await
+}

@@ -1,0 +1,93 @@
+//! The contract of `Store`, sentence by sentence, on every back end.
+
+mod append;
+mod fixtures;
+mod logs;
+mod lookup;
+mod mirror;
+mod register;
+mod tree;
+
+use huren_store::{Memory, Sqlite, SqliteOptions};
+
+/// Runs each test on a new store of each back end.
+macro_rules! contract {
+    ($($topic:ident: $($test:ident)+;)+) => {
+        mod memory {
+            $($(
+                #[tokio::test]
+                async fn $test() {
+                    crate::$topic::$test(&super::Memory::new()).await;
+                }
+            )+)+
+        }
+        mod sqlite {
+            $($(
+                #[tokio::test]
+                async fn $test() {
+                    let directory = tempfile::tempdir().unwrap();
+                    let path = directory.path().join("huren.sqlite");
+                    let options = super::SqliteOptions::default();
+                    let store = super::Sqlite::open(&path, options).await.unwrap();
+                    crate::$topic::$test(&store).await;
+                    store.close().await;
+                }
+            )+)+
+        }
+    };
+}
+
+contract! {
+    logs:
+        a_new_log_is_empty
+        creating_again_needs_the_same_role
+        logs_are_listed_by_origin
+        notes_are_replaced_and_the_head_is_not
+        the_first_evidence_stays
+        writes_to_a_missing_log_conflict_and_reads_find_nothing
+        trust_lists_are_a_chain;
+    append:
+        everything_of_an_append_is_there
+        an_append_needs_the_expected_head
+        an_append_needs_folding_and_disclosures_to_be_level
+        an_append_never_shrinks_and_is_for_the_own_log
+        a_submission_keeps_its_first_index
+        an_erasure_reaches_a_certificate_of_its_own_batch
+        an_append_of_thousands_is_kept_whole
+        readers_see_whole_appends_while_one_is_written;
+    mirror:
+        packages_widen_and_never_narrow
+        held_packages_are_of_the_range_asked
+        packages_do_not_move_the_head
+        advance_needs_the_expected_head
+        advance_never_goes_back
+        the_same_head_takes_another_checkpoint
+        the_own_log_can_be_fetched_back;
+    register:
+        folding_follows_the_head_step_by_step
+        targets_are_certificates_with_their_last_status
+        many_targets_at_once
+        a_leaf_that_is_there_twice_is_found_first
+        directories_span_logs
+        adoptions_and_quarantine_are_in_index_order
+        erasures_are_listed_in_their_order
+        dropping_the_register_leaves_disclosures
+        every_effect_is_kept;
+    lookup:
+        disclosures_follow_step_by_step
+        a_number_is_found_in_every_log
+        many_numbers_are_answered_in_the_order_asked
+        a_holder_is_found_in_every_log
+        a_leaf_that_is_not_folded_is_found_without_hash
+        statuses_come_in_order_with_their_own_disclosures
+        tags_that_begin_alike_are_told_apart
+        resealing_replaces
+        resealing_without_content_deletes
+        logs_do_not_mix;
+    tree:
+        a_tile_may_be_wider_than_asked
+        tiles_widen_and_never_narrow
+        a_bundle_is_as_wide_as_it_is_held
+        many_tiles_at_once
+        numbers_beyond_every_log_are_not_held;
+}

@@ -1,0 +1,265 @@
+//! What folding gave.
+
+use std::collections::HashMap;
+
+use huren_core::register::{
+    AdoptionRow, Changes, DirectoryRow, Effect, ErasureRow, QuarantineRow, TargetState,
+};
+use huren_store::Store;
+
+use crate::fixtures::*;
+
+async fn applied(store: &dyn Store, range: std::ops::Range<u64>, changes: Changes) {
+    let done = store.apply(mirror(), range, changes, Vec::new()).await;
+    done.unwrap();
+}
+
+pub(crate) async fn folding_follows_the_head_step_by_step(store: &dyn Store) {
+    mirrored_log(store, 10).await;
+    let apply = |range| store.apply(mirror(), range, certificates([0]), Vec::new());
+    for refused in [1..4, 0..11, 10..11] {
+        conflicts(store, mirror(), apply(refused)).await;
+    }
+    assert!(
+        store
+            .targets(mirror(), &[hash(0)])
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    applied(store, 0..4, certificates(0..4)).await;
+    assert_eq!(store.log(mirror()).await.unwrap().unwrap().folded, 4);
+    conflicts(store, mirror(), apply(0..4)).await;
+    applied(store, 4..10, certificates(4..10)).await;
+    let log = store.log(mirror()).await.unwrap().unwrap();
+    assert_eq!((log.folded, log.disclosed, log.head), (10, 0, head(10)));
+}
+
+pub(crate) async fn targets_are_certificates_with_their_last_status(store: &dyn Store) {
+    mirrored_log(store, 10).await;
+    let changes = Changes {
+        statuses: vec![
+            status(4, 1, Effect::Suspend),
+            status(5, 1, Effect::Reinstate),
+            status(6, 2, Effect::Revoke),
+        ],
+        ..certificates(0..3)
+    };
+    applied(store, 0..7, changes).await;
+    let later = Changes {
+        statuses: vec![status(8, 1, Effect::Void)],
+        ..Changes::default()
+    };
+    applied(store, 7..9, later).await;
+    // 4 is the leaf of a change, 77 of nothing.
+    let asked = [hash(1), hash(0), hash(4), hash(77), hash(1), hash(2)];
+    let state = |index, last: Option<u64>| {
+        let last_status = last.map(hash);
+        (hash(index), TargetState { index, last_status })
+    };
+    let expected = HashMap::from([state(0, None), state(1, Some(8)), state(2, Some(6))]);
+    assert_eq!(store.targets(mirror(), &asked).await.unwrap(), expected);
+    assert!(store.targets(mirror(), &[]).await.unwrap().is_empty());
+    own_log(store, 0).await;
+    assert!(store.targets(own(), &asked).await.unwrap().is_empty());
+}
+
+pub(crate) async fn many_targets_at_once(store: &dyn Store) {
+    mirrored_log(store, 3_000).await;
+    applied(store, 0..3_000, certificates(0..3_000)).await;
+    let asked: Vec<_> = (1_000..4_000).map(hash).collect();
+    let targets = store.targets(mirror(), &asked).await.unwrap();
+    assert_eq!(targets.len(), 2_000);
+    assert!((1_000..3_000).all(|index| targets[&hash(index)].index == index));
+}
+
+pub(crate) async fn a_leaf_that_is_there_twice_is_found_first(store: &dyn Store) {
+    mirrored_log(store, 10).await;
+    let mut changes = certificates([2, 5]);
+    changes.certificates[1].leaf = hash(2);
+    applied(store, 0..6, changes).await;
+    let targets = store.targets(mirror(), &[hash(2)]).await.unwrap();
+    assert_eq!(targets[&hash(2)].index, 2);
+}
+
+pub(crate) async fn directories_span_logs(store: &dyn Store) {
+    let entry = |index, key: &str, body: &[u8]| DirectoryRow {
+        index,
+        kind: 12,
+        key: key.to_owned(),
+        effective_date: 20_260_101,
+        body: body.to_vec(),
+    };
+    let old = entry(1, "330206-7", b"old");
+    let new = entry(4, "330206-7", b"new");
+    let theirs = entry(0, "330206-7", b"theirs");
+    let other_key = entry(2, "330206-70", b"other");
+    let other_kind = DirectoryRow {
+        kind: 13,
+        ..entry(3, "330206-7", b"kind")
+    };
+    own_log(store, 0).await;
+    let batch = huren_store::Append {
+        changes: Changes {
+            directory: vec![old.clone(), other_key, other_kind, new.clone()],
+            ..Changes::default()
+        },
+        ..bare_append(0, 5)
+    };
+    store.append(own(), batch).await.unwrap();
+    mirrored_log(store, 1).await;
+    let changes = Changes {
+        directory: vec![theirs.clone()],
+        ..Changes::default()
+    };
+    applied(store, 0..1, changes).await;
+    let found = store.directory(12, "330206-7").await.unwrap();
+    assert_eq!(
+        found,
+        [
+            (mirror().clone(), theirs),
+            (own().clone(), old),
+            (own().clone(), new)
+        ]
+    );
+    assert_eq!(store.directory(14, "330206-7").await.unwrap(), []);
+}
+
+pub(crate) async fn adoptions_and_quarantine_are_in_index_order(store: &dyn Store) {
+    mirrored_log(store, 100).await;
+    let adoption = |index, version| AdoptionRow { index, version };
+    let bad = |index| QuarantineRow {
+        index,
+        code: format!("REASON_{index}"),
+    };
+    for (range, adopted, quarantined) in [
+        (
+            0..50,
+            vec![adoption(0, 1), adoption(9, 2)],
+            vec![bad(3), bad(5)],
+        ),
+        (50..100, vec![adoption(60, 3)], vec![bad(61), bad(99)]),
+    ] {
+        let changes = Changes {
+            adoptions: adopted,
+            quarantined,
+            ..Changes::default()
+        };
+        applied(store, range, changes).await;
+    }
+    let adopted = store.adoptions(mirror()).await.unwrap();
+    assert_eq!(adopted, [adoption(0, 1), adoption(9, 2), adoption(60, 3)]);
+    let page = async |from, limit| store.quarantined(mirror(), from, limit).await.unwrap();
+    assert_eq!(
+        page(0, 100).await,
+        (4, vec![bad(3), bad(5), bad(61), bad(99)])
+    );
+    assert_eq!(page(4, 2).await, (4, vec![bad(5), bad(61)]));
+    assert_eq!(page(u64::MAX, 2).await, (4, vec![]));
+    assert_eq!(page(0, 0).await, (4, vec![]));
+}
+
+pub(crate) async fn erasures_are_listed_in_their_order(store: &dyn Store) {
+    mirrored_log(store, 100).await;
+    let erasure = |index, target_index, groups: &[u32]| ErasureRow {
+        index,
+        target_index,
+        groups: groups.to_vec(),
+    };
+    let changes = Changes {
+        erasures: vec![
+            erasure(50, 7, &[1, 2]),
+            erasure(51, 3, &[5]),
+            erasure(52, 7, &[]),
+            erasure(53, 9, &[4_294_967_295]),
+        ],
+        ..Changes::default()
+    };
+    applied(store, 0..60, changes).await;
+    let erased = store.erased(mirror(), 3..9).await.unwrap();
+    assert_eq!(erased, [(7, vec![1, 2]), (3, vec![5]), (7, vec![])]);
+    let rest = store.erased(mirror(), 8..u64::MAX).await.unwrap();
+    assert_eq!(rest, [(9, vec![4_294_967_295])]);
+}
+
+pub(crate) async fn dropping_the_register_leaves_disclosures(store: &dyn Store) {
+    own_log(store, 3).await;
+    mirrored_log(store, 4).await;
+    let everything = || Changes {
+        statuses: vec![status(2, 0, Effect::Revoke)],
+        directory: vec![DirectoryRow {
+            index: 3,
+            kind: 12,
+            key: "key".to_owned(),
+            effective_date: 0,
+            body: Vec::new(),
+        }],
+        erasures: vec![ErasureRow {
+            index: 3,
+            target_index: 1,
+            groups: vec![1],
+        }],
+        adoptions: vec![AdoptionRow {
+            index: 3,
+            version: 1,
+        }],
+        quarantined: vec![QuarantineRow {
+            index: 3,
+            code: "CODE".to_owned(),
+        }],
+        ..certificates(0..2)
+    };
+    applied(store, 0..4, everything()).await;
+    let rows = vec![disclosure(0)];
+    store
+        .put_disclosures(mirror(), 0..4, rows.clone())
+        .await
+        .unwrap();
+    let before = store.log(mirror()).await.unwrap().unwrap();
+
+    store.drop_register(mirror()).await.unwrap();
+    let after = store.log(mirror()).await.unwrap().unwrap();
+    assert_eq!((after.folded, after.disclosed, after.head), (0, 4, head(4)));
+    assert_eq!(store.disclosures(mirror(), 0..9).await.unwrap(), rows);
+    assert!(
+        store
+            .targets(mirror(), &hashes(4))
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    assert_eq!(store.directory(12, "key").await.unwrap(), []);
+    assert_eq!(store.erased(mirror(), 0..9).await.unwrap(), []);
+    assert_eq!(store.adoptions(mirror()).await.unwrap(), []);
+    assert_eq!(
+        store.quarantined(mirror(), 0, 9).await.unwrap(),
+        (0, vec![])
+    );
+    // The other log's register is untouched.
+    assert_eq!(store.targets(own(), &hashes(3)).await.unwrap().len(), 3);
+
+    applied(store, 0..4, everything()).await;
+    assert_eq!(store.log(mirror()).await.unwrap(), Some(before));
+    let found = store.find_by_number(&[tag(0)]).await.unwrap();
+    assert_eq!(&found[0][0].origin, mirror());
+    assert_eq!(found[0][0].statuses.len(), 1);
+}
+
+pub(crate) async fn every_effect_is_kept(store: &dyn Store) {
+    own_log(store, 1).await;
+    let effects: Vec<_> = (0..=u8::MAX).filter_map(Effect::from_number).collect();
+    let rows = (1..)
+        .zip(&effects)
+        .map(|(index, effect)| status(index, 0, *effect));
+    let batch = huren_store::Append {
+        changes: Changes {
+            statuses: rows.collect(),
+            ..Changes::default()
+        },
+        ..bare_append(1, 20)
+    };
+    store.append(own(), batch).await.unwrap();
+    let found = store.find_by_number(&[tag(0)]).await.unwrap();
+    let kept = found[0][0].statuses.iter().map(|(row, _)| row.effect);
+    assert!(kept.eq(effects));
+}
