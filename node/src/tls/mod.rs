@@ -158,22 +158,26 @@ impl fmt::Debug for Identity {
 
 /// Reads one or more certificates from a PEM file.
 pub fn load_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let pem = std::fs::read(path).map_err(|source| TlsError::File {
-        path: path.to_owned(),
-        source,
-    })?;
+    let pem = std::fs::read(path)
+        .map_err(|source| TlsError::File { path: path.to_owned(), source })?;
     let certificates = CertificateDer::pem_slice_iter(&pem)
         .collect::<Result<Vec<_>, _>>()
-        .map_err(|source| TlsError::Pem {
-            path: path.to_owned(),
-            source,
-        })?;
+        .map_err(|source| TlsError::Pem { path: path.to_owned(), source })?;
     if certificates.is_empty() {
-        return Err(TlsError::NoCertificate {
-            path: path.to_owned(),
-        });
+        return Err(TlsError::NoCertificate { path: path.to_owned() });
     }
     Ok(certificates)
+}
+
+/// Reads CA certificates from a PEM text and checks that each can be used as one.
+///
+/// # Errors
+/// [`TlsError::NotACertificate`], [`TlsError::Rustls`].
+pub fn parse_roots(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let roots = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>();
+    let roots = roots.map_err(|_| NotACertificate)?;
+    root_store(&roots)?;
+    Ok(roots)
 }
 
 /// Why a TLS configuration cannot be made.
