@@ -13,6 +13,12 @@ use std::{
 };
 
 use base64::{Engine, engine::general_purpose::STANDARD};
+use huren_core::{
+    checkpoint::Origin,
+    cosign::Cosigner,
+    keys::RecordSigner,
+    note::{KeyName, KeyNameError, NoteSigner},
+};
 use rand::CryptoRng;
 use zeroize::Zeroizing;
 
@@ -117,6 +123,38 @@ impl SecretKey {
     pub fn expose(&self) -> &[u8; 32] {
         &self.bytes
     }
+
+    /// What signs notes with this key for the member of that log. Its name is the log's
+    /// origin for the log key (C2SP `tlog-checkpoint`), and below that for all others.
+    ///
+    /// # Errors
+    /// If the origin has spaces or a plus, which names of keys cannot have.
+    pub fn note_signer(&self, origin: &Origin) -> Result<NoteSigner, KeyNameError> {
+        Ok(NoteSigner::from_seed(
+            self.name_below(origin)?,
+            self.expose(),
+        ))
+    }
+
+    /// What cosigns checkpoints with this key for the member of that log.
+    ///
+    /// # Errors
+    /// As [`SecretKey::note_signer`].
+    pub fn cosigner(&self, origin: &Origin) -> Result<Cosigner, KeyNameError> {
+        Ok(Cosigner::from_seed(self.name_below(origin)?, self.expose()))
+    }
+
+    /// What signs records with this key.
+    pub fn record_signer(&self) -> RecordSigner {
+        RecordSigner::from_seed(self.expose())
+    }
+
+    fn name_below(&self, origin: &Origin) -> Result<KeyName, KeyNameError> {
+        match self.purpose {
+            Purpose::Log => origin.as_str().parse(),
+            other => format!("{origin}/{other}").parse(),
+        }
+    }
 }
 
 impl fmt::Debug for SecretKey {
@@ -177,22 +215,34 @@ pub enum KeyError {
 
 /// Reads a key.
 pub fn load(path: &Path, purpose: Purpose) -> Result<SecretKey, KeyError> {
-    let io_error = |source| KeyError::Io { path: path.to_owned(), source };
+    let io_error = |source| KeyError::Io {
+        path: path.to_owned(),
+        source,
+    };
     let file = fs::File::open(path).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => KeyError::Missing { path: path.to_owned() },
+        io::ErrorKind::NotFound => KeyError::Missing {
+            path: path.to_owned(),
+        },
         _ => io_error(error),
     })?;
     // Asked of the open file, not of the path: nobody can swap it in between.
     let mode = file.metadata().map_err(io_error)?.mode() & 0o777;
     if mode & 0o077 != 0 {
-        return Err(KeyError::Exposed { path: path.to_owned(), mode });
+        return Err(KeyError::Exposed {
+            path: path.to_owned(),
+            mode,
+        });
     }
     // Reserved whole, so that growing leaves no copies behind in freed memory.
     let mut text = Zeroizing::new(String::with_capacity(MAX_FILE_LEN as usize));
-    file.take(MAX_FILE_LEN).read_to_string(&mut text).map_err(|error| match error.kind() {
-        io::ErrorKind::InvalidData => KeyError::Malformed { path: path.to_owned() },
-        _ => io_error(error),
-    })?;
+    file.take(MAX_FILE_LEN)
+        .read_to_string(&mut text)
+        .map_err(|error| match error.kind() {
+            io::ErrorKind::InvalidData => KeyError::Malformed {
+                path: path.to_owned(),
+            },
+            _ => io_error(error),
+        })?;
     parse(&text, path, purpose)
 }
 
@@ -219,15 +269,24 @@ pub fn store(path: &Path, key: &SecretKey) -> Result<(), KeyError> {
         key.purpose,
         *encoded
     ));
-    write_private(path, text.as_bytes()).map_err(|source| match source.kind() {
-        io::ErrorKind::AlreadyExists => KeyError::Exists { path: path.to_owned() },
-        _ => KeyError::Io { path: path.to_owned(), source },
+    write_new(path, 0o600, text.as_bytes()).map_err(|source| match source.kind() {
+        io::ErrorKind::AlreadyExists => KeyError::Exists {
+            path: path.to_owned(),
+        },
+        _ => KeyError::Io {
+            path: path.to_owned(),
+            source,
+        },
     })
 }
 
-/// Writes a new file of mode 0600 and syncs it together with its directory.
-pub(crate) fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
-    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+/// Writes a file that does not exist yet and syncs it together with its directory.
+pub(crate) fn write_new(path: &Path, mode: u32, content: &[u8]) -> io::Result<()> {
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .open(path)?;
     let written = file.write_all(content).and_then(|()| file.sync_all());
     if written.is_err() {
         // Half a key is none: leave no file that would stand in the way of the next try. What
@@ -235,14 +294,22 @@ pub(crate) fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
         drop(fs::remove_file(path));
     }
     written?;
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let directory = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
     fs::File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 fn parse(text: &str, path: &Path, purpose: Purpose) -> Result<SecretKey, KeyError> {
-    let malformed = || KeyError::Malformed { path: path.to_owned() };
-    let mut lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
-    let (Some(line), None) = (lines.next(), lines.next()) else { return Err(malformed()) };
+    let malformed = || KeyError::Malformed {
+        path: path.to_owned(),
+    };
+    let mut lines = text
+        .lines()
+        .filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let (Some(line), None) = (lines.next(), lines.next()) else {
+        return Err(malformed());
+    };
     let mut words = line.split(' ');
     let (Some(VERSION), Some(found), Some(encoded), None) =
         (words.next(), words.next(), words.next(), words.next())
@@ -251,13 +318,24 @@ fn parse(text: &str, path: &Path, purpose: Purpose) -> Result<SecretKey, KeyErro
     };
     if found != purpose.as_str() {
         let found = found.to_owned();
-        return Err(KeyError::WrongPurpose { path: path.to_owned(), found, expected: purpose });
+        return Err(KeyError::WrongPurpose {
+            path: path.to_owned(),
+            found,
+            expected: purpose,
+        });
     }
     // One byte more than a key: base64 asks for room for the padding as well.
     let mut decoded = Zeroizing::new([0; 33]);
-    let length = STANDARD.decode_slice(encoded, decoded.as_mut()).map_err(|_| malformed())?;
-    let (32, Some(bytes)) = (length, decoded.first_chunk::<32>()) else { return Err(malformed()) };
-    Ok(SecretKey { purpose, bytes: Zeroizing::new(*bytes) })
+    let length = STANDARD
+        .decode_slice(encoded, decoded.as_mut())
+        .map_err(|_| malformed())?;
+    let (32, Some(bytes)) = (length, decoded.first_chunk::<32>()) else {
+        return Err(malformed());
+    };
+    Ok(SecretKey {
+        purpose,
+        bytes: Zeroizing::new(*bytes),
+    })
 }
 
 #[cfg(test)]
@@ -300,14 +378,23 @@ mod tests {
         let path = dir.path().join("a.key");
         create(&path, Purpose::Witness, &mut rng()).unwrap();
         let error = load(&path, Purpose::Mirror).unwrap_err();
-        assert!(matches!(error, KeyError::WrongPurpose { expected: Purpose::Mirror, .. }));
+        assert!(matches!(
+            error,
+            KeyError::WrongPurpose {
+                expected: Purpose::Mirror,
+                ..
+            }
+        ));
     }
 
     #[test]
     fn an_exposed_or_missing_file_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.key");
-        assert!(matches!(load(&path, Purpose::Log), Err(KeyError::Missing { .. })));
+        assert!(matches!(
+            load(&path, Purpose::Log),
+            Err(KeyError::Missing { .. })
+        ));
         create(&path, Purpose::Log, &mut rng()).unwrap();
         for mode in [0o640, 0o604, 0o620] {
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
@@ -335,6 +422,17 @@ mod tests {
             let error = parse(&text, Path::new("x"), Purpose::Log).unwrap_err();
             assert!(matches!(error, KeyError::Malformed { .. }), "{text}");
         }
+    }
+
+    #[test]
+    fn signers_are_named_after_the_log() {
+        let dir = tempfile::tempdir().unwrap();
+        let origin: Origin = "huren.zj.example/log/33".parse().unwrap();
+        let make = |purpose: Purpose| create(&purpose.file_in(dir.path()), purpose, &mut rng());
+        let log = make(Purpose::Log).unwrap().note_signer(&origin).unwrap();
+        assert_eq!(log.name().as_str(), "huren.zj.example/log/33");
+        let witness = make(Purpose::Witness).unwrap().cosigner(&origin).unwrap();
+        assert_eq!(witness.name().as_str(), "huren.zj.example/log/33/witness");
     }
 
     #[test]

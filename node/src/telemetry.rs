@@ -10,8 +10,9 @@ use tracing_subscriber::{EnvFilter, filter::ParseError, util::SubscriberInitExt}
 use crate::config::{Log, LogFormat};
 
 /// Upper bounds of the buckets of durations, in seconds.
-const DURATION_BUCKETS: [f64; 11] =
-    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.25, 1.0, 5.0, 30.0];
+const DURATION_BUCKETS: [f64; 11] = [
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.25, 1.0, 5.0, 30.0,
+];
 
 /// Why log lines or metrics cannot be set up.
 #[derive(Debug, thiserror::Error)]
@@ -30,7 +31,9 @@ pub enum TelemetryError {
 /// Sends log lines to standard error: for the whole process, once.
 pub fn log_to_stderr(log: &Log) -> Result<(), TelemetryError> {
     let filter = EnvFilter::try_new(&log.filter)?;
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     match log.format {
         LogFormat::Text => lines.finish().try_init()?,
         LogFormat::Json => lines.json().finish().try_init()?,
@@ -67,13 +70,19 @@ mod tests {
         metrics::histogram!("huren_test_seconds").record(0.003);
         for text in [first.render(), second.render()] {
             assert!(text.contains("huren_test_total 2"), "{text}");
-            assert!(text.contains("huren_test_seconds_bucket{le=\"0.005\"} 1"), "{text}");
+            assert!(
+                text.contains("huren_test_seconds_bucket{le=\"0.005\"} 1"),
+                "{text}"
+            );
         }
     }
 
     #[test]
     fn a_wrong_filter_is_named() {
-        let log = Log { filter: "info,=x=".to_owned(), ..Log::default() };
+        let log = Log {
+            filter: "info,=x=".to_owned(),
+            ..Log::default()
+        };
         let error = log_to_stderr(&log).unwrap_err();
         assert!(error.to_string().contains("log.filter"), "{error}");
     }

@@ -108,7 +108,10 @@ pub(super) struct CallerTable {
 
 /// Reads a file, with what the environment overrides.
 pub(super) fn read(path: &Path) -> Result<ConfigFile, ConfigError> {
-    let unreadable = |source| ConfigError::Unreadable { path: path.to_owned(), source };
+    let unreadable = |source| ConfigError::Unreadable {
+        path: path.to_owned(),
+        source,
+    };
     // Read here because figment takes a missing file for an empty one.
     let text = std::fs::read_to_string(path).map_err(unreadable)?;
     let environment = Env::prefixed(ENV_PREFIX).split(ENV_SEPARATOR);
@@ -121,5 +124,7 @@ pub(super) fn parse(text: &str) -> Result<ConfigFile, ConfigError> {
 }
 
 fn extract(figment: Figment) -> Result<ConfigFile, ConfigError> {
-    figment.extract().map_err(|error| ConfigError::Form(Box::new(error)))
+    figment
+        .extract()
+        .map_err(|error| ConfigError::Form(Box::new(error)))
 }

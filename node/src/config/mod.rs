@@ -26,8 +26,9 @@ pub use template::{Values, example, render};
 const DATABASE: &str = "huren.db";
 
 /// First parts of HTTP paths that are the node's own, and therefore no log's.
-const RESERVED_PATHS: [&str; 8] =
-    ["api", "mirror", "witness", "metrics", "livez", "readyz", "console", "assets"];
+const RESERVED_PATHS: [&str; 8] = [
+    "api", "mirror", "witness", "metrics", "livez", "readyz", "console", "assets",
+];
 
 /// A checked configuration. All paths are absolute or relative to the working directory, no
 /// more to the configuration file.
@@ -83,7 +84,7 @@ pub struct TlsFiles {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct TrustFiles {
-    /// Root keys: one verifier key on each line.
+    /// Root keys and their threshold.
     pub roots: PathBuf,
     /// The chain of trust lists, oldest first.
     pub lists: PathBuf,
@@ -206,7 +207,10 @@ pub struct Log {
 
 impl Default for Log {
     fn default() -> Self {
-        Self { format: LogFormat::Text, filter: "info".to_owned() }
+        Self {
+            format: LogFormat::Text,
+            filter: "info".to_owned(),
+        }
     }
 }
 
@@ -249,7 +253,11 @@ pub enum ConfigError {
 
 impl ConfigError {
     fn value(key: impl Into<String>, value: impl ToString, remedy: impl Into<String>) -> Self {
-        Self::Value { key: key.into(), value: value.to_string(), remedy: remedy.into() }
+        Self::Value {
+            key: key.into(),
+            value: value.to_string(),
+            remedy: remedy.into(),
+        }
     }
 }
 
@@ -274,7 +282,11 @@ impl Config {
     fn check(file: ConfigFile, folder: &Path) -> Result<Self, ConfigError> {
         let region = parse_region("region", &file.region)?;
         if region != region.province() {
-            return Err(ConfigError::value("region", &file.region, "a node is a province's: give its two digits, such as \"33\""));
+            return Err(ConfigError::value(
+                "region",
+                &file.region,
+                "a node is a province's: give its two digits, such as \"33\"",
+            ));
         }
         let data_dir = folder.join(file.data_dir);
         let high_water = folder.join(file.high_water);
@@ -341,7 +353,11 @@ fn plain(path: &Path) -> PathBuf {
 
 fn parse_region(key: &str, text: &str) -> Result<Region, ConfigError> {
     Region::parse(text).map_err(|error| {
-        ConfigError::value(key, text, format!("{error}; write a GB/T 2260 code such as \"33\""))
+        ConfigError::value(
+            key,
+            text,
+            format!("{error}; write a GB/T 2260 code such as \"33\""),
+        )
     })
 }
 
@@ -351,31 +367,69 @@ fn parse_origin(text: String) -> Result<Origin, ConfigError> {
     let path = path_of(&text);
     // Origins may hold more, but this one is an address that HTTP clients build paths from.
     let unusual = |byte: u8| !(byte.is_ascii_alphanumeric() || b"-._~/:".contains(&byte));
-    let segments_are_plain =
-        path.split('/').skip(1).all(|segment| !matches!(segment, "" | "." | ".."));
+    let segments_are_plain = path
+        .split('/')
+        .skip(1)
+        .all(|segment| !matches!(segment, "" | "." | ".."));
     if text.bytes().any(unusual) || text.starts_with('/') || !segments_are_plain {
         return Err(ConfigError::value("origin", text, remedy));
     }
-    if path.split('/').nth(1).is_some_and(|first| RESERVED_PATHS.contains(&first)) {
+    if path
+        .split('/')
+        .nth(1)
+        .is_some_and(|first| RESERVED_PATHS.contains(&first))
+    {
         let remedy = format!("its path must not begin with any of {RESERVED_PATHS:?}");
         return Err(ConfigError::value("origin", text, remedy));
     }
-    text.parse().map_err(|_| ConfigError::value("origin", text, remedy))
+    text.parse()
+        .map_err(|_| ConfigError::value("origin", text, remedy))
 }
 
 fn parse_listen(key: &str, text: &str) -> Result<SocketAddr, ConfigError> {
     let remedy = "write an IP address and a port, such as 0.0.0.0:4433 or [::]:4433";
-    text.parse().map_err(|_| ConfigError::value(key, text, remedy))
+    text.parse()
+        .map_err(|_| ConfigError::value(key, text, remedy))
 }
 
 fn check_limits(limits: &Limits) -> Result<(), ConfigError> {
     let bounded = [
-        ("max_message_bytes", limits.max_message_bytes as u64, 1 << 10, 64 << 20),
-        ("submissions_in_flight", limits.submissions_in_flight as u64, 1, 1 << 20),
-        ("batch_max_records", limits.batch_max_records as u64, 1, 1 << 16),
-        ("page_rate_per_minute", limits.page_rate_per_minute.into(), 1, 1 << 20),
-        ("verify_in_flight", limits.verify_in_flight as u64, 1, 1 << 16),
-        ("request_timeout_seconds", limits.request_timeout_seconds, 1, 600),
+        (
+            "max_message_bytes",
+            limits.max_message_bytes as u64,
+            1 << 10,
+            64 << 20,
+        ),
+        (
+            "submissions_in_flight",
+            limits.submissions_in_flight as u64,
+            1,
+            1 << 20,
+        ),
+        (
+            "batch_max_records",
+            limits.batch_max_records as u64,
+            1,
+            1 << 16,
+        ),
+        (
+            "page_rate_per_minute",
+            limits.page_rate_per_minute.into(),
+            1,
+            1 << 20,
+        ),
+        (
+            "verify_in_flight",
+            limits.verify_in_flight as u64,
+            1,
+            1 << 16,
+        ),
+        (
+            "request_timeout_seconds",
+            limits.request_timeout_seconds,
+            1,
+            600,
+        ),
     ];
     for (key, value, least, most) in bounded {
         in_range(&format!("limits.{key}"), value, least, most)?;
@@ -385,9 +439,24 @@ fn check_limits(limits: &Limits) -> Result<(), ConfigError> {
 
 fn check_replication(table: &ReplicationTable) -> Result<Replication, ConfigError> {
     in_range("replication.poll_seconds", table.poll_seconds, 1, 3600)?;
-    in_range("replication.packages_in_flight", table.packages_in_flight as u64, 1, 64)?;
-    in_range("replication.recosign_seconds", table.recosign_seconds, 1, 3600)?;
-    in_range("replication.hold_publish_ms", table.hold_publish_ms, 0, 60_000)?;
+    in_range(
+        "replication.packages_in_flight",
+        table.packages_in_flight as u64,
+        1,
+        64,
+    )?;
+    in_range(
+        "replication.recosign_seconds",
+        table.recosign_seconds,
+        1,
+        3600,
+    )?;
+    in_range(
+        "replication.hold_publish_ms",
+        table.hold_publish_ms,
+        0,
+        60_000,
+    )?;
     Ok(Replication {
         poll: Duration::from_secs(table.poll_seconds),
         packages_in_flight: table.packages_in_flight,
@@ -400,7 +469,11 @@ fn in_range(key: &str, value: u64, least: u64, most: u64) -> Result<(), ConfigEr
     if (least..=most).contains(&value) {
         return Ok(());
     }
-    Err(ConfigError::value(key, value, format!("must be {least} to {most}")))
+    Err(ConfigError::value(
+        key,
+        value,
+        format!("must be {least} to {most}"),
+    ))
 }
 
 fn check_callers(tables: Vec<CallerTable>) -> Result<Vec<Caller>, ConfigError> {
@@ -427,9 +500,16 @@ fn check_callers(tables: Vec<CallerTable>) -> Result<Vec<Caller>, ConfigError> {
 fn check_caller(table: CallerTable) -> Result<Caller, ConfigError> {
     let key = |name: &str| format!("callers.{}.{name}", table.name);
     let tls_key = table.tls_key.parse().map_err(|_| {
-        ConfigError::value(key("tls_key"), &table.tls_key, "write 64 hexadecimal digits")
+        ConfigError::value(
+            key("tls_key"),
+            &table.tls_key,
+            "write 64 hexadecimal digits",
+        )
     })?;
-    let regions = table.regions.iter().map(|text| parse_region(&key("regions"), text));
+    let regions = table
+        .regions
+        .iter()
+        .map(|text| parse_region(&key("regions"), text));
     let regions = regions.collect::<Result<_, _>>()?;
     let kinds = if table.kinds.iter().any(|kind| kind == "*") {
         AllowedKinds::All
@@ -446,7 +526,13 @@ fn check_caller(table: CallerTable) -> Result<Caller, ConfigError> {
         let remedy = "name at least one of \"issuer\", \"verifier\", \"operator\"";
         return Err(ConfigError::value(key("roles"), "[]", remedy));
     }
-    Ok(Caller { tls_key, kinds, regions, roles: table.roles, name: table.name })
+    Ok(Caller {
+        tls_key,
+        kinds,
+        regions,
+        roles: table.roles,
+        name: table.name,
+    })
 }
 
 fn kind_named(name: &str) -> Option<Kind> {

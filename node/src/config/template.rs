@@ -27,14 +27,24 @@ pub struct Values<'a> {
 
 /// The commented configuration of a node.
 pub fn render(values: &Values<'_>) -> String {
-    let Values { region, name, origin, grpc, http, issuer } = values;
+    let Values {
+        region,
+        name,
+        origin,
+        grpc,
+        http,
+        issuer,
+    } = values;
     fill([
         ("{{region}}", region.to_string()),
         ("{{name}}", (*name).to_owned()),
         ("{{origin}}", origin.as_str().to_owned()),
         ("{{grpc}}", grpc.to_string()),
         ("{{http}}", http.to_string()),
-        ("{{caller}}", caller(&region.to_string(), &issuer.to_string())),
+        (
+            "{{caller}}",
+            caller(&region.to_string(), &issuer.to_string()),
+        ),
     ])
 }
 
@@ -63,5 +73,9 @@ fn caller(region: &str, tls_key: &str) -> String {
 }
 
 fn fill(values: [(&str, String); 6]) -> String {
-    values.into_iter().fold(TEMPLATE.to_owned(), |text, (name, value)| text.replace(name, &value))
+    values
+        .into_iter()
+        .fold(TEMPLATE.to_owned(), |text, (name, value)| {
+            text.replace(name, &value)
+        })
 }

@@ -18,7 +18,10 @@ fn refusal(from: &str, to: &str) -> String {
 #[test]
 fn the_example_is_a_configuration() {
     let config = parse(&example()).unwrap();
-    assert_eq!((config.region, config.name.as_str()), (Region::ZHEJIANG, "浙江省"));
+    assert_eq!(
+        (config.region, config.name.as_str()),
+        (Region::ZHEJIANG, "浙江省")
+    );
     assert_eq!(config.log_path(), "/log/33");
     assert_eq!(config.database, Path::new("/etc/huren/data/huren.db"));
     assert_eq!(config.high_water, Path::new("/etc/huren/high-water"));
@@ -39,7 +42,14 @@ fn the_example_shows_every_key_with_its_default() {
     let defaults = toml::Table::try_from(ReplicationTable::default()).unwrap();
     assert_eq!(every["replication"].as_table(), Some(&defaults));
     // Tables with defaults can be left out.
-    for table in ["limits", "replication", "log", "callers", "data_dir", "high_water"] {
+    for table in [
+        "limits",
+        "replication",
+        "log",
+        "callers",
+        "data_dir",
+        "high_water",
+    ] {
         let mut fewer = every.clone();
         fewer.remove(table);
         parse(&fewer.to_string()).unwrap();
@@ -60,14 +70,46 @@ fn wrong_values_are_refused_by_name() {
     let cases = [
         ("region = \"33\"", "region = \"99\"", "region = 99"),
         ("region = \"33\"", "region = \"3302\"", "two digits"),
-        ("listen = \"0.0.0.0:4433\"", "listen = \"localhost\"", "grpc.listen = localhost"),
-        ("high_water = \"high-water\"", "high_water = \"data/hw\"", "outside data_dir"),
-        ("high_water = \"high-water\"", "high_water = \"x/../data/hw\"", "outside data_dir"),
-        ("batch_max_records = 1000", "batch_max_records = 0", "limits.batch_max_records = 0"),
-        ("poll_seconds = 10", "poll_seconds = 0", "replication.poll_seconds = 0"),
-        ("kinds = [\"*\"]", "kinds = [\"certificates\"]", "callers.issuer.kinds"),
-        ("kinds = [\"*\"]", "kinds = [\"unspecified\"]", "callers.issuer.kinds"),
-        ("regions = [\"33\"]", "regions = [\"3\"]", "callers.issuer.regions"),
+        (
+            "listen = \"0.0.0.0:4433\"",
+            "listen = \"localhost\"",
+            "grpc.listen = localhost",
+        ),
+        (
+            "high_water = \"high-water\"",
+            "high_water = \"data/hw\"",
+            "outside data_dir",
+        ),
+        (
+            "high_water = \"high-water\"",
+            "high_water = \"x/../data/hw\"",
+            "outside data_dir",
+        ),
+        (
+            "batch_max_records = 1000",
+            "batch_max_records = 0",
+            "limits.batch_max_records = 0",
+        ),
+        (
+            "poll_seconds = 10",
+            "poll_seconds = 0",
+            "replication.poll_seconds = 0",
+        ),
+        (
+            "kinds = [\"*\"]",
+            "kinds = [\"certificates\"]",
+            "callers.issuer.kinds",
+        ),
+        (
+            "kinds = [\"*\"]",
+            "kinds = [\"unspecified\"]",
+            "callers.issuer.kinds",
+        ),
+        (
+            "regions = [\"33\"]",
+            "regions = [\"3\"]",
+            "callers.issuer.regions",
+        ),
         ("\"issuer\", \"verifier\"]\n", "]\n", "callers.issuer.roles"),
         ("tls_key = \"00", "tls_key = \"0", "callers.issuer.tls_key"),
     ];
@@ -108,7 +150,12 @@ fn callers_are_told_apart() {
     let with = |second: &str| parse(&format!("{config}\n[[callers]]{second}"));
     assert!(with(caller).unwrap_err().to_string().contains("same key"));
     let other_key = caller.replace(&"0".repeat(64), &"1".repeat(64));
-    assert!(with(&other_key).unwrap_err().to_string().contains("callers.name"));
+    assert!(
+        with(&other_key)
+            .unwrap_err()
+            .to_string()
+            .contains("callers.name")
+    );
     let config = with(&other_key.replace("name = \"issuer\"", "name = \"second\"")).unwrap();
     assert_eq!(config.callers.len(), 2);
 }

@@ -49,13 +49,20 @@ struct Ready {
 async fn readyz(State(readiness): State<Arc<dyn Readiness>>) -> impl IntoResponse {
     let obstacles = readiness.obstacles().await;
     let ready = obstacles.is_empty();
-    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let status = if ready {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
     (status, uncached(Json(Ready { ready, obstacles })))
 }
 
 async fn render(State(metrics): State<PrometheusHandle>) -> impl IntoResponse {
     // The Prometheus text format, version 0.0.4.
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], uncached(metrics.render()))
+    (
+        [(header::CONTENT_TYPE, "text/plain; version=0.0.4")],
+        uncached(metrics.render()),
+    )
 }
 
 fn uncached(body: impl IntoResponse) -> Response {

@@ -12,11 +12,11 @@ use axum::{
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
-use futures::{Stream, StreamExt, future::Either};
+use futures::{Stream, StreamExt};
+use hyper::body::Incoming;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto,
-    service::TowerToHyperService,
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -72,13 +72,20 @@ async fn bound_and_record(
     let method = request.method().clone();
     // The route, never the URL: what a client writes there may tell about a person.
     let route = request.extensions().get::<MatchedPath>().cloned();
-    let too_long = request.uri().path_and_query().is_some_and(|uri| uri.as_str().len() > MAX_URI_LEN);
+    let too_long = request
+        .uri()
+        .path_and_query()
+        .is_some_and(|uri| uri.as_str().len() > MAX_URI_LEN);
     let response = if too_long {
         StatusCode::URI_TOO_LONG.into_response()
     } else {
         match tokio::time::timeout(limits.timeout, next.run(request)).await {
             Ok(response) => response,
-            Err(_) => (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "5")]).into_response(),
+            Err(_) => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                [(header::RETRY_AFTER, "5")],
+            )
+                .into_response(),
         }
     };
     let route = route.as_ref().map_or("unmatched", MatchedPath::as_str);
@@ -99,15 +106,86 @@ pub async fn serve(
     tls: Option<Arc<ServerTls>>,
     shutdown: CancellationToken,
 ) {
-    let connections = match tls {
-        Some(tls) => Either::Left(
-            tls::handshakes(listener, tls, shutdown.clone())
-                .map(|(stream, address)| (Either::Left(stream), address)),
-        ),
-        None => Either::Right(
-            tls::connections(listener).map(|(stream, address)| (Either::Right(stream), address)),
-        ),
-    };
-    let accepted = connections.take_until(shutdown.clone().cancelled_owned());
-    serve_connections(accepted, routes, shutdown).await;
+    let stop = shutdown.clone();
+    match tls {
+        Some(tls) => {
+            let accepted = tls::handshakes(listener, tls, shutdown);
+            serve_connections(accepted, routes, stop).await;
+        }
+        None => {
+            let accepted = tls::connections(listener).take_until(shutdown.cancelled_owned());
+            serve_connections(accepted, routes, stop).await;
+        }
+    }
 }
+
+async fn serve_connections<IO>(
+    connections: impl Stream<Item = (IO, SocketAddr)>,
+    routes: Router,
+    shutdown: CancellationToken,
+) where
+    IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let mut connections = std::pin::pin!(connections);
+    let permits = Arc::new(Semaphore::new(CONNECTIONS));
+    let tasks = TaskTracker::new();
+    // The permit first: a connection that cannot be served yet is not accepted either.
+    while let Some(Ok(permit)) = shutdown
+        .run_until_cancelled(permits.clone().acquire_owned())
+        .await
+    {
+        let Some((io, address)) = connections.next().await else {
+            break;
+        };
+        let serving = serve_connection(io, address, routes.clone(), shutdown.clone());
+        tasks.spawn(async move {
+            serving.await;
+            drop(permit);
+        });
+    }
+    tasks.close();
+    tasks.wait().await;
+}
+
+async fn serve_connection<IO>(
+    io: IO,
+    address: SocketAddr,
+    routes: Router,
+    shutdown: CancellationToken,
+) where
+    IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(ConnectInfo(address));
+        routes.clone().oneshot(request)
+    });
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIMEOUT);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS)
+        .keep_alive_interval(KEEP_ALIVE)
+        .keep_alive_timeout(KEEP_ALIVE);
+    let connection = builder.serve_connection(TokioIo::new(io), service);
+    let mut connection = std::pin::pin!(connection);
+    let ended = match shutdown.run_until_cancelled(connection.as_mut()).await {
+        Some(ended) => ended,
+        None => {
+            connection.as_mut().graceful_shutdown();
+            match tokio::time::timeout(GRACE, connection).await {
+                Ok(ended) => ended,
+                Err(_) => return tracing::warn!(client = %address, "request cut off by shutdown"),
+            }
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(client = %address, %error, "connection ended");
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -35,7 +35,11 @@ const BYTES: HeaderValue = HeaderValue::from_static("application/octet-stream");
 /// The routes of the own log and of the mirrored ones. `own_path` is the path of the own
 /// origin, without a slash at its end.
 pub fn routes(store: Arc<dyn Store>, own: Origin, own_path: &str) -> Router {
-    let logs = Logs { store, own, own_path: own_path.into() };
+    let logs = Logs {
+        store,
+        own,
+        own_path: own_path.into(),
+    };
     Router::new()
         .route(&format!("{own_path}/checkpoint"), get(own_checkpoint))
         .route(&format!("{own_path}/tile/{{*path}}"), get(own_tile))
@@ -63,23 +67,39 @@ impl Logs {
 
     async fn mirrored(&self, hash: &str) -> Result<Option<LogState>, Failure> {
         let logs = self.store.logs().await?;
-        Ok(logs.into_iter().find(|log| log.role == Role::Mirror && origin_hash(&log.origin) == hash))
+        Ok(logs
+            .into_iter()
+            .find(|log| log.role == Role::Mirror && origin_hash(&log.origin) == hash))
     }
 
     /// Answers for `path`, relative to the log's prefix, in its only spelling: as it came,
     /// before any percent-decoding.
     async fn tile(&self, log: Option<LogState>, path: &str) -> Result<Response, Failure> {
-        let Some(log) = log else { return Ok(not_found()) };
-        let Ok(path) = path.parse::<TilePath>() else { return Ok(not_found()) };
-        let Some(size) = published_size(&log)? else { return Ok(not_found()) };
+        let Some(log) = log else {
+            return Ok(not_found());
+        };
+        let Ok(path) = path.parse::<TilePath>() else {
+            return Ok(not_found());
+        };
+        let Some(size) = published_size(&log)? else {
+            return Ok(not_found());
+        };
         let content = match path {
             TilePath::Tile(id) => self.hashes(&log.origin, id, size).await?,
             TilePath::Entries { index, width } => {
                 self.entries(&log.origin, index, width, size).await?
             }
         };
-        let Some(content) = content else { return Ok(not_found()) };
-        Ok(([(header::CONTENT_TYPE, BYTES), (header::CACHE_CONTROL, IMMUTABLE)], content)
+        let Some(content) = content else {
+            return Ok(not_found());
+        };
+        Ok((
+            [
+                (header::CONTENT_TYPE, BYTES),
+                (header::CACHE_CONTROL, IMMUTABLE),
+            ],
+            content,
+        )
             .into_response())
     }
 
@@ -88,16 +108,25 @@ impl Logs {
         origin: &Origin,
         id: TileId,
         size: u64,
-    ) -> Result<Option<Vec<u8>>, Failure> {
+    ) -> Result<Option<Bytes>, Failure> {
         if !in_tree(id, size) {
             return Ok(None);
         }
         let tiles = self.store.tiles(origin, &[id]).await?;
-        let held = tiles.iter().find(|(held, _)| (held.level(), held.index()) == (id.level(), id.index()));
+        let held = tiles
+            .iter()
+            .find(|(held, _)| (held.level(), held.index()) == (id.level(), id.index()));
         let hashes = held.and_then(|(_, hashes)| hashes.get(..usize::from(id.width())));
         // It lies under a published checkpoint: not to hold it is damage, not absence.
         let hashes = hashes.ok_or(Failure::Incomplete)?;
-        Ok(Some(hashes.iter().flat_map(Hash::as_bytes).copied().collect()))
+        Ok(Some(
+            hashes
+                .iter()
+                .flat_map(Hash::as_bytes)
+                .copied()
+                .collect::<Vec<_>>()
+                .into(),
+        ))
     }
 
     async fn entries(
@@ -111,7 +140,11 @@ impl Logs {
         if !TileId::new(0, index, width).is_some_and(|id| in_tree(id, size)) {
             return Ok(None);
         }
-        let bundle = self.store.bundle(origin, index).await?.ok_or(Failure::Incomplete)?;
+        let bundle = self
+            .store
+            .bundle(origin, index)
+            .await?
+            .ok_or(Failure::Incomplete)?;
         let end = end_of(&bundle.entries, width).ok_or(Failure::Incomplete)?;
         // Not compressed: entries are digests and signatures for the most part, which do not
         // shrink.
@@ -155,7 +188,10 @@ async fn mirror_checkpoint(
 }
 
 async fn own_tile(State(logs): State<Logs>, uri: Uri) -> Result<Response, Failure> {
-    let path = uri.path().strip_prefix(&*logs.own_path).and_then(|path| path.strip_prefix('/'));
+    let path = uri
+        .path()
+        .strip_prefix(&*logs.own_path)
+        .and_then(|path| path.strip_prefix('/'));
     logs.tile(logs.own().await?, path.unwrap_or_default()).await
 }
 
@@ -164,21 +200,36 @@ async fn mirror_tile(
     Path((hash, _)): Path<(String, String)>,
     uri: Uri,
 ) -> Result<Response, Failure> {
-    let path = uri.path().strip_prefix("/mirror/").and_then(|path| path.split_once('/'));
-    logs.tile(logs.mirrored(&hash).await?, path.map_or("", |(_, path)| path)).await
+    let path = uri
+        .path()
+        .strip_prefix("/mirror/")
+        .and_then(|path| path.split_once('/'));
+    logs.tile(
+        logs.mirrored(&hash).await?,
+        path.map_or("", |(_, path)| path),
+    )
+    .await
 }
 
 fn checkpoint(log: Option<LogState>) -> Response {
     match log.map(|log| log.notes.published) {
-        Some(note) if !note.is_empty() => {
-            ([(header::CONTENT_TYPE, TEXT), (header::CACHE_CONTROL, MUTABLE)], note).into_response()
-        }
+        Some(note) if !note.is_empty() => (
+            [
+                (header::CONTENT_TYPE, TEXT),
+                (header::CACHE_CONTROL, MUTABLE),
+            ],
+            note,
+        )
+            .into_response(),
         _ => not_found(),
     }
 }
 
 fn not_found() -> Response {
-    let headers = [(header::CONTENT_TYPE, TEXT), (header::CACHE_CONTROL, MUTABLE)];
+    let headers = [
+        (header::CONTENT_TYPE, TEXT),
+        (header::CACHE_CONTROL, MUTABLE),
+    ];
     (StatusCode::NOT_FOUND, headers, "not found\n").into_response()
 }
 
@@ -193,12 +244,23 @@ enum Failure {
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        tracing::error!(error = &self as &dyn std::error::Error, "cannot serve from a log");
+        tracing::error!(
+            error = &self as &dyn std::error::Error,
+            "cannot serve from a log"
+        );
         let headers = [
             (header::CONTENT_TYPE, TEXT),
             (header::CACHE_CONTROL, MUTABLE),
             (header::RETRY_AFTER, HeaderValue::from_static("5")),
         ];
-        (StatusCode::SERVICE_UNAVAILABLE, headers, "temporarily unavailable\n").into_response()
+        (
+            StatusCode::SERVICE_UNAVAILABLE,
+            headers,
+            "temporarily unavailable\n",
+        )
+            .into_response()
     }
 }
+
+#[cfg(test)]
+mod tests;
