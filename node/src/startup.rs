@@ -141,7 +141,7 @@ pub fn load_trust(config: &Config, kept: &[Vec<u8>]) -> Result<TrustChain, Start
 
 /// Takes the notes of a file apart, in which they follow each other as they are. A note's text
 /// is JSON below its header, in which no line can equal the header.
-fn split_lists(text: &str) -> Vec<&str> {
+pub fn split_lists(text: &str) -> Vec<&str> {
     let header = format!("{}\n", TrustList::HEADER);
     let starts: Vec<usize> = text
         .match_indices(&header)
