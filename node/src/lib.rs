@@ -1,1 +1,15 @@
-//! A province's node: engine, gRPC and HTTP around the pure core
+//! A province's node: engine, gRPC and HTTP around the pure core.
+
+pub mod cli;
+pub mod config;
+pub mod engine;
+pub mod http;
+pub mod init;
+pub mod keys;
+pub mod rpc;
+mod serve;
+pub mod startup;
+pub mod telemetry;
+pub mod tls;
+
+pub use serve::serve;

@@ -3,6 +3,8 @@
 //! Everything here is a function of its arguments, so that an auditor's machine and
 //! a province's node come to the same answer from the same bytes.
 
+mod framing;
+
 pub mod codes;
 pub mod normalise;
 
@@ -10,7 +12,17 @@ pub mod merkle;
 
 pub mod checkpoint;
 pub mod cosign;
+pub mod gather;
 pub mod note;
+pub mod disclosure;
+pub mod keys;
 pub mod policy;
+pub mod record;
+pub mod submission;
+pub mod trust;
+pub mod reason;
 pub mod register;
+pub mod verdict;
+pub mod receipt;
+pub mod replicate;
 pub mod tlog_proof;

@@ -219,7 +219,7 @@ impl Mark {
         let mut field = |name: &str| lines.next()?.strip_prefix(name)?.strip_prefix(' ');
         let mark = Self {
             sequence: field("sequence")?.parse().ok()?,
-            origin: Origin::new(field("origin")?.to_owned()).ok()?,
+            origin: field("origin")?.parse().ok()?,
             head: Head {
                 size: field("size")?.parse().ok()?,
                 root: Hash::from_slice(&hex::decode(field("root")?).ok()?)?,

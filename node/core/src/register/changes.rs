@@ -28,6 +28,8 @@ pub struct CertificateRow {
     pub index: u64,
     /// Its leaf hash: what changes name as their target.
     pub leaf: Hash,
+    /// On whose behalf it was written, as six digits: who may change it depends on it.
+    pub writer_region: u32,
 }
 
 /// A status change that took effect.
@@ -131,6 +133,8 @@ pub type Targets = HashMap<Hash, TargetState>;
 pub struct TargetState {
     /// Index of the certificate's leaf.
     pub index: u64,
+    /// On whose behalf it was written, as six digits.
+    pub writer_region: u32,
     /// Leaf hash of the last status change that took effect, if any.
     pub last_status: Option<Hash>,
 }

@@ -65,7 +65,9 @@ CREATE TABLE certificates (
     -- Place of the leaf.
     place       INTEGER PRIMARY KEY,
     -- Leaf hash, 32 bytes: what changes name as their target.
-    leaf        BLOB    NOT NULL
+    leaf        BLOB    NOT NULL,
+    -- Region on whose behalf it was written, as six digits.
+    writer      INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX certificates_by_leaf ON certificates (substr(leaf, 1, 8));
 

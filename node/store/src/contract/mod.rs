@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use huren_core::{
     checkpoint::Origin,
     merkle::{Hash, TileId},
-    register::{AdoptionRow, Changes, DirectoryRow, QuarantineRow, Targets},
+    register::{AdoptionRow, Changes, DirectoryRow, QuarantineRow, StatusRow, Targets},
 };
 
 pub use types::*;
@@ -114,6 +114,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// Drops the register of a log (not its disclosures) and sets `folded` to 0.
     async fn drop_register(&self, origin: &Origin) -> Result<(), Error>;
+
+    /// The status changes of one certificate, in index order.
+    async fn statuses(&self, origin: &Origin, target: u64) -> Result<Vec<StatusRow>, Error>;
 
     /// Those of the leaf hashes that are certificates of this log's register (the first, if
     /// a leaf is there twice).

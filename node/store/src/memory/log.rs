@@ -8,7 +8,7 @@ use std::{
 use huren_core::{
     checkpoint::Origin,
     merkle::{Hash, TileId, empty_root},
-    register::{Changes, DirectoryRow, QuarantineRow, StatusRow, TargetState, Targets},
+    register::{Changes, DirectoryRow, Effect, QuarantineRow, StatusRow, TargetState, Targets},
 };
 
 use crate::{
@@ -217,7 +217,7 @@ impl Log {
         position.ok().map(|position| certificates[position].leaf)
     }
 
-    fn statuses(&self, target: u64) -> impl DoubleEndedIterator<Item = &StatusRow> {
+    pub(super) fn statuses(&self, target: u64) -> impl DoubleEndedIterator<Item = &StatusRow> {
         let of_target = move |row: &&StatusRow| row.target_index == target;
         self.register.statuses.iter().filter(of_target)
     }
@@ -229,7 +229,11 @@ impl Log {
             if asked.contains(&row.leaf) {
                 targets.entry(row.leaf).or_insert_with(|| TargetState {
                     index: row.index,
-                    last_status: self.statuses(row.index).next_back().map(|last| last.leaf),
+                    writer_region: row.writer_region,
+                    last_status: self
+                        .statuses(row.index)
+                        .rfind(|status| status.effect != Effect::Newer)
+                        .map(|last| last.leaf),
                 });
             }
         }

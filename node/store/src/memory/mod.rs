@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use huren_core::{
     checkpoint::Origin,
     merkle::{Hash, TileId},
-    register::{AdoptionRow, Changes, DirectoryRow, QuarantineRow, Targets},
+    register::{AdoptionRow, Changes, DirectoryRow, QuarantineRow, StatusRow, Targets},
 };
 
 use crate::{
@@ -202,6 +202,10 @@ impl Store for Memory {
         let state = self.state();
         let entries = |log: &Log| log.directory(kind, key);
         Ok(state.logs.values().flat_map(entries).collect())
+    }
+
+    async fn statuses(&self, origin: &Origin, target: u64) -> Result<Vec<StatusRow>, Error> {
+        Ok(self.read(origin, |log| log.statuses(target).cloned().collect()))
     }
 
     async fn adoptions(&self, origin: &Origin) -> Result<Vec<AdoptionRow>, Error> {

@@ -27,7 +27,7 @@ use async_trait::async_trait;
 use huren_core::{
     checkpoint::Origin,
     merkle::{Hash, TileId, empty_root},
-    register::{AdoptionRow, Changes, DirectoryRow, QuarantineRow, Targets},
+    register::{AdoptionRow, Changes, DirectoryRow, QuarantineRow, StatusRow, Targets},
 };
 use sqlx::{SqlitePool, Transaction};
 
@@ -249,6 +249,10 @@ impl Store for Sqlite {
 
     async fn directory(&self, kind: u32, key: &str) -> Result<Vec<(Origin, DirectoryRow)>, Error> {
         register::directory(&self.readers, kind, key).await
+    }
+
+    async fn statuses(&self, origin: &Origin, target: u64) -> Result<Vec<StatusRow>, Error> {
+        register::statuses(&self.readers, origin, target).await
     }
 
     async fn adoptions(&self, origin: &Origin) -> Result<Vec<AdoptionRow>, Error> {

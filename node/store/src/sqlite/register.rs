@@ -5,19 +5,19 @@ use std::{collections::HashSet, ops::Range};
 use huren_core::{
     checkpoint::Origin,
     merkle::Hash,
-    register::{AdoptionRow, Changes, DirectoryRow, QuarantineRow, TargetState, Targets},
+    register::{AdoptionRow, Changes, DirectoryRow, QuarantineRow, StatusRow, TargetState, Targets},
 };
 use sqlx::{AssertSqlSafe, SqliteConnection, SqlitePool};
 
 use super::{
     bulk::{Insert, LONGEST_LIST, prefix_list, prefixes},
-    decode::{groups, hash, origin},
+    decode::{effect, groups, hash, origin},
     place::{LogId, index_at, integer, offsets, unsigned},
     snapshot::Snapshot,
 };
 use crate::Error;
 
-const CERTIFICATES: Insert = insert("INSERT INTO certificates (place, leaf)", 2);
+const CERTIFICATES: Insert = insert("INSERT INTO certificates (place, leaf, writer)", 3);
 const STATUSES: Insert = insert(
     "INSERT INTO statuses (place, leaf, target, effect, reason, effective)",
     6,
@@ -46,7 +46,10 @@ pub(super) async fn put(
 ) -> Result<(), Error> {
     CERTIFICATES
         .rows(db, &changes.certificates, |query, row| {
-            Ok(query.bind(log.place(row.index)?).bind(row.leaf.0.to_vec()))
+            Ok(query
+                .bind(log.place(row.index)?)
+                .bind(row.leaf.0.to_vec())
+                .bind(i64::from(row.writer_region)))
         })
         .await?;
     STATUSES
@@ -132,14 +135,15 @@ pub(super) async fn targets(
         for prefix in prefixes(chunk) {
             query = query.bind(prefix);
         }
-        let rows: Vec<(i64, Vec<u8>, Option<Vec<u8>>)> =
+        let rows: Vec<(i64, Vec<u8>, i64, Option<Vec<u8>>)> =
             query.bind(name.as_str()).fetch_all(db.connection()).await?;
         // Last to first: of a leaf that is there twice, the first stays.
-        for (place, leaf, last_status) in rows {
+        for (place, leaf, writer, last_status) in rows {
             let leaf = hash(&leaf)?;
             if asked.contains(&leaf) {
                 let target = TargetState {
                     index: index_at(place),
+                    writer_region: unsigned(writer)?,
                     last_status: last_status.as_deref().map(hash).transpose()?,
                 };
                 targets.insert(leaf, target);
@@ -149,17 +153,47 @@ pub(super) async fn targets(
     Ok(targets)
 }
 
+/// A change that this program does not understand (effect 255) is nobody's predecessor.
+///
 /// The log is compared by its part of the place, and not by a range of places, so that the
 /// range never looks better to the planner than the index on leaves.
 pub(super) fn select_targets(leaves: usize) -> String {
     let list = prefix_list(leaves);
     format!(
-        "SELECT c.place, c.leaf, (SELECT s.leaf FROM statuses s WHERE s.target = c.place \
-         ORDER BY s.place DESC LIMIT 1) FROM certificates c \
+        "SELECT c.place, c.leaf, c.writer, (SELECT s.leaf FROM statuses s \
+         WHERE s.target = c.place AND s.effect <> 255 ORDER BY s.place DESC LIMIT 1) FROM certificates c \
          WHERE substr(c.leaf, 1, 8) IN {list} \
          AND c.place >> 40 = (SELECT id FROM logs WHERE origin = ?) \
          ORDER BY c.place DESC"
     )
+}
+
+pub(super) async fn statuses(
+    db: &SqlitePool,
+    name: &Origin,
+    target: u64,
+) -> Result<Vec<StatusRow>, Error> {
+    type Row = (i64, Vec<u8>, i64, i64, i64);
+    let rows: Vec<Row> = sqlx::query_as(
+        "SELECT place, leaf, effect, reason, effective FROM statuses \
+         WHERE target = (SELECT id << 40 FROM logs WHERE origin = $1) + $2 ORDER BY place",
+    )
+    .bind(name.as_str())
+    .bind(integer(target)?)
+    .fetch_all(db)
+    .await?;
+    rows.into_iter()
+        .map(|(place, leaf, number, reason, effective)| {
+            Ok(StatusRow {
+                index: index_at(place),
+                leaf: hash(&leaf)?,
+                target_index: target,
+                effect: effect(number)?,
+                reason: unsigned(reason)?,
+                effective_date: unsigned(effective)?,
+            })
+        })
+        .collect()
 }
 
 pub(super) async fn erased(

@@ -1,0 +1,382 @@
+//! The verdict: what is known of one certificate, as of a day and as of log sizes.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    checkpoint::Origin,
+    codes::{CertificateNumber, Date, Region, Track},
+    disclosure::{Group, GroupDigests, Opening, Values},
+    merkle::Hash,
+    reason::Reason,
+    register::{Effect, StatusRow},
+};
+
+/// Conclusions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Genuine and in force.
+    Valid,
+    /// 撤销.
+    Revoked,
+    /// 作废.
+    Void,
+    /// Under investigation.
+    Suspended,
+    /// Another took its place.
+    Superseded,
+    /// Its own term is over.
+    Expired,
+    /// Genuine, but of another holder.
+    HolderMismatch,
+    /// Logged, not yet cosigned by a quorum.
+    Pending,
+    /// Cannot be told.
+    Unknown,
+    /// In no log held.
+    NotFound,
+}
+
+impl Verdict {
+    /// In Chinese.
+    pub const fn zh(self) -> &'static str {
+        match self {
+            Self::Valid => "有效",
+            Self::Revoked => "已撤销",
+            Self::Void => "已作废",
+            Self::Suspended => "暂停使用",
+            Self::Superseded => "已被取代",
+            Self::Expired => "已过有效期",
+            Self::HolderMismatch => "持证人不符",
+            Self::Pending => "待见证",
+            Self::Unknown => "无法判定",
+            Self::NotFound => "未查到",
+        }
+    }
+
+    /// In English.
+    pub const fn en(self) -> &'static str {
+        match self {
+            Self::Valid => "valid",
+            Self::Revoked => "revoked",
+            Self::Void => "void",
+            Self::Suspended => "suspended",
+            Self::Superseded => "superseded",
+            Self::Expired => "expired",
+            Self::HolderMismatch => "holder mismatch",
+            Self::Pending => "pending",
+            Self::Unknown => "unknown",
+            Self::NotFound => "not found",
+        }
+    }
+}
+
+/// What is asked.
+#[derive(Clone, Debug)]
+pub struct Question {
+    /// Certificate number, normalised.
+    pub number: String,
+    /// Values of `holder_name` to check, normalised.
+    pub holder_name: Option<Values>,
+    /// Values of `holder_id` to check, normalised; one for each kind of document it may be.
+    pub holder_id: Vec<Values>,
+    /// The day asked about.
+    pub as_of: Date,
+    /// Largest acceptable age of a log in seconds.
+    pub max_age: u64,
+    /// Now, in seconds since 1970.
+    pub now: u64,
+}
+
+/// How far a log is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogView {
+    /// The log.
+    pub origin: Origin,
+    /// Its province.
+    pub region: Region,
+    /// Leaves that are folded and whose disclosures have arrived or been erased.
+    pub size: u64,
+    /// Newest size that a quorum cosigned; 0 for none.
+    pub witnessed_size: u64,
+    /// The q-th newest cosignature time at that size, in seconds since 1970.
+    pub quorum_time: Option<u64>,
+    /// Whether it contradicted itself.
+    pub frozen: bool,
+}
+
+impl LogView {
+    /// Its age in seconds; `None` if no quorum ever cosigned it.
+    pub fn age(&self, now: u64) -> Option<u64> {
+        self.quorum_time.map(|time| now.saturating_sub(time))
+    }
+
+    fn is_fresh(&self, question: &Question) -> bool {
+        self.age(question.now).is_some_and(|age| age <= question.max_age)
+    }
+}
+
+/// A certificate that carries the number.
+#[derive(Clone, Debug)]
+pub struct Candidate {
+    /// Its log.
+    pub origin: Origin,
+    /// Index of its leaf.
+    pub index: u64,
+    /// Its leaf hash; `None` if the leaf is quarantined.
+    pub leaf: Option<Hash>,
+    /// The digests in its leaf.
+    pub digests: GroupDigests,
+    /// Whether it was loaded from old stock.
+    pub backfilled: bool,
+    /// What opens the digests.
+    pub openings: Vec<Opening>,
+    /// Its status changes in index order.
+    pub statuses: Vec<Change>,
+}
+
+/// A status change of a candidate.
+#[derive(Clone, Debug)]
+pub struct Change {
+    /// As in the register.
+    pub row: StatusRow,
+    /// Digests that it replaces.
+    pub digests: GroupDigests,
+    /// What opens them.
+    pub openings: Vec<Opening>,
+}
+
+/// The answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// The conclusion.
+    pub verdict: Verdict,
+    /// With `Unknown`: what was last known.
+    pub last_known: Option<Verdict>,
+    /// Why, in the order of [`Reason::ALL`].
+    pub reasons: Vec<Reason>,
+    /// Position of the candidate that it is about.
+    pub subject: Option<usize>,
+    /// What the certificate says on that day. Empty unless the holder, if one was presented,
+    /// is the holder.
+    pub certificate: Values,
+}
+
+/// Decides. A function of its arguments: the same evidence gives the same answer anywhere.
+pub fn decide(question: &Question, logs: &[LogView], candidates: &[Candidate]) -> Answer {
+    let mut reasons = Vec::new();
+    let at_home = |candidate: &Candidate| {
+        let home = logs.iter().find(|log| log.origin == candidate.origin)?.region;
+        // Whoever writes a number of another province's writes outside its authority.
+        (home_province(&question.number).is_none_or(|p| p == home)).then_some(())
+    };
+    let own: Vec<usize> =
+        (0..candidates.len()).filter(|i| at_home(&candidates[*i]).is_some()).collect();
+    if own.iter().any(|i| candidates[*i].leaf.is_none()) {
+        reasons.push(Reason::Quarantined);
+    }
+    let mut standing: Vec<(usize, Standing)> = own
+        .into_iter()
+        .filter(|i| candidates[*i].leaf.is_some())
+        .map(|i| (i, standing(&candidates[i], question.as_of)))
+        .collect();
+    if standing.len() > 1 {
+        // A voided entry gives its number back.
+        standing.retain(|(_, standing)| standing.verdict != Verdict::Void);
+    }
+    let (verdict, subject, certificate) = match standing.as_slice() {
+        [] => (Verdict::NotFound, None, Values::default()),
+        [(i, standing)] => {
+            reasons.extend_from_slice(&standing.reasons);
+            let candidate = &candidates[*i];
+            let (verdict, certificate) = match holder(question, candidate) {
+                Holder::Mismatch => {
+                    reasons.push(Reason::HolderMismatch);
+                    (Verdict::HolderMismatch, Values::default())
+                }
+                Holder::Erased => {
+                    reasons.push(Reason::Erased);
+                    (Verdict::Unknown, Values::default())
+                }
+                Holder::Matches => (standing.verdict, standing.certificate.clone()),
+            };
+            let log = logs.iter().find(|log| log.origin == candidate.origin);
+            let witnessed = log.is_some_and(|log| candidate.index < log.witnessed_size);
+            if !witnessed && verdict != Verdict::HolderMismatch {
+                reasons.push(Reason::Pending);
+            }
+            let verdict =
+                if verdict == Verdict::Valid && !witnessed { Verdict::Pending } else { verdict };
+            (verdict, Some(*i), certificate)
+        }
+        [..] => {
+            reasons.push(Reason::DuplicateNumber);
+            (Verdict::Unknown, None, Values::default())
+        }
+    };
+    let mut answer = Answer { verdict, last_known: None, reasons, subject, certificate };
+    judge_evidence(&mut answer, question, logs, candidates);
+    let why = match answer.verdict {
+        Verdict::Valid => Some(Reason::InForce),
+        Verdict::NotFound => Some(Reason::NotFound),
+        _ => None,
+    };
+    answer.reasons.extend(why);
+    answer.reasons.sort();
+    answer.reasons.dedup();
+    answer
+}
+
+/// Takes back what rests on evidence that is too old or contradicts itself.
+fn judge_evidence(
+    answer: &mut Answer,
+    question: &Question,
+    logs: &[LogView],
+    candidates: &[Candidate],
+) {
+    let home = home_province(&question.number);
+    let subject = answer.subject.map(|i| &candidates[i].origin);
+    // 'Not found' rests on the log that should hold the number, or on all where none is named.
+    let rests_on = |log: &&LogView| match (subject, home) {
+        (Some(origin), _) => log.origin == *origin,
+        (None, Some(home)) => log.region == home,
+        (None, None) => true,
+    };
+    let mut unsure = Vec::new();
+    for log in logs.iter().filter(rests_on) {
+        if log.frozen {
+            unsure.push(Reason::LogFrozen);
+        }
+        if !log.is_fresh(question) {
+            unsure.push(Reason::StaleEvidence);
+        }
+    }
+    // A pending certificate says itself that no quorum has seen it yet.
+    if answer.verdict == Verdict::Pending {
+        unsure.retain(|reason| *reason != Reason::StaleEvidence);
+    }
+    if !unsure.is_empty() {
+        if answer.verdict != Verdict::Unknown {
+            answer.last_known = Some(answer.verdict);
+        }
+        answer.verdict = Verdict::Unknown;
+        answer.reasons.extend(unsure);
+    }
+}
+
+/// The province that a number names, if its grammar does.
+pub fn home_province(number: &str) -> Option<Region> {
+    CertificateNumber::parse(number, None::<Track>).ok()?.province()
+}
+
+/// What the status changes up to a day make of a certificate.
+struct Standing {
+    verdict: Verdict,
+    reasons: Vec<Reason>,
+    certificate: Values,
+}
+
+fn standing(candidate: &Candidate, as_of: Date) -> Standing {
+    let mut reasons = Vec::new();
+    if candidate.backfilled {
+        reasons.push(Reason::Backfilled);
+    }
+    let (mut verdict, cause) = fold_statuses(candidate.statuses.iter().map(|c| &c.row), as_of);
+    reasons.extend(cause);
+    let current = current(candidate, Group::Certificate, Some(as_of));
+    let Some(values) = current.opening.and_then(|opening| opening.values.clone()) else {
+        if verdict != Verdict::Unknown {
+            reasons.push(Reason::Erased);
+        }
+        return Standing { verdict: Verdict::Unknown, reasons, certificate: Values::default() };
+    };
+    let date = |field| values.get(field).and_then(|text| Date::parse(text).ok());
+    if verdict == Verdict::Valid {
+        if date("issue_date").is_some_and(|issued| issued > as_of) {
+            (verdict, _) = (Verdict::Unknown, reasons.push(Reason::IssuedLater));
+        } else if date("valid_until").is_some_and(|until| until < as_of) {
+            (verdict, _) = (Verdict::Expired, reasons.push(Reason::Expired));
+        }
+    }
+    Standing { verdict, reasons, certificate: values }
+}
+
+/// The status that a sequence of changes, in index order, leaves a certificate in on a day.
+pub fn fold_statuses<'a>(
+    statuses: impl Iterator<Item = &'a StatusRow>,
+    as_of: Date,
+) -> (Verdict, Vec<Reason>) {
+    let mut verdict = Verdict::Valid;
+    let mut reasons = Vec::new();
+    for row in statuses {
+        // A newer record has no day that this program could rely on.
+        if row.effect != Effect::Newer && row.effective_date > as_of.as_yyyymmdd() {
+            continue;
+        }
+        let (next, reason) = match row.effect {
+            Effect::Revoke => (Verdict::Revoked, Reason::StatusRevoked),
+            Effect::Void => (Verdict::Void, Reason::StatusVoid),
+            Effect::Suspend => (Verdict::Suspended, Reason::StatusSuspended),
+            Effect::Supersede => (Verdict::Superseded, Reason::StatusSuperseded),
+            Effect::Newer => return (Verdict::Unknown, vec![Reason::SchemaNewer]),
+            Effect::Reinstate => {
+                reasons.retain(|r| matches!(r, Reason::StatusCorrected | Reason::StatusReissued));
+                (Verdict::Valid, Reason::StatusReinstated)
+            }
+            Effect::Correct => (verdict, Reason::StatusCorrected),
+            Effect::Reissue => (verdict, Reason::StatusReissued),
+        };
+        verdict = next;
+        reasons.push(reason);
+    }
+    (verdict, reasons)
+}
+
+/// The digest of a group and what opens it, with corrections up to a day taken in.
+struct Current<'a> {
+    digest: Option<&'a Hash>,
+    opening: Option<&'a Opening>,
+}
+
+fn current(candidate: &Candidate, group: Group, as_of: Option<Date>) -> Current<'_> {
+    let in_effect =
+        |row: &StatusRow| as_of.is_none_or(|day| row.effective_date <= day.as_yyyymmdd());
+    let corrected = candidate
+        .statuses
+        .iter()
+        .rev()
+        .find(|change| in_effect(&change.row) && change.digests.get(group).is_some());
+    let (digests, openings) = match corrected {
+        Some(change) => (&change.digests, &change.openings),
+        None => (&candidate.digests, &candidate.openings),
+    };
+    Current {
+        digest: digests.get(group),
+        opening: openings.iter().find(|opening| opening.group == group),
+    }
+}
+
+enum Holder {
+    Matches,
+    Mismatch,
+    Erased,
+}
+
+/// Checks the presented holder against the digests; what was not presented is not checked.
+fn holder(question: &Question, candidate: &Candidate) -> Holder {
+    let names: Vec<&Values> = question.holder_name.iter().collect();
+    let ids: Vec<&Values> = question.holder_id.iter().collect();
+    for (group, presented) in [(Group::HolderName, names), (Group::HolderId, ids)] {
+        if presented.is_empty() {
+            continue;
+        }
+        let current = current(candidate, group, Some(question.as_of));
+        let (Some(digest), Some(opening)) = (current.digest, current.opening) else {
+            return Holder::Erased;
+        };
+        if !presented.iter().any(|values| opening.matches(values, digest)) {
+            return Holder::Mismatch;
+        }
+    }
+    Holder::Matches
+}

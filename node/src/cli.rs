@@ -1,0 +1,240 @@
+//! The node's commands, for `huren-node` and for other programs that include them.
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::{Duration, SystemTime},
+};
+
+use anyhow::Context;
+use clap::{Args, Parser, Subcommand};
+use huren_core::{checkpoint::Origin, codes::Region};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    config::{self, Config},
+    engine::{Clock, SystemClock},
+    init::{self, InitError, InitOptions, InitReport},
+    keys::{self, Purpose},
+    startup::{NodeKeys, NodeTls},
+    telemetry,
+};
+
+/// Exit code for a command that was refused and changed nothing.
+const REFUSED: u8 = 2;
+
+/// A province's Huren node.
+#[derive(Debug, Parser)]
+#[command(name = "huren-node", version)]
+pub struct NodeArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: NodeCommand,
+}
+
+/// What a node can be told to do.
+#[derive(Debug, Subcommand)]
+pub enum NodeCommand {
+    /// Run the node until SIGINT or SIGTERM.
+    Serve(ConfigFile),
+    /// Make the folder of a new node: keys, certificates, configuration.
+    Init(InitArgs),
+    /// Show or check a configuration.
+    Config {
+        /// Which of the two.
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
+}
+
+/// What can be done with configurations.
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Print a commented configuration to start from.
+    Example,
+    /// Check a configuration, and the keys and certificates that it names.
+    Check(ConfigFile),
+}
+
+/// Which configuration.
+#[derive(Debug, Args)]
+pub struct ConfigFile {
+    /// The configuration file.
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+}
+
+/// What a new node is to be.
+#[derive(Debug, Args)]
+pub struct InitArgs {
+    /// The province: two digits of GB/T 2260, such as 33.
+    #[arg(long, value_parser = parse_region)]
+    pub region: Region,
+    /// The new folder.
+    #[arg(long)]
+    pub dir: PathBuf,
+    /// The province's name [default: that of GB/T 2260].
+    #[arg(long)]
+    pub name: Option<String>,
+    /// The log's public address without scheme, such as huren.zj.example/log/33. It can never
+    /// be changed.
+    #[arg(long)]
+    pub origin: Option<Origin>,
+    /// Address and port of gRPC.
+    #[arg(long, default_value = "127.0.0.1:4433")]
+    pub grpc: SocketAddr,
+    /// Address and port of HTTP.
+    #[arg(long, default_value = "127.0.0.1:8443")]
+    pub http: SocketAddr,
+    /// DNS name or IP address under which others reach the node [default: the address of gRPC,
+    /// or the origin's host if that is every address].
+    #[arg(long)]
+    pub host: Option<String>,
+    /// The holder key of the federation, if there is one already.
+    #[arg(long, value_name = "FILE")]
+    pub holder_key: Option<PathBuf>,
+}
+
+fn parse_region(text: &str) -> Result<Region, String> {
+    Region::parse(text).map_err(|error| error.to_string())
+}
+
+/// Carries out a command. Failures are printed to standard error.
+pub async fn run(args: NodeArgs) -> ExitCode {
+    let done = match args.command {
+        NodeCommand::Serve(file) => serve(&file.config).await,
+        NodeCommand::Init(args) => init(args),
+        NodeCommand::Config { command: ConfigCommand::Example } => {
+            print!("{}", config::example());
+            Ok(())
+        }
+        NodeCommand::Config { command: ConfigCommand::Check(file) } => check(&file.config),
+    };
+    let Err(error) = done else { return ExitCode::SUCCESS };
+    eprintln!("错误 / error: {error:#}");
+    let refused = matches!(error.downcast_ref(), Some(InitError::NotEmpty { .. }));
+    ExitCode::from(if refused { REFUSED } else { 1 })
+}
+
+async fn serve(file: &Path) -> anyhow::Result<()> {
+    let config = Config::load(file)?;
+    telemetry::log_to_stderr(&config.log)?;
+    let shutdown = CancellationToken::new();
+    let stopped = stop_signal()?;
+    let serving = crate::serve(config, shutdown.clone());
+    let mut serving = std::pin::pin!(serving);
+    tokio::select! {
+        ended = &mut serving => return ended,
+        () = stopped => tracing::info!("stopping"),
+    }
+    shutdown.cancel();
+    serving.await
+}
+
+fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}
+
+fn check(file: &Path) -> anyhow::Result<()> {
+    let config = Config::load(file)?;
+    NodeKeys::load(&config)?;
+    let identity = NodeTls::load(&config)?.identity;
+    println!("配置有效 / the configuration is valid: {}", file.display());
+    println!("{} {} {}", config.region, config.name, config.origin);
+    println!("TLS key (SHA-256): {}", identity.spki_sha256());
+    Ok(())
+}
+
+fn init(args: InitArgs) -> anyhow::Result<()> {
+    let defaults = InitOptions::new(args.region, args.dir)?;
+    let holder_key = match &args.holder_key {
+        Some(path) => Some(keys::load(path, Purpose::Holder)?),
+        None => None,
+    };
+    let options = InitOptions {
+        name: args.name.unwrap_or(defaults.name),
+        origin: args.origin.unwrap_or(defaults.origin),
+        grpc: args.grpc,
+        http: args.http,
+        host: args.host,
+        holder_key,
+        ..defaults
+    };
+    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(SystemClock.now());
+    let report = init::init(&options, &mut rand::rng(), now)
+        .context("节点未建立 / no node was made")?;
+    print!("{}", next_steps(&options.directory, &report));
+    Ok(())
+}
+
+fn next_steps(directory: &Path, report: &InitReport) -> String {
+    let folder = directory.display();
+    let mut text = format!(
+        "节点已建立 / the node is in {folder}\n\
+         下一步 / next steps:\n\
+         1. 将 {folder}/{member} 交给联盟，并取得 trust/roots 与 trust/lists\n   \
+            Give {folder}/{member} to the federation; put its root keys and trust lists into \
+            {folder}/trust/roots and {folder}/trust/lists.\n\
+         2. 离线保存 {ca}，并与数据库分开备份 keys/\n   \
+            Keep {ca} offline, and back keys/ up apart from the database.\n\
+         3. 将 {issuer} 及其密钥交给发证系统\n   \
+            Give {issuer} and its key to the system that issues certificates.\n",
+        member = init::MEMBER,
+        ca = report.authority_key.display(),
+        issuer = report.issuer.0.display(),
+    );
+    if report.holder_key_is_new {
+        text += "4. 所有成员须使用同一 keys/holder.key：后加入者用 --holder-key\n   \
+                 All members need the same keys/holder.key: others take it over with --holder-key.\n";
+    }
+    text += &format!("启动 / start: huren-node serve --config {}\n", report.config.display());
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn parse(line: &str) -> NodeArgs {
+        NodeArgs::try_parse_from(line.split(' ')).unwrap()
+    }
+
+    #[test]
+    fn the_commands_are_consistent() {
+        NodeArgs::command().debug_assert();
+    }
+
+    #[tokio::test]
+    async fn init_then_check_then_init_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let node = dir.path().join("node");
+        let init = format!("huren-node init --region 33 --dir {}", node.display());
+        let check = format!("huren-node config check --config {}/config.toml", node.display());
+        let outcomes = [
+            run(parse(&init)).await,
+            run(parse(&check)).await,
+            run(parse(&init)).await,
+            run(parse("huren-node config check --config /nonexistent")).await,
+        ];
+        let expected =
+            [ExitCode::SUCCESS, ExitCode::SUCCESS, ExitCode::from(REFUSED), ExitCode::FAILURE];
+        assert_eq!(format!("{outcomes:?}"), format!("{expected:?}"));
+    }
+
+    #[test]
+    fn wrong_regions_are_refused() {
+        let line = "huren-node init --region 99 --dir x";
+        assert!(NodeArgs::try_parse_from(line.split(' ')).is_err());
+    }
+}

@@ -1,0 +1,545 @@
+//! The node's configuration: a TOML file, overridden by the environment, checked once.
+//!
+//! There is no secret in it, only paths of files with secrets, so that it can be shown, logged
+//! and kept in version control.
+
+mod file;
+mod template;
+
+use std::{
+    io,
+    net::SocketAddr,
+    path::{Component, Path, PathBuf},
+    time::Duration,
+};
+
+use huren_core::{checkpoint::Origin, codes::Region, trust::kind_name};
+use huren_proto::v1::Kind;
+use serde::{Deserialize, Serialize};
+
+use crate::tls::SpkiSha256;
+use file::{CallerTable, ConfigFile, ReplicationTable};
+
+pub use template::{Values, example, render};
+
+/// Name of the database in the data directory.
+const DATABASE: &str = "huren.db";
+
+/// First parts of HTTP paths that are the node's own, and therefore no log's.
+const RESERVED_PATHS: [&str; 8] = [
+    "api", "mirror", "witness", "metrics", "livez", "readyz", "console", "assets",
+];
+
+/// A checked configuration. All paths are absolute or relative to the working directory, no
+/// more to the configuration file.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The province.
+    pub region: Region,
+    /// Its name as people read it.
+    pub name: String,
+    /// The log's origin.
+    pub origin: Origin,
+    /// Folder of the database.
+    pub data_dir: PathBuf,
+    /// The database file, in `data_dir`.
+    pub database: PathBuf,
+    /// The high-water file, outside of `data_dir`.
+    pub high_water: PathBuf,
+    /// Where gRPC is served.
+    pub grpc_listen: SocketAddr,
+    /// Where HTTP is served.
+    pub http_listen: SocketAddr,
+    /// Whether HTTP is served over TLS.
+    pub http_tls: bool,
+    /// TLS files.
+    pub tls: TlsFiles,
+    /// Folder of the key files.
+    pub keys_dir: PathBuf,
+    /// Files about the federation.
+    pub trust: TrustFiles,
+    /// Limits.
+    pub limits: Limits,
+    /// How other members' logs are followed.
+    pub replication: Replication,
+    /// Who may call the gRPC port besides members.
+    pub callers: Vec<Caller>,
+    /// How the node logs.
+    pub log: Log,
+}
+
+/// Paths of the TLS files (PEM).
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsFiles {
+    /// The node's certificate chain.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+    /// The authority of the node's and its callers' certificates.
+    pub ca: PathBuf,
+}
+
+/// Paths of the files about the federation.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrustFiles {
+    /// Root keys and their threshold.
+    pub roots: PathBuf,
+    /// The chain of trust lists, oldest first.
+    pub lists: PathBuf,
+    /// The key that members share to look up holders.
+    pub holder_key: PathBuf,
+}
+
+/// What bounds memory and work.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Longest message, in bytes: 1 KiB to 64 MiB.
+    pub max_message_bytes: usize,
+    /// Records waiting for their place in the log: at least 1.
+    pub submissions_in_flight: usize,
+    /// Records that one checkpoint adds at most: 1 to 65,536.
+    pub batch_max_records: usize,
+    /// Questions that one address may ask on the public page in a minute: at least 1.
+    pub page_rate_per_minute: u32,
+    /// Memory for tiles, in bytes.
+    pub cache_bytes: u64,
+    /// Verifications at the same time: at least 1.
+    pub verify_in_flight: usize,
+    /// Time for one request: 1 to 600 seconds.
+    pub request_timeout_seconds: u64,
+}
+
+impl Limits {
+    /// Time for one request.
+    pub fn request_timeout(&self) -> Duration {
+        Duration::from_secs(self.request_timeout_seconds)
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_message_bytes: 4 << 20,
+            submissions_in_flight: 4096,
+            batch_max_records: 1000,
+            page_rate_per_minute: 30,
+            cache_bytes: 8 << 20,
+            verify_in_flight: 64,
+            request_timeout_seconds: 30,
+        }
+    }
+}
+
+/// How other members' logs are followed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replication {
+    /// Time between two timed pulls.
+    pub poll: Duration,
+    /// Packages fetched from one member at the same time.
+    pub packages_in_flight: usize,
+    /// Time after which an unchanged head is cosigned again.
+    pub recosign: Duration,
+    /// How long a checkpoint waits for cosignatures before it is published.
+    pub hold_publish: Duration,
+}
+
+/// A program that may call the gRPC port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// Its name, for logs and audits.
+    pub name: String,
+    /// The key of its certificate.
+    pub tls_key: SpkiSha256,
+    /// What it may do.
+    pub roles: Vec<CallerRole>,
+    /// Which kinds of records it may write.
+    pub kinds: AllowedKinds,
+    /// On whose behalf it may write.
+    pub regions: Vec<Region>,
+}
+
+impl Caller {
+    /// Whether it may write a record of this kind on behalf of this region.
+    pub fn may_write(&self, kind: Kind, region: &Region) -> bool {
+        let kind_allowed = match &self.kinds {
+            AllowedKinds::All => true,
+            AllowedKinds::Only(kinds) => kinds.contains(&kind),
+        };
+        self.roles.contains(&CallerRole::Issuer)
+            && kind_allowed
+            && self.regions.iter().any(|own| own.contains(region))
+    }
+}
+
+/// What a caller may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CallerRole {
+    /// Writes records.
+    Issuer,
+    /// Asks for verdicts.
+    Verifier,
+    /// Steers the node.
+    Operator,
+}
+
+/// Kinds of records that a caller may write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AllowedKinds {
+    /// Every kind, later ones included.
+    All,
+    /// These.
+    Only(Vec<Kind>),
+}
+
+/// How the node logs.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Log {
+    /// Its form.
+    pub format: LogFormat,
+    /// What is logged (tracing's `EnvFilter`).
+    pub filter: String,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self {
+            format: LogFormat::Text,
+            filter: "info".to_owned(),
+        }
+    }
+}
+
+/// The form of log lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object on a line.
+    Json,
+}
+
+/// Why a configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read the configuration {}: give its path with --config", .path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// Not TOML, a key too many, too few or of the wrong type.
+    #[error("the configuration has a wrong form: {0}; compare it with `huren-node config example`")]
+    Form(Box<figment::Error>),
+    /// A key has a value that it cannot have.
+    #[error("{key} = {value}: {remedy}")]
+    Value {
+        /// The key with its table.
+        key: String,
+        /// Its value.
+        value: String,
+        /// What to write instead.
+        remedy: String,
+    },
+}
+
+impl ConfigError {
+    fn value(key: impl Into<String>, value: impl ToString, remedy: impl Into<String>) -> Self {
+        Self::Value {
+            key: key.into(),
+            value: value.to_string(),
+            remedy: remedy.into(),
+        }
+    }
+}
+
+impl Config {
+    /// Reads and checks a file. `HUREN_*` environment variables override its values.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let folder = path.parent().unwrap_or(Path::new(""));
+        Self::check(file::read(path)?, folder)
+    }
+
+    /// Checks a text as if it were a file in `folder`, without the environment.
+    pub fn parse(text: &str, folder: &Path) -> Result<Self, ConfigError> {
+        Self::check(file::parse(text)?, folder)
+    }
+
+    /// The path below which the own log is served over HTTP, without a slash at its end: what
+    /// follows the host in the origin.
+    pub fn log_path(&self) -> &str {
+        path_of(self.origin.as_str())
+    }
+
+    fn check(file: ConfigFile, folder: &Path) -> Result<Self, ConfigError> {
+        let region = parse_region("region", &file.region)?;
+        if region != region.province() {
+            return Err(ConfigError::value(
+                "region",
+                &file.region,
+                "a node is a province's: give its two digits, such as \"33\"",
+            ));
+        }
+        let data_dir = folder.join(file.data_dir);
+        let high_water = folder.join(file.high_water);
+        if lies_in(&high_water, &data_dir) {
+            return Err(ConfigError::value(
+                "high_water",
+                high_water.display(),
+                "choose a place outside data_dir, which a restored backup does not overwrite",
+            ));
+        }
+        check_limits(&file.limits)?;
+        Ok(Self {
+            region,
+            name: file.name,
+            origin: parse_origin(file.origin)?,
+            database: data_dir.join(DATABASE),
+            data_dir,
+            high_water,
+            grpc_listen: parse_listen("grpc.listen", &file.grpc.listen)?,
+            http_listen: parse_listen("http.listen", &file.http.listen)?,
+            http_tls: file.http.tls,
+            tls: TlsFiles {
+                certificate: folder.join(file.tls.certificate),
+                key: folder.join(file.tls.key),
+                ca: folder.join(file.tls.ca),
+            },
+            keys_dir: folder.join(file.keys.dir),
+            trust: TrustFiles {
+                roots: folder.join(file.trust.roots),
+                lists: folder.join(file.trust.lists),
+                holder_key: folder.join(file.trust.holder_key),
+            },
+            limits: file.limits,
+            replication: check_replication(&file.replication)?,
+            callers: check_callers(file.callers)?,
+            log: file.log,
+        })
+    }
+}
+
+fn path_of(origin: &str) -> &str {
+    origin.find('/').map_or("", |slash| &origin[slash..])
+}
+
+/// By names alone: what does not exist yet cannot be resolved. Climbing out with `..` is taken
+/// into account.
+fn lies_in(path: &Path, directory: &Path) -> bool {
+    plain(path).starts_with(plain(directory))
+}
+
+fn plain(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir if plain.file_name().is_some() => {
+                plain.pop();
+            }
+            other => plain.push(other),
+        }
+    }
+    plain
+}
+
+fn parse_region(key: &str, text: &str) -> Result<Region, ConfigError> {
+    Region::parse(text).map_err(|error| {
+        ConfigError::value(
+            key,
+            text,
+            format!("{error}; write a GB/T 2260 code such as \"33\""),
+        )
+    })
+}
+
+fn parse_origin(text: String) -> Result<Origin, ConfigError> {
+    let remedy = "write the log's public address without scheme and without a slash at its end, \
+                  such as huren.zj.example/log/33";
+    let path = path_of(&text);
+    // Origins may hold more, but this one is an address that HTTP clients build paths from.
+    let unusual = |byte: u8| !(byte.is_ascii_alphanumeric() || b"-._~/:".contains(&byte));
+    let segments_are_plain = path
+        .split('/')
+        .skip(1)
+        .all(|segment| !matches!(segment, "" | "." | ".."));
+    if text.bytes().any(unusual) || text.starts_with('/') || !segments_are_plain {
+        return Err(ConfigError::value("origin", text, remedy));
+    }
+    if path
+        .split('/')
+        .nth(1)
+        .is_some_and(|first| RESERVED_PATHS.contains(&first))
+    {
+        let remedy = format!("its path must not begin with any of {RESERVED_PATHS:?}");
+        return Err(ConfigError::value("origin", text, remedy));
+    }
+    text.parse()
+        .map_err(|_| ConfigError::value("origin", text, remedy))
+}
+
+fn parse_listen(key: &str, text: &str) -> Result<SocketAddr, ConfigError> {
+    let remedy = "write an IP address and a port, such as 0.0.0.0:4433 or [::]:4433";
+    text.parse()
+        .map_err(|_| ConfigError::value(key, text, remedy))
+}
+
+fn check_limits(limits: &Limits) -> Result<(), ConfigError> {
+    let bounded = [
+        (
+            "max_message_bytes",
+            limits.max_message_bytes as u64,
+            1 << 10,
+            64 << 20,
+        ),
+        (
+            "submissions_in_flight",
+            limits.submissions_in_flight as u64,
+            1,
+            1 << 20,
+        ),
+        (
+            "batch_max_records",
+            limits.batch_max_records as u64,
+            1,
+            1 << 16,
+        ),
+        (
+            "page_rate_per_minute",
+            limits.page_rate_per_minute.into(),
+            1,
+            1 << 20,
+        ),
+        (
+            "verify_in_flight",
+            limits.verify_in_flight as u64,
+            1,
+            1 << 16,
+        ),
+        (
+            "request_timeout_seconds",
+            limits.request_timeout_seconds,
+            1,
+            600,
+        ),
+    ];
+    for (key, value, least, most) in bounded {
+        in_range(&format!("limits.{key}"), value, least, most)?;
+    }
+    Ok(())
+}
+
+fn check_replication(table: &ReplicationTable) -> Result<Replication, ConfigError> {
+    in_range("replication.poll_seconds", table.poll_seconds, 1, 3600)?;
+    in_range(
+        "replication.packages_in_flight",
+        table.packages_in_flight as u64,
+        1,
+        64,
+    )?;
+    in_range(
+        "replication.recosign_seconds",
+        table.recosign_seconds,
+        1,
+        3600,
+    )?;
+    in_range(
+        "replication.hold_publish_ms",
+        table.hold_publish_ms,
+        0,
+        60_000,
+    )?;
+    Ok(Replication {
+        poll: Duration::from_secs(table.poll_seconds),
+        packages_in_flight: table.packages_in_flight,
+        recosign: Duration::from_secs(table.recosign_seconds),
+        hold_publish: Duration::from_millis(table.hold_publish_ms),
+    })
+}
+
+fn in_range(key: &str, value: u64, least: u64, most: u64) -> Result<(), ConfigError> {
+    if (least..=most).contains(&value) {
+        return Ok(());
+    }
+    Err(ConfigError::value(
+        key,
+        value,
+        format!("must be {least} to {most}"),
+    ))
+}
+
+fn check_callers(tables: Vec<CallerTable>) -> Result<Vec<Caller>, ConfigError> {
+    let mut callers: Vec<Caller> = Vec::with_capacity(tables.len());
+    for table in tables {
+        let caller = check_caller(table)?;
+        if let Some(other) = callers.iter().find(|c| c.tls_key == caller.tls_key) {
+            let remedy = format!("{} has the same key: give each caller its own", other.name);
+            return Err(ConfigError::value(
+                format!("callers.{}.tls_key", caller.name),
+                caller.tls_key,
+                remedy,
+            ));
+        }
+        if callers.iter().any(|other| other.name == caller.name) {
+            let remedy = "two callers have this name: audits could not tell them apart";
+            return Err(ConfigError::value("callers.name", caller.name, remedy));
+        }
+        callers.push(caller);
+    }
+    Ok(callers)
+}
+
+fn check_caller(table: CallerTable) -> Result<Caller, ConfigError> {
+    let key = |name: &str| format!("callers.{}.{name}", table.name);
+    let tls_key = table.tls_key.parse().map_err(|_| {
+        ConfigError::value(
+            key("tls_key"),
+            &table.tls_key,
+            "write 64 hexadecimal digits",
+        )
+    })?;
+    let regions = table
+        .regions
+        .iter()
+        .map(|text| parse_region(&key("regions"), text));
+    let regions = regions.collect::<Result<_, _>>()?;
+    let kinds = if table.kinds.iter().any(|kind| kind == "*") {
+        AllowedKinds::All
+    } else {
+        let kinds = table.kinds.iter().map(|name| {
+            kind_named(name).ok_or_else(|| {
+                let remedy = "no such kind: write for instance \"certificate\", or \"*\" for all";
+                ConfigError::value(key("kinds"), name, remedy)
+            })
+        });
+        AllowedKinds::Only(kinds.collect::<Result<_, _>>()?)
+    };
+    if table.roles.is_empty() {
+        let remedy = "name at least one of \"issuer\", \"verifier\", \"operator\"";
+        return Err(ConfigError::value(key("roles"), "[]", remedy));
+    }
+    Ok(Caller {
+        tls_key,
+        kinds,
+        regions,
+        roles: table.roles,
+        name: table.name,
+    })
+}
+
+fn kind_named(name: &str) -> Option<Kind> {
+    let kind = Kind::from_str_name(&format!("KIND_{}", name.to_uppercase()))?;
+    // Only the spelling that is written elsewhere too, and not the kind that is never valid.
+    (kind != Kind::Unspecified && kind_name(kind.into()) == name).then_some(kind)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,176 @@
+use super::*;
+
+fn parse(text: &str) -> Result<Config, ConfigError> {
+    Config::parse(text, Path::new("/etc/huren"))
+}
+
+/// The example with one piece of text replaced.
+fn changed(from: &str, to: &str) -> Result<Config, ConfigError> {
+    let example = example();
+    assert!(example.contains(from), "{from}");
+    parse(&example.replacen(from, to, 1))
+}
+
+fn refusal(from: &str, to: &str) -> String {
+    changed(from, to).unwrap_err().to_string()
+}
+
+#[test]
+fn the_example_is_a_configuration() {
+    let config = parse(&example()).unwrap();
+    assert_eq!(
+        (config.region, config.name.as_str()),
+        (Region::ZHEJIANG, "浙江省")
+    );
+    assert_eq!(config.log_path(), "/log/33");
+    assert_eq!(config.database, Path::new("/etc/huren/data/huren.db"));
+    assert_eq!(config.high_water, Path::new("/etc/huren/high-water"));
+    assert_eq!(config.replication.poll, Duration::from_secs(10));
+    let caller = &config.callers[0];
+    assert!(caller.may_write(Kind::Certificate, &Region::parse("330206").unwrap()));
+    assert!(!caller.may_write(Kind::Certificate, &Region::SHANGHAI));
+}
+
+#[test]
+fn the_example_shows_every_key_with_its_default() {
+    let shown: toml::Table = example().parse().unwrap();
+    let file = file::parse(&example()).unwrap();
+    let every = toml::Table::try_from(&file).unwrap();
+    assert_eq!(shown, every);
+    assert_eq!(file.limits, Limits::default());
+    assert_eq!(file.log, Log::default());
+    let defaults = toml::Table::try_from(ReplicationTable::default()).unwrap();
+    assert_eq!(every["replication"].as_table(), Some(&defaults));
+    // Tables with defaults can be left out.
+    for table in [
+        "limits",
+        "replication",
+        "log",
+        "callers",
+        "data_dir",
+        "high_water",
+    ] {
+        let mut fewer = every.clone();
+        fewer.remove(table);
+        parse(&fewer.to_string()).unwrap();
+    }
+}
+
+#[test]
+fn unknown_and_missing_keys_are_refused_by_name() {
+    assert!(refusal("name = ", "nmae = ").contains("nmae"));
+    assert!(refusal("poll_seconds", "poll_secs").contains("poll_secs"));
+    assert!(refusal("origin = \"huren.zj.example/log/33\"", "").contains("origin"));
+    assert!(refusal("tls = true", "tls = \"yes\"").contains("http.tls"));
+    assert!(refusal("[grpc]", "[grpc").contains("config example"));
+}
+
+#[test]
+fn wrong_values_are_refused_by_name() {
+    let cases = [
+        ("region = \"33\"", "region = \"99\"", "region = 99"),
+        ("region = \"33\"", "region = \"3302\"", "two digits"),
+        (
+            "listen = \"0.0.0.0:4433\"",
+            "listen = \"localhost\"",
+            "grpc.listen = localhost",
+        ),
+        (
+            "high_water = \"high-water\"",
+            "high_water = \"data/hw\"",
+            "outside data_dir",
+        ),
+        (
+            "high_water = \"high-water\"",
+            "high_water = \"x/../data/hw\"",
+            "outside data_dir",
+        ),
+        (
+            "batch_max_records = 1000",
+            "batch_max_records = 0",
+            "limits.batch_max_records = 0",
+        ),
+        (
+            "poll_seconds = 10",
+            "poll_seconds = 0",
+            "replication.poll_seconds = 0",
+        ),
+        (
+            "kinds = [\"*\"]",
+            "kinds = [\"certificates\"]",
+            "callers.issuer.kinds",
+        ),
+        (
+            "kinds = [\"*\"]",
+            "kinds = [\"unspecified\"]",
+            "callers.issuer.kinds",
+        ),
+        (
+            "regions = [\"33\"]",
+            "regions = [\"3\"]",
+            "callers.issuer.regions",
+        ),
+        ("\"issuer\", \"verifier\"]\n", "]\n", "callers.issuer.roles"),
+        ("tls_key = \"00", "tls_key = \"0", "callers.issuer.tls_key"),
+    ];
+    for (from, to, expected) in cases {
+        let text = refusal(from, to);
+        assert!(text.contains(expected), "{text}");
+    }
+}
+
+#[test]
+fn an_origin_is_an_address_of_its_own() {
+    let origin = |text: &str| changed("huren.zj.example/log/33\"\n", &format!("{text}\"\n"));
+    for good in ["huren.zj.example", "localhost:8443/log/33", "a/b"] {
+        assert!(origin(good).is_ok(), "{good}");
+    }
+    for bad in [
+        "",
+        "https://huren.zj.example/log",
+        "huren.zj.example/",
+        "a//b",
+        "a/../b",
+        "/log",
+        "a/b?c",
+        "a/b%20",
+        "日志",
+        "a/mirror/x",
+        "a/api",
+    ] {
+        let error = origin(bad).unwrap_err().to_string();
+        assert!(error.starts_with("origin = "), "{bad}: {error}");
+    }
+}
+
+#[test]
+fn callers_are_told_apart() {
+    let config = example();
+    let (_, caller) = config.split_once("[[callers]]").unwrap();
+    let with = |second: &str| parse(&format!("{config}\n[[callers]]{second}"));
+    assert!(with(caller).unwrap_err().to_string().contains("same key"));
+    let other_key = caller.replace(&"0".repeat(64), &"1".repeat(64));
+    assert!(
+        with(&other_key)
+            .unwrap_err()
+            .to_string()
+            .contains("callers.name")
+    );
+    let config = with(&other_key.replace("name = \"issuer\"", "name = \"second\"")).unwrap();
+    assert_eq!(config.callers.len(), 2);
+}
+
+#[test]
+fn only_issuers_write_and_only_their_kinds() {
+    let verifier = changed("\"issuer\", \"verifier\"]", "\"verifier\"]").unwrap();
+    assert!(!verifier.callers[0].may_write(Kind::Certificate, &Region::ZHEJIANG));
+    let config = changed("kinds = [\"*\"]", "kinds = [\"status_change\"]").unwrap();
+    assert!(config.callers[0].may_write(Kind::StatusChange, &Region::ZHEJIANG));
+    assert!(!config.callers[0].may_write(Kind::Certificate, &Region::ZHEJIANG));
+}
+
+#[test]
+fn a_missing_file_is_no_empty_configuration() {
+    let error = Config::load(Path::new("/nonexistent/config.toml")).unwrap_err();
+    assert!(matches!(error, ConfigError::Unreadable { .. }));
+}

@@ -1,0 +1,220 @@
+//! Disclosures: given to members, and taken from them after checking every one against its
+//! leaf. They travel apart from the leaves and never hold up replication.
+
+use std::{collections::BTreeMap, ops::Range};
+
+use futures::StreamExt as _;
+use huren_core::{
+    checkpoint::Origin,
+    disclosure::{self, Group, GroupDigests, Opening},
+    merkle::{Hash, decode_bundle},
+    record::{Body, UnverifiedRecord},
+    replicate::PACKAGE,
+};
+use huren_proto::v1;
+use huren_store::{DisclosureRow, Error as StoreError, Tag};
+
+use super::{
+    clock::random,
+    fold::Sealing,
+    peers::{Peer, PeerError},
+    prepare::WriterKeys,
+};
+
+/// Leaves in one page and one transaction.
+pub(super) const PAGE: u64 = 2 * PACKAGE;
+
+/// Why disclosures are not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum DiscloseError {
+    /// The member did not send them.
+    #[error(transparent)]
+    Peer(#[from] PeerError),
+    /// They do not open the digests of their leaves.
+    #[error("disclosures do not open the digests of their leaves")]
+    Wrong,
+    /// Some are missing.
+    #[error("disclosures of a certificate are missing")]
+    Missing,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl DiscloseError {
+    /// The stable reason code.
+    pub fn code(&self) -> &str {
+        match self {
+            Self::Peer(error) => error.code(),
+            Self::Wrong => "DISCLOSURE_WRONG",
+            Self::Missing => "DISCLOSURE_MISSING",
+            Self::Store(_) => "STORE",
+        }
+    }
+}
+
+/// A page of a log's disclosures as another member may have them.
+///
+/// # Errors
+/// If the store fails.
+pub async fn page(
+    sealing: &Sealing<'_>,
+    keys: &WriterKeys,
+    origin: &Origin,
+    range: Range<u64>,
+) -> Result<v1::GetDisclosuresResponse, StoreError> {
+    let rows = sealing.store.disclosures(origin, range.clone()).await?;
+    let leaves = leaves(sealing, origin, range.clone()).await?;
+    let mut records = Vec::with_capacity(rows.len());
+    for row in rows {
+        let Some((hash, _)) = leaves.get(&row.index) else { continue };
+        let openings = disclosure::unseal(sealing.at_rest, (origin, hash), &row.sealed)
+            .map_err(|_| StoreError::Corrupt("sealed disclosures do not open"))?;
+        let given: Vec<Opening> = openings.iter().filter_map(Opening::for_members).collect();
+        let tag = |tag: Tag| v1::HolderTag {
+            key_id: keys.holder.id().to_vec(),
+            tag: tag.0.to_vec(),
+        };
+        records.push(v1::RecordDisclosures {
+            index: row.index,
+            disclosures: disclosure::to_proto(&given),
+            holder_tags: row.holder_tag.map(tag).into_iter().collect(),
+        });
+    }
+    Ok(v1::GetDisclosuresResponse {
+        first_index: range.start,
+        end_index: range.end,
+        records,
+    })
+}
+
+/// Takes the disclosures of `range` from a member, page by page. What is taken stays taken
+/// when a later page fails. `partial` accepts missing ones: a province that has lost its
+/// database takes back what is left.
+///
+/// # Errors
+/// [`DiscloseError`].
+pub async fn take(
+    sealing: &Sealing<'_>,
+    keys: &WriterKeys,
+    peer: &dyn Peer,
+    origin: &Origin,
+    range: Range<u64>,
+    partial: bool,
+) -> Result<(), DiscloseError> {
+    let mut next = range.start;
+    let mut pages = peer.disclosures(origin, range.clone()).await?;
+    while next < range.end {
+        let page = pages.next().await.ok_or(DiscloseError::Missing)??;
+        let fits = page.first_index == next
+            && page.end_index > next
+            && page.end_index <= range.end
+            && page.end_index - next <= PAGE;
+        if !fits {
+            return Err(PeerError::Malformed.into());
+        }
+        let pages_range = next..page.end_index;
+        let rows = check(sealing, keys, origin, pages_range.clone(), page.records, partial).await?;
+        sealing.store.put_disclosures(origin, pages_range, rows).await?;
+        next = page.end_index;
+    }
+    Ok(())
+}
+
+/// Checks a page against the leaves and seals it.
+async fn check(
+    sealing: &Sealing<'_>,
+    keys: &WriterKeys,
+    origin: &Origin,
+    range: Range<u64>,
+    records: Vec<v1::RecordDisclosures>,
+    partial: bool,
+) -> Result<Vec<DisclosureRow>, DiscloseError> {
+    let leaves = leaves(sealing, origin, range.clone()).await?;
+    let hashes: Vec<Hash> = leaves.values().map(|(hash, _)| *hash).collect();
+    let registered = sealing.store.targets(origin, &hashes).await?;
+    let mut erased: BTreeMap<u64, Vec<u32>> = BTreeMap::new();
+    for (index, groups) in sealing.store.erased(origin, range.clone()).await? {
+        erased.entry(index).or_default().extend(groups);
+    }
+    let mut given: BTreeMap<u64, v1::RecordDisclosures> = BTreeMap::new();
+    for record in records {
+        if !range.contains(&record.index) || given.insert(record.index, record).is_some() {
+            return Err(PeerError::Malformed.into());
+        }
+    }
+    let mut rows = Vec::new();
+    for (index, (hash, record)) in &leaves {
+        let Some((digests, is_certificate)) = digests(record.as_ref()) else { continue };
+        let gone = erased.get(index).map(Vec::as_slice).unwrap_or_default();
+        let is_gone = |group: Group| gone.contains(&group.number().unsigned_abs());
+        let record = given.remove(index).unwrap_or_default();
+        let openings = disclosure::from_proto(&record.disclosures).ok_or(DiscloseError::Wrong)?;
+        disclosure::check(&openings, digests).map_err(|_| DiscloseError::Wrong)?;
+        let openings: Vec<Opening> =
+            openings.into_iter().filter(|opening| !is_gone(opening.group)).collect();
+        if is_certificate && !partial && registered.contains_key(hash) {
+            let has = |group: Group| {
+                is_gone(group)
+                    || openings.iter().any(|opening| {
+                        opening.group == group
+                            && (opening.values.is_some() || !group.travels_with_values())
+                    })
+            };
+            if ![Group::Certificate, Group::HolderName, Group::HolderId].into_iter().all(has) {
+                return Err(DiscloseError::Missing);
+            }
+        }
+        if openings.is_empty() {
+            continue;
+        }
+        let number = openings
+            .iter()
+            .find(|opening| opening.group == Group::Certificate)
+            .and_then(|opening| opening.values.as_ref()?.get("number"));
+        let number_tag = number
+            .filter(|_| is_certificate)
+            .map(|number| Tag(disclosure::number_tag(&keys.index, number)));
+        let holder_tag = record
+            .holder_tags
+            .iter()
+            .filter(|tag| tag.key_id == keys.holder.id() && !is_gone(Group::HolderId))
+            .find_map(|tag| tag.tag.as_slice().try_into().ok().map(Tag));
+        let nonce = random(sealing.random);
+        let sealed = disclosure::seal(sealing.at_rest, nonce, (origin, hash), &openings)
+            .map_err(|_| StoreError::Corrupt("sealing failed"))?;
+        rows.push(DisclosureRow { index: *index, number_tag, holder_tag, sealed });
+    }
+    Ok(rows)
+}
+
+/// The digests that disclosures of a record can open, and whether it is a certificate.
+pub(super) fn digests(record: Option<&UnverifiedRecord>) -> Option<(&GroupDigests, bool)> {
+    match record?.body() {
+        Body::Certificate(digests) => Some((digests, true)),
+        Body::StatusChange { replaced, .. } if !replaced.is_empty() => Some((replaced, false)),
+        _ => None,
+    }
+}
+
+/// The leaves of a range by index, with their hashes; `None` for what is no record.
+async fn leaves(
+    sealing: &Sealing<'_>,
+    origin: &Origin,
+    range: Range<u64>,
+) -> Result<BTreeMap<u64, (Hash, Option<UnverifiedRecord>)>, StoreError> {
+    let mut leaves = BTreeMap::new();
+    for number in range.start / PACKAGE..range.end.div_ceil(PACKAGE) {
+        let entries = sealing.reader.bundle(origin, number).await?;
+        let entries = entries.ok_or(StoreError::Corrupt("a bundle is missing"))?;
+        let entries = decode_bundle(&entries).map_err(|_| StoreError::Corrupt("entry bundle"))?;
+        for (index, leaf) in (number * PACKAGE..).zip(entries) {
+            if range.contains(&index) {
+                let hash = huren_core::merkle::leaf_hash(leaf);
+                leaves.insert(index, (hash, UnverifiedRecord::read(leaf).ok()));
+            }
+        }
+    }
+    Ok(leaves)
+}
+

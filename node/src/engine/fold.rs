@@ -1,0 +1,162 @@
+//! Folding replicated leaves into the register, and erasing what erasures name.
+
+use std::{collections::BTreeMap, ops::Range, sync::Arc};
+
+use huren_core::{
+    checkpoint::Origin,
+    disclosure::{self, Group, SecretKey},
+    merkle::{Hash, decode_bundle},
+    register::{CheckedLeaf, ErasureRow, Fold},
+    replicate::PACKAGE,
+    trust::TrustChain,
+};
+use huren_store::{DisclosureRow, Error as StoreError, Resealed, Store};
+
+use super::{
+    clock::{Random, random},
+    reader::Reader,
+};
+
+/// Leaves in one fold transaction.
+const RANGE: u64 = 4 * PACKAGE;
+
+/// Folds a log from where it stands up to `size`. Stops early, without failing, before a
+/// leaf that adopts a trust list which is not held; gives the index that it came to.
+///
+/// # Errors
+/// If the store fails.
+pub async fn fold_up_to(
+    sealing: &Sealing<'_>,
+    chain: &Arc<TrustChain>,
+    origin: &Origin,
+    size: u64,
+) -> Result<u64, StoreError> {
+    let (store, reader) = (sealing.store, sealing.reader);
+    let state = store.log(origin).await?.ok_or(StoreError::Corrupt("log is missing"))?;
+    let mut next = state.folded;
+    while next < size {
+        let adopted = store.adoptions(origin).await?.last().map_or(0, |row| row.version);
+        let range = next..size.min((next / PACKAGE) * PACKAGE + RANGE);
+        let checked = check_leaves(reader, chain, origin, range.clone()).await?;
+        let refers: Vec<Hash> = checked.iter().flat_map(CheckedLeaf::refers_to).collect();
+        let targets = store.targets(origin, &refers).await?;
+        let mut fold = Fold::new(chain, origin, next, adopted, targets);
+        let mut stopped = false;
+        for leaf in checked {
+            if let Err(needs) = fold.step(leaf) {
+                tracing::warn!(%origin, version = needs.version, "folding waits for a trust list");
+                stopped = true;
+                break;
+            }
+        }
+        let end = fold.next();
+        if end > next {
+            let changes = fold.finish();
+            let resealed = sealing.erase(origin, &changes.erasures).await?;
+            if !changes.quarantined.is_empty() {
+                tracing::warn!(%origin, leaves = changes.quarantined.len(), "quarantined");
+            }
+            store.apply(origin, next..end, changes, resealed).await?;
+        }
+        next = end;
+        if stopped {
+            break;
+        }
+    }
+    Ok(next)
+}
+
+/// Checks the signatures of a range of leaves on all cores.
+async fn check_leaves(
+    reader: &Reader,
+    chain: &Arc<TrustChain>,
+    origin: &Origin,
+    range: Range<u64>,
+) -> Result<Vec<CheckedLeaf>, StoreError> {
+    let mut checks = Vec::new();
+    for number in range.start / PACKAGE..range.end.div_ceil(PACKAGE) {
+        let entries = reader
+            .bundle(origin, number)
+            .await?
+            .ok_or(StoreError::Corrupt("a bundle is missing"))?;
+        let (chain, origin) = (Arc::clone(chain), origin.clone());
+        let first = number * PACKAGE;
+        let (skip, end) = (range.start.saturating_sub(first), range.end - first);
+        checks.push(tokio::task::spawn_blocking(move || {
+            let leaves = decode_bundle(&entries).map_err(|_| StoreError::Corrupt("bundle"))?;
+            let wanted = usize::try_from(skip).unwrap_or(usize::MAX)
+                ..leaves.len().min(usize::try_from(end).unwrap_or(usize::MAX));
+            let leaves = leaves.get(wanted).ok_or(StoreError::Corrupt("bundle is too short"))?;
+            let check = |leaf: &&[u8]| CheckedLeaf::check(&chain, &origin, leaf);
+            Ok::<_, StoreError>(leaves.iter().map(check).collect::<Vec<_>>())
+        }));
+    }
+    let mut checked = Vec::new();
+    for check in checks {
+        checked.extend(check.await.map_err(|error| StoreError::Unavailable(Box::new(error)))??);
+    }
+    let expected = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
+    if checked.len() == expected { Ok(checked) } else { Err(StoreError::Corrupt("missing leaves")) }
+}
+
+/// What sealing and resealing disclosures needs.
+pub struct Sealing<'a> {
+    /// Where they are.
+    pub store: &'a dyn Store,
+    /// Where their leaves are.
+    pub reader: &'a Reader,
+    /// Where nonces come from.
+    pub random: &'a dyn Random,
+    /// The key that seals them.
+    pub at_rest: &'a SecretKey,
+}
+
+impl Sealing<'_> {
+    /// What is left of the disclosures that erasures name. The number's tag stays, so that
+    /// the answer can be 'erased' and not 'not found'; the holder's tag goes with the ID.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn erase(
+        &self,
+        origin: &Origin,
+        erasures: &[ErasureRow],
+    ) -> Result<Vec<Resealed>, StoreError> {
+        let mut groups: BTreeMap<u64, Vec<u32>> = BTreeMap::new();
+        for erasure in erasures {
+            groups.entry(erasure.target_index).or_default().extend(&erasure.groups);
+        }
+        let mut resealed = Vec::new();
+        for (index, groups) in groups {
+            // The certificate's own row and those of its corrections.
+            let changes = self.store.statuses(origin, index).await?;
+            let rows = std::iter::once(index).chain(changes.iter().map(|change| change.index));
+            for index in rows {
+                let rows = self.store.disclosures(origin, index..index + 1).await?;
+                for row in rows {
+                    let row = self.without(origin, row, &groups).await?;
+                    resealed.push(Resealed { index, row: Some(row) });
+                }
+            }
+        }
+        Ok(resealed)
+    }
+
+    async fn without(
+        &self,
+        origin: &Origin,
+        row: DisclosureRow,
+        groups: &[u32],
+    ) -> Result<DisclosureRow, StoreError> {
+        let hash = self.reader.leaf_hash(origin, row.index).await?;
+        let hash = hash.ok_or(StoreError::Corrupt("level-0 tile"))?;
+        let mut openings = disclosure::unseal(self.at_rest, (origin, &hash), &row.sealed)
+            .map_err(|_| StoreError::Corrupt("sealed disclosures do not open"))?;
+        openings.retain(|o| !groups.contains(&o.group.number().unsigned_abs()));
+        let keeps_holder = openings.iter().any(|o| o.group == Group::HolderId);
+        let nonce = random(self.random);
+        let sealed = disclosure::seal(self.at_rest, nonce, (origin, &hash), &openings)
+            .map_err(|_| StoreError::Corrupt("sealing failed"))?;
+        Ok(DisclosureRow { sealed, holder_tag: row.holder_tag.filter(|_| keeps_holder), ..row })
+    }
+}

@@ -1,0 +1,341 @@
+//! The engine: time, retries, tasks and the order of steps. It decides nothing that
+//! `huren-core` decides and knows no wire.
+
+mod append;
+mod book;
+mod clock;
+mod disclose;
+mod fold;
+mod peers;
+mod prepare;
+mod reader;
+mod recover;
+mod replicate;
+mod tasks;
+mod verify;
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, atomic::AtomicBool},
+};
+
+use huren_core::{
+    checkpoint::Origin, codes::Region, cosign::Cosigner, note::NoteSigner, trust::TrustChain,
+};
+use huren_proto::v1;
+use huren_store::{Error as StoreError, HighWater, Role, Store};
+use tokio::sync::{mpsc, oneshot, watch};
+
+pub use append::{AppendError, Placed};
+pub use book::{Book, Entry};
+pub use clock::{Clock, Random, SystemClock, SystemRandom};
+pub use disclose::DiscloseError;
+pub use peers::{Peer, PeerError, PeerPackage, Peers};
+pub use prepare::{Refused, WriterKeys};
+pub use reader::Reader;
+pub use recover::RecoverError;
+pub use replicate::SyncError;
+pub use verify::VerifyError;
+
+/// What an engine is made of.
+pub struct Parts {
+    /// Province.
+    pub region: Region,
+    /// Origin of its log.
+    pub origin: Origin,
+    /// Where everything is kept.
+    pub store: Arc<dyn Store>,
+    /// The high-water file.
+    pub high_water: HighWater,
+    /// The verified trust lists.
+    pub trust: TrustChain,
+    /// The other members.
+    pub peers: Peers,
+    /// Keys that write the log.
+    pub keys: WriterKeys,
+    /// Signs checkpoints.
+    pub log_key: NoteSigner,
+    /// Signs answers.
+    pub answer_key: NoteSigner,
+    /// Cosigns mirrored logs.
+    pub mirror: Option<Cosigner>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub random: Arc<dyn Random>,
+    /// Settings.
+    pub options: Options,
+}
+
+/// Settings of the engine.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Submissions in one batch at most.
+    pub batch_max: usize,
+    /// Submissions waiting at most; more have to wait at the door.
+    pub queue: usize,
+    /// Calls for packages at a time.
+    pub packages_in_flight: usize,
+    /// Bytes of cached tiles and bundles.
+    pub cache_bytes: u64,
+    /// Seconds between timed pulls.
+    pub poll_seconds: u64,
+    /// Seconds after which an unchanged head is cosigned again.
+    pub recosign_seconds: u64,
+    /// Milliseconds for which a published head waits for its quorum before the next follows.
+    pub hold_publish_ms: u64,
+}
+
+/// A running node without its wires.
+pub struct Engine {
+    region: Region,
+    origin: Origin,
+    store: Arc<dyn Store>,
+    reader: Reader,
+    book: Arc<Book>,
+    peers: Peers,
+    keys: Arc<WriterKeys>,
+    answer_key: NoteSigner,
+    mirror: Option<Cosigner>,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+    options: Options,
+    trust: watch::Receiver<Arc<TrustChain>>,
+    adopt: watch::Sender<Arc<TrustChain>>,
+    high_water: Arc<HighWater>,
+    queue: mpsc::Sender<append::Work>,
+    /// Whether the own log takes submissions: it does once start-up found it in order.
+    writable: AtomicBool,
+    /// State of each log's replication, for people.
+    progress: Mutex<BTreeMap<Origin, Progress>>,
+}
+
+/// How replication of a log stands.
+#[derive(Clone, Debug, Default)]
+struct Progress {
+    source: String,
+    last_error: String,
+    reachable: bool,
+}
+
+/// What an engine needs to run besides itself.
+pub struct Runner {
+    writer: append::Writer,
+    queue: mpsc::Receiver<append::Work>,
+}
+
+impl Engine {
+    /// Makes the logs of all members in the store and reads their state.
+    ///
+    /// # Errors
+    /// If the store fails, or holds a log in another role.
+    pub async fn open(parts: Parts) -> Result<(Arc<Self>, Runner), StoreError> {
+        let Parts { region, origin, store, trust, peers, options, clock, random, .. } = parts;
+        for (position, list) in trust.lists().iter().enumerate() {
+            let held = store.trust_lists().await?;
+            if held.len() <= position {
+                store.put_trust_list(list.list.version, list.note().as_bytes()).await?;
+            }
+        }
+        for member in &trust.newest().list.members {
+            let Ok(log) = member.origin.parse::<Origin>() else { continue };
+            let role = if log == origin { Role::Own } else { Role::Mirror };
+            store.create_log(&log, role).await?;
+        }
+        let (adopt, trust) = watch::channel(Arc::new(trust));
+        let reader = Reader::new(Arc::clone(&store), options.cache_bytes);
+        let book =
+            Book::open(Arc::clone(&store), reader.clone(), Arc::clone(&clock), trust.clone());
+        let book = Arc::new(book.await?);
+        let keys = Arc::new(parts.keys);
+        let high_water = Arc::new(parts.high_water);
+        let (sender, queue) = mpsc::channel(options.queue);
+        let writer = append::Writer {
+            store: Arc::clone(&store),
+            book: Arc::clone(&book),
+            reader: reader.clone(),
+            clock: Arc::clone(&clock),
+            random: Arc::clone(&random),
+            trust: trust.clone(),
+            origin: origin.clone(),
+            keys: Arc::clone(&keys),
+            signer: parts.log_key,
+            high_water: Arc::clone(&high_water),
+            batch_max: options.batch_max,
+            tail: None,
+        };
+        let engine = Self {
+            region,
+            origin,
+            store,
+            reader,
+            book,
+            peers,
+            keys,
+            answer_key: parts.answer_key,
+            mirror: parts.mirror,
+            clock,
+            random,
+            options,
+            trust,
+            adopt,
+            high_water,
+            queue: sender,
+            writable: AtomicBool::new(false),
+            progress: Mutex::default(),
+        };
+        Ok((Arc::new(engine), Runner { writer, queue }))
+    }
+
+    /// The province.
+    pub const fn region(&self) -> Region {
+        self.region
+    }
+
+    /// The own log.
+    pub const fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// The states of all logs.
+    pub fn book(&self) -> &Arc<Book> {
+        &self.book
+    }
+
+    /// Reads logs.
+    pub const fn reader(&self) -> &Reader {
+        &self.reader
+    }
+
+    /// The store.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// The trust lists in force.
+    pub fn trust(&self) -> Arc<TrustChain> {
+        self.trust.borrow().clone()
+    }
+
+    /// Checks and queues a submission, and waits until it is durable.
+    ///
+    /// # Errors
+    /// The outer error says what is wrong with the submission itself, the inner one why the
+    /// log did not take it.
+    pub async fn submit(
+        &self,
+        request: &v1::SubmitRequest,
+    ) -> Result<Result<Placed, AppendError>, Refused> {
+        let prepared = prepare::prepare(
+            request,
+            self.region,
+            self.origin.as_str(),
+            &self.keys,
+            self.random.as_ref(),
+        )?;
+        if !self.is_writable() {
+            return Ok(Err(AppendError::Unavailable));
+        }
+        let (reply, answer) = oneshot::channel();
+        if self.queue.send(append::Work { prepared, reply }).await.is_err() {
+            return Ok(Err(AppendError::Unavailable));
+        }
+        Ok(answer.await.unwrap_or(Err(AppendError::Unavailable)))
+    }
+
+    /// Waits until a quorum has cosigned a checkpoint that covers an index of the own log.
+    pub async fn witnessed(&self, index: u64) {
+        let mut changes = self.book.changes();
+        while !self.is_witnessed(index) {
+            if changes.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Whether a quorum has cosigned a checkpoint that covers an index of the own log.
+    pub fn is_witnessed(&self, index: u64) -> bool {
+        self.book.entry(&self.origin).is_some_and(|entry| entry.view.witnessed_size > index)
+    }
+
+    /// Whether the own log takes submissions.
+    pub fn is_writable(&self) -> bool {
+        self.writable.load(std::sync::atomic::Ordering::Acquire)
+    }
+
+    /// A page of a log's disclosures for another member.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn disclosures(
+        &self,
+        origin: &Origin,
+        range: std::ops::Range<u64>,
+    ) -> Result<v1::GetDisclosuresResponse, StoreError> {
+        disclose::page(&self.sealing(), &self.keys, origin, range).await
+    }
+
+    /// Leaves in one page of disclosures.
+    pub const DISCLOSURE_PAGE: u64 = disclose::PAGE;
+
+    fn sealing(&self) -> fold::Sealing<'_> {
+        fold::Sealing {
+            store: self.store.as_ref(),
+            reader: &self.reader,
+            random: self.random.as_ref(),
+            at_rest: &self.keys.at_rest,
+        }
+    }
+
+    fn trust_has_expired(&self) -> bool {
+        let expires = self.trust.borrow().newest().list.expires.as_second();
+        self.clock.now().cast_signed() > expires
+    }
+
+    fn progress(&self, origin: &Origin, change: impl FnOnce(&mut Progress)) {
+        let mut all = self.progress.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        change(all.entry(origin.clone()).or_default());
+    }
+
+    fn note_source(&self, origin: &Origin, region: &str) {
+        self.progress(origin, |progress| progress.source = region.to_owned());
+    }
+
+    /// The node's state, for its operator.
+    pub async fn status(&self) -> Result<v1::GetStatusResponse, StoreError> {
+        let chain = self.trust();
+        let list = &chain.newest().list;
+        let now = self.clock.now();
+        let mut logs = Vec::new();
+        for entry in self.book.entries() {
+            let state = &entry.state;
+            let shown = self.book.seen(&state.origin);
+            let known = shown
+                .values()
+                .filter_map(|head| {
+                    huren_core::checkpoint::SignedCheckpoint::parse(&head.checkpoint).ok()
+                })
+                .map(|signed| signed.checkpoint().size)
+                .fold(state.head.size, u64::max);
+            let (quarantined, _) = self.store.quarantined(&state.origin, 0, 0).await?;
+            let mut progress = Progress::default();
+            self.progress(&state.origin, |current| progress = current.clone());
+            logs.push(v1::LogStatus {
+                extent: Some(verify::extent(&entry.view, now)),
+                held_size: state.head.size,
+                known_size: known,
+                quarantined,
+                reachable: progress.reachable || state.origin == self.origin,
+                last_error: progress.last_error,
+                source: progress.source,
+            });
+        }
+        Ok(v1::GetStatusResponse {
+            region: self.region.to_string(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            trust_list_version: list.version,
+            trust_list_expires: list.expires.to_string(),
+            logs,
+        })
+    }
+}

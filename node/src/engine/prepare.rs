@@ -1,0 +1,346 @@
+//! From a submission in clear to a leaf that is ready to be placed: everything that needs
+//! no knowledge of the log, so that callers do it in parallel before they queue.
+
+use std::collections::BTreeMap;
+
+use huren_core::{
+    codes::Region,
+    disclosure::{self, Group, GroupDigests, Opening, SecretKey, Values},
+    keys::RecordSigner,
+    merkle::Hash,
+    normalise,
+    record::{Draft, Envelope},
+    submission::{self, Invalid},
+};
+use huren_proto::v1;
+use huren_store::Tag;
+use prost::Message as _;
+
+use super::clock::{Random, random};
+
+/// The keys with which a node writes its own log.
+pub struct WriterKeys {
+    /// Signs records.
+    pub record: RecordSigner,
+    /// Tags numbers and submissions in the database.
+    pub index: SecretKey,
+    /// Tags holders; members share it.
+    pub holder: SecretKey,
+    /// Seals disclosures.
+    pub at_rest: SecretKey,
+}
+
+/// A submission that is in order by itself.
+pub struct Prepared {
+    /// Recognises the submission when it comes again.
+    pub tag: Tag,
+    /// What is to be written.
+    pub content: Content,
+}
+
+/// What is to be written.
+pub enum Content {
+    /// A certificate, signed already: nothing in it depends on the log.
+    Certificate(Box<SignedCertificate>),
+    /// A change, which will name its target and predecessor when it is placed.
+    Change(Box<PendingChange>),
+    /// A record without disclosures and target, signed already.
+    Public(Vec<u8>),
+}
+
+/// A certificate's leaf and what belongs to it.
+pub struct SignedCertificate {
+    /// The leaf's bytes.
+    pub leaf: Vec<u8>,
+    /// Tag of its number.
+    pub number_tag: Tag,
+    /// Tag of its holder.
+    pub holder_tag: Option<Tag>,
+    /// What opens it.
+    pub openings: Vec<Opening>,
+}
+
+/// A status change or erasure.
+pub struct PendingChange {
+    /// Which certificate.
+    pub target: ChangeTarget,
+    /// Envelope without target and predecessor.
+    pub envelope: Envelope,
+    /// The encoded body.
+    pub body: Vec<u8>,
+    /// What opens the replaced groups.
+    pub openings: Vec<Opening>,
+}
+
+/// How a change names its certificate.
+pub enum ChangeTarget {
+    /// By number.
+    Number(Tag),
+    /// By leaf hash.
+    Leaf(Hash),
+}
+
+/// Why a submission is refused: all its faults.
+#[derive(Debug)]
+pub struct Refused(pub Vec<Invalid>);
+
+impl Refused {
+    fn one(code: &'static str, field: &'static str, zh: &str, en: &str) -> Self {
+        Self(vec![Invalid { code, field, zh: zh.to_owned(), en: en.to_owned() }])
+    }
+}
+
+/// Checks a submission and makes of it what can be made without the log.
+///
+/// # Errors
+/// [`Refused`] with every fault found.
+pub fn prepare(
+    request: &v1::SubmitRequest,
+    province: Region,
+    origin: &str,
+    keys: &WriterKeys,
+    source: &dyn Random,
+) -> Result<Prepared, Refused> {
+    let writer_region = Region::parse(&request.writer_region)
+        .ok()
+        .filter(|region| province.contains(region))
+        .ok_or_else(|| {
+            Refused::one(
+                "WRITER_REGION",
+                "writer_region",
+                "写入地区代码无效或不属于本省。",
+                "The writer's region is not valid or not of this province.",
+            )
+        })?;
+    let provenance = match request.provenance() {
+        v1::Provenance::Unspecified => v1::Provenance::Issued,
+        given => given,
+    };
+    let body = request.body.as_ref().ok_or_else(|| {
+        Refused::one("BODY_MISSING", "body", "没有提交内容。", "There is nothing to record.")
+    })?;
+    let envelope = |kind: v1::Kind, effective_date| Envelope {
+        kind: kind as i32,
+        writer_region,
+        provenance,
+        effective_date,
+        target: None,
+        previous: None,
+    };
+    let prepared = match body {
+        v1::submit_request::Body::Certificate(certificate) => {
+            let checked =
+                submission::certificate(&values(&certificate.groups)?, province).map_err(Refused)?;
+            let number = checked.number.expose().to_owned();
+            let tag = content_tag(keys, "certificate", &[number.as_bytes()], &checked.groups);
+            let holder_tag = checked
+                .groups
+                .get(&Group::HolderId)
+                .and_then(|id| disclosure::holder_tag(&keys.holder, id));
+            let openings = disclosure::open(checked.groups, || random(source));
+            let body = v1::Certificate {
+                normaliser: normalise::VERSION,
+                groups: GroupDigests::of(&openings).to_proto(),
+            };
+            let draft = Draft {
+                envelope: envelope(v1::Kind::Certificate, 0),
+                body: body.encode_to_vec(),
+            };
+            let certificate = SignedCertificate {
+                leaf: sign(&draft, origin, keys)?,
+                number_tag: Tag(disclosure::number_tag(&keys.index, &number)),
+                holder_tag: holder_tag.map(Tag),
+                openings,
+            };
+            Prepared { tag, content: Content::Certificate(Box::new(certificate)) }
+        }
+        v1::submit_request::Body::Status(status) => {
+            let action = status.action();
+            let replaces =
+                matches!(action, v1::StatusAction::Correct | v1::StatusAction::Reissue);
+            if action == v1::StatusAction::Unspecified {
+                return Err(Refused::one(
+                    "STATUS_ACTION",
+                    "action",
+                    "未指明状态变更类型。",
+                    "The action is missing.",
+                ));
+            }
+            let groups = match (replaces, status.replaced.is_empty()) {
+                (true, false) => submission::replaced(&values(&status.replaced)?, province)
+                    .map_err(Refused)?,
+                (true, true) if action == v1::StatusAction::Reissue => BTreeMap::new(),
+                (false, true) => BTreeMap::new(),
+                _ => {
+                    return Err(Refused::one(
+                        "STATUS_REPLACED",
+                        "replaced",
+                        "更正必须附更正内容；其他变更不得附内容。",
+                        "A correction carries what it replaces; other changes carry nothing.",
+                    ));
+                }
+            };
+            let date = effective_date(status.effective_date)?;
+            let (target, named) = target(status.target.as_ref(), keys)?;
+            let facts = [
+                named.as_slice(),
+                &(action as i32).to_be_bytes(),
+                &status.reason.to_be_bytes(),
+                &date.to_be_bytes(),
+            ];
+            let tag = content_tag(keys, "status", &facts, &groups);
+            let openings = disclosure::open(groups, || random(source));
+            let body = v1::StatusChange {
+                action: action as i32,
+                reason: status.reason,
+                normaliser: if openings.is_empty() { 0 } else { normalise::VERSION },
+                replaced: GroupDigests::of(&openings).to_proto(),
+            };
+            let change = PendingChange {
+                target,
+                envelope: envelope(v1::Kind::StatusChange, date),
+                body: body.encode_to_vec(),
+                openings,
+            };
+            Prepared { tag, content: Content::Change(Box::new(change)) }
+        }
+        v1::submit_request::Body::Erasure(erasure) => {
+            let mut groups: Vec<i32> = erasure.groups.clone();
+            if groups.is_empty() {
+                groups = Group::ALL.map(Group::number).to_vec();
+            }
+            groups.sort_unstable();
+            groups.dedup();
+            if groups.iter().any(|number| Group::from_number(*number).is_none()) {
+                return Err(Refused::one(
+                    "GROUP_UNKNOWN",
+                    "groups",
+                    "未知的信息组。",
+                    "A group is not known.",
+                ));
+            }
+            let date = effective_date(erasure.effective_date)?;
+            let (target, named) = target(erasure.target.as_ref(), keys)?;
+            let listed: Vec<u8> = groups.iter().flat_map(|group| group.to_be_bytes()).collect();
+            let facts = [named.as_slice(), &listed, &date.to_be_bytes()];
+            let change = PendingChange {
+                target,
+                envelope: envelope(v1::Kind::Erasure, date),
+                body: v1::Erasure { groups }.encode_to_vec(),
+                openings: Vec::new(),
+            };
+            let tag = content_tag(keys, "erasure", &facts, &BTreeMap::new());
+            Prepared { tag, content: Content::Change(Box::new(change)) }
+        }
+        v1::submit_request::Body::Institution(institution) => {
+            let entry = institution.institution.clone().unwrap_or_default();
+            let entry = submission::institution(&entry, province).map_err(Refused)?;
+            let date = effective_date(institution.effective_date)?;
+            let body = entry.encode_to_vec();
+            let tag = content_tag(
+                keys,
+                "institution",
+                &[&body, &date.to_be_bytes()],
+                &BTreeMap::new(),
+            );
+            let draft = Draft { envelope: envelope(v1::Kind::Institution, date), body };
+            Prepared { tag, content: Content::Public(sign(&draft, origin, keys)?) }
+        }
+    };
+    Ok(prepared)
+}
+
+fn values(groups: &[v1::GroupValues]) -> Result<BTreeMap<Group, Values>, Refused> {
+    let mut values = BTreeMap::new();
+    for given in groups {
+        let Some(group) = Group::from_number(given.group) else {
+            return Err(Refused::one(
+                "GROUP_UNKNOWN",
+                "groups",
+                "未知的信息组。",
+                "A group is not known.",
+            ));
+        };
+        let fields = given.fields.iter().map(|f| (f.name.clone(), f.value.clone()));
+        if values.insert(group, Values::new(fields)).is_some() {
+            return Err(Refused::one(
+                "GROUP_REPEATED",
+                "groups",
+                "同一信息组重复出现。",
+                "A group is given twice.",
+            ));
+        }
+    }
+    Ok(values)
+}
+
+fn target(
+    target: Option<&v1::Target>,
+    keys: &WriterKeys,
+) -> Result<(ChangeTarget, Vec<u8>), Refused> {
+    let missing = || {
+        Refused::one(
+            "TARGET_MISSING",
+            "target",
+            "未指明目标证书。",
+            "The target certificate is not named.",
+        )
+    };
+    match target.and_then(|target| target.target.as_ref()).ok_or_else(missing)? {
+        v1::target::Target::Number(number) => {
+            let tag = disclosure::number_tag(&keys.index, &normalise::number(number));
+            Ok((ChangeTarget::Number(Tag(tag)), tag.to_vec()))
+        }
+        v1::target::Target::LeafHash(bytes) => {
+            let hash = Hash::from_slice(bytes).ok_or_else(missing)?;
+            Ok((ChangeTarget::Leaf(hash), bytes.clone()))
+        }
+    }
+}
+
+fn effective_date(date: u32) -> Result<u32, Refused> {
+    huren_core::codes::Date::from_yyyymmdd(date).map(|_| date).map_err(|_| {
+        Refused::one(
+            "DATE_INVALID",
+            "effective_date",
+            "生效日期无效，应为 yyyymmdd。",
+            "The effective date is not a day in the form yyyymmdd.",
+        )
+    })
+}
+
+/// The keyed hash of a whole normalised submission.
+fn content_tag(
+    keys: &WriterKeys,
+    kind: &str,
+    facts: &[&[u8]],
+    groups: &BTreeMap<Group, Values>,
+) -> Tag {
+    let mut content = format!("{kind}\n").into_bytes();
+    let mut push = |part: &[u8]| {
+        content.extend_from_slice(&(part.len() as u64).to_be_bytes());
+        content.extend_from_slice(part);
+    };
+    facts.iter().for_each(|fact| push(fact));
+    for (group, values) in groups {
+        push(group.name().as_bytes());
+        for (name, value) in values.iter() {
+            push(name.as_bytes());
+            push(value.as_bytes());
+        }
+    }
+    Tag(disclosure::submission_tag(&keys.index, &content))
+}
+
+/// Signs what does not depend on the log.
+pub(super) fn sign(draft: &Draft, origin: &str, keys: &WriterKeys) -> Result<Vec<u8>, Refused> {
+    draft.sign(origin, &keys.record).map_err(|error| {
+        tracing::warn!(code = error.code(), "a submission does not make a record");
+        Refused::one(
+            error.code(),
+            "",
+            "提交内容无法构成合规记录。",
+            "The submission does not make a valid record.",
+        )
+    })
+}

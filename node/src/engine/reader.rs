@@ -1,0 +1,178 @@
+//! Reading logs: tiles and bundles through a bounded cache of what never changes, and the
+//! proofs that are computed from them.
+
+use std::{collections::HashMap, sync::Arc};
+
+use bytes::Bytes;
+use huren_core::{
+    checkpoint::Origin,
+    merkle::{self, Hash, TileId, decode_bundle},
+    replicate::PACKAGE,
+};
+use huren_store::{Bundle, Error as StoreError, Store};
+use moka::sync::Cache;
+
+/// Reads logs. Cheap to clone; clones share the cache.
+#[derive(Clone)]
+pub struct Reader {
+    store: Arc<dyn Store>,
+    tiles: Cache<(Origin, u8, u64), Arc<Vec<Hash>>>,
+    bundles: Cache<(Origin, u64), Bytes>,
+}
+
+impl Reader {
+    /// A reader whose caches hold at most about `cache_bytes` together.
+    pub fn new(store: Arc<dyn Store>, cache_bytes: u64) -> Self {
+        let tiles = Cache::builder()
+            .max_capacity(cache_bytes / 2)
+            .weigher(|_, tile: &Arc<Vec<Hash>>| weight(tile.len() * 32))
+            .build();
+        let bundles = Cache::builder()
+            .max_capacity(cache_bytes / 2)
+            .weigher(|_, entries: &Bytes| weight(entries.len()))
+            .build();
+        Self { store, tiles, bundles }
+    }
+
+    /// Tiles, from the cache where they are full.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn tiles(
+        &self,
+        origin: &Origin,
+        ids: &[TileId],
+    ) -> Result<HashMap<TileId, Vec<Hash>>, StoreError> {
+        let mut found = HashMap::with_capacity(ids.len());
+        let mut wanted = Vec::new();
+        for id in ids {
+            match self.tiles.get(&(origin.clone(), id.level(), id.index())) {
+                Some(tile) => drop(found.insert(*id, tile.as_ref().clone())),
+                None => wanted.push(*id),
+            }
+        }
+        if !wanted.is_empty() {
+            for (id, tile) in self.store.tiles(origin, &wanted).await? {
+                if tile.len() == 256 {
+                    let key = (origin.clone(), id.level(), id.index());
+                    self.tiles.insert(key, Arc::new(tile.clone()));
+                }
+                found.insert(id, tile);
+            }
+        }
+        Ok(found)
+    }
+
+    /// A bundle as wide as it is held, from the cache if it is full.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn bundle(&self, origin: &Origin, number: u64) -> Result<Option<Bytes>, StoreError> {
+        let key = (origin.clone(), number);
+        if let Some(entries) = self.bundles.get(&key) {
+            return Ok(Some(entries));
+        }
+        let Some(Bundle { entries, width, .. }) = self.store.bundle(origin, number).await? else {
+            return Ok(None);
+        };
+        if width == 256 {
+            self.bundles.insert(key, entries.clone());
+        }
+        Ok(Some(entries))
+    }
+
+    /// The bytes of a leaf.
+    ///
+    /// # Errors
+    /// If the store fails or holds a damaged bundle.
+    pub async fn leaf(&self, origin: &Origin, index: u64) -> Result<Option<Vec<u8>>, StoreError> {
+        let Some(entries) = self.bundle(origin, index / PACKAGE).await? else { return Ok(None) };
+        let entries = decode_bundle(&entries).map_err(|_| StoreError::Corrupt("entry bundle"))?;
+        let position = usize::try_from(index % PACKAGE).unwrap_or(usize::MAX);
+        Ok(entries.get(position).map(|leaf| leaf.to_vec()))
+    }
+
+    /// The hash of a leaf.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn leaf_hash(&self, origin: &Origin, index: u64) -> Result<Option<Hash>, StoreError> {
+        let position = usize::try_from(index % PACKAGE).unwrap_or(usize::MAX);
+        let width = u16::try_from(position + 1).unwrap_or(u16::MAX);
+        let Some(id) = TileId::new(0, index / PACKAGE, width) else { return Ok(None) };
+        let tiles = self.tiles(origin, &[id]).await?;
+        Ok(tiles.get(&id).and_then(|tile| tile.get(position)).copied())
+    }
+
+    /// The root of the tree of the first `size` leaves; `None` if they are not all held.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn root(&self, origin: &Origin, size: u64) -> Result<Option<Hash>, StoreError> {
+        let tiles = self.tiles(origin, &merkle::tiles_for_root(size)).await?;
+        Ok(merkle::root(size, &tiles).ok())
+    }
+
+    /// Inclusion proof of a leaf in the tree of `size` leaves; `None` if it cannot be made.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn inclusion(
+        &self,
+        origin: &Origin,
+        index: u64,
+        size: u64,
+    ) -> Result<Option<Vec<Hash>>, StoreError> {
+        let tiles = self.tiles(origin, &merkle::tiles_for_inclusion(index, size)).await?;
+        Ok(merkle::inclusion_proof(index, size, &tiles).ok())
+    }
+
+    /// Consistency proof between two sizes; `None` if it cannot be made.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn consistency(
+        &self,
+        origin: &Origin,
+        old: u64,
+        new: u64,
+    ) -> Result<Option<Vec<Hash>>, StoreError> {
+        let tiles = self.tiles(origin, &merkle::tiles_for_consistency(old, new)).await?;
+        Ok(merkle::consistency_proof(old, new, &tiles).ok())
+    }
+
+    /// Package `number` of the tree of `size` leaves, with its proof; `None` if the tree has
+    /// no such package or it is not held.
+    ///
+    /// # Errors
+    /// If the store fails or holds a damaged bundle.
+    pub async fn package(
+        &self,
+        origin: &Origin,
+        number: u64,
+        size: u64,
+    ) -> Result<Option<(Bytes, Vec<Hash>)>, StoreError> {
+        let width = huren_core::replicate::width(number, size);
+        let Some(held) = self.bundle(origin, number).await? else { return Ok(None) };
+        let (start, end) = (number * PACKAGE, number * PACKAGE + u64::from(width));
+        if width == 0 {
+            return Ok(None);
+        }
+        let entries = decode_bundle(&held).map_err(|_| StoreError::Corrupt("entry bundle"))?;
+        let Some(wanted) = entries.get(..usize::from(width)) else { return Ok(None) };
+        let bytes = if wanted.len() == entries.len() {
+            held.clone()
+        } else {
+            let length: usize = wanted.iter().map(|entry| entry.len() + 2).sum();
+            held.slice(..length)
+        };
+        let plan = merkle::tiles_for_subtree_consistency(start, end, size);
+        let tiles = self.tiles(origin, &plan).await?;
+        let proof = merkle::subtree_consistency_proof(start, end, size, &tiles).ok();
+        Ok(proof.map(|proof| (bytes, proof)))
+    }
+}
+
+fn weight(bytes: usize) -> u32 {
+    u32::try_from(bytes + 128).unwrap_or(u32::MAX)
+}

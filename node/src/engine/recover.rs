@@ -1,0 +1,170 @@
+//! Start-up of the own log: nothing is signed until the database is known to hold everything
+//! that was ever signed.
+
+use std::{collections::BTreeSet, sync::atomic::Ordering};
+
+use huren_core::{checkpoint::SignedCheckpoint, merkle, replicate as rules};
+use huren_store::{Error as StoreError, Head};
+
+use super::{Engine, SyncError};
+
+/// Why the own log is not opened for writing.
+#[derive(Debug, thiserror::Error)]
+pub enum RecoverError {
+    /// The high-water file is unreadable.
+    #[error("the high-water file cannot be read: {0}")]
+    HighWater(String),
+    /// The database is older than what was signed, and the members that answered do not hold
+    /// the missing leaves.
+    #[error(
+        "the log had {signed} signed leaves, the database holds {held}, and the members that \
+         answered hold {found}: refusing to sign"
+    )]
+    Lost {
+        /// Size in the high-water file.
+        signed: u64,
+        /// Size in the database.
+        held: u64,
+        /// Largest size that a member holds.
+        found: u64,
+    },
+    /// The database holds another tree than the one that was signed.
+    #[error("the database holds another tree of {0} leaves than the one that was signed")]
+    OtherTree(u64),
+    /// The missing leaves could not be fetched.
+    #[error("the missing leaves could not be fetched back: {0}")]
+    Sync(#[from] SyncError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Engine {
+    /// Compares the high-water file with the database. Equal or behind it: in order. Ahead of
+    /// it, or missing beside a database that is not new: what is missing is fetched back from
+    /// the other members, once at least two of them (or all, where there are fewer) answered.
+    ///
+    /// # Errors
+    /// [`RecoverError`]: the node answers from what it holds, and does not sign.
+    pub(super) async fn recover(&self) -> Result<(), RecoverError> {
+        let high_water = self
+            .high_water
+            .read()
+            .map_err(|error| RecoverError::HighWater(error.to_string()))?
+            .filter(|(origin, _)| *origin == self.origin)
+            .map(|(_, head)| head);
+        let held = self.own_head().await?;
+        if let Some(signed) = high_water
+            && signed.size <= held.size
+        {
+            return self.check_same_history(signed, held).await;
+        }
+        tracing::warn!(
+            held = held.size,
+            signed = high_water.map(|head| head.size),
+            "the database is behind what was signed, or the high-water file is missing: \
+             asking the other members"
+        );
+        self.wait_for_members().await;
+        let found = self.largest_own_checkpoint();
+        let found_size = found.as_ref().map_or(0, |signed| signed.checkpoint().size);
+        let signed_size = high_water.map_or(found_size, |head| head.size);
+        if found_size < signed_size {
+            return Err(RecoverError::Lost {
+                signed: signed_size,
+                held: held.size,
+                found: found_size,
+            });
+        }
+        if found_size > held.size {
+            self.sync_from_members().await?;
+        }
+        let held = self.own_head().await?;
+        if held.size < signed_size {
+            return Err(RecoverError::Lost {
+                signed: signed_size,
+                held: held.size,
+                found: found_size,
+            });
+        }
+        if let Some(signed) = high_water {
+            self.check_same_history(signed, held).await?;
+        }
+        tracing::warn!(size = held.size, "the own log is complete again");
+        Ok(())
+    }
+
+    async fn own_head(&self) -> Result<Head, StoreError> {
+        let state = self.store.log(&self.origin).await?;
+        Ok(state.map_or(super::book::empty_head(), |state| state.head))
+    }
+
+    async fn check_same_history(&self, signed: Head, held: Head) -> Result<(), RecoverError> {
+        let root = match signed.size {
+            0 => Some(merkle::empty_root()),
+            size if size == held.size => Some(held.root),
+            size => self.reader.root(&self.origin, size).await?,
+        };
+        if root == Some(signed.root) { Ok(()) } else { Err(RecoverError::OtherTree(signed.size)) }
+    }
+
+    /// Waits until two of the other members (or all, where there are fewer) have shown what
+    /// they hold of the own log.
+    async fn wait_for_members(&self) {
+        let needed = self.peers.len().min(2);
+        let mut answered = BTreeSet::new();
+        while answered.len() < needed {
+            for (region, peer) in &self.peers {
+                if let Ok(heads) = peer.heads().await {
+                    answered.insert(region.clone());
+                    heads.into_iter().for_each(|head| self.book.see(region, head));
+                }
+            }
+            if answered.len() < needed {
+                self.clock.sleep(std::time::Duration::from_secs(1)).await;
+            }
+        }
+    }
+
+    fn largest_own_checkpoint(&self) -> Option<SignedCheckpoint> {
+        let chain = self.trust();
+        let member = chain.newest().list.member_of(&self.origin)?;
+        self.book
+            .seen(&self.origin)
+            .values()
+            .filter_map(|head| {
+                rules::read_checkpoint(member, &self.origin, &head.checkpoint).ok()
+            })
+            .max_by_key(|signed| signed.checkpoint().size)
+    }
+
+    /// The ordinary replication, of the own log: the same checks, the same steps.
+    async fn sync_from_members(&self) -> Result<(), SyncError> {
+        self.sync(&self.origin, true).await?;
+        let state = self.store.log(&self.origin).await?;
+        if let Some(state) = state
+            && state.disclosed < state.folded
+        {
+            // Nobody holds the rest any more: go on without it, and say so.
+            tracing::error!(
+                from = state.disclosed,
+                to = state.folded,
+                "disclosures of the own log are lost"
+            );
+            let range = state.disclosed..state.folded;
+            self.store.put_disclosures(&self.origin, range, Vec::new()).await?;
+            self.book.reload(&self.origin).await?;
+        }
+        Ok(())
+    }
+
+    /// Closes the own log: submissions are refused as retryable from now on.
+    pub(super) fn set_read_only(&self) {
+        self.writable.store(false, Ordering::Release);
+    }
+
+    /// Opens the own log for submissions.
+    pub(super) fn set_writable(&self) {
+        self.writable.store(true, Ordering::Release);
+    }
+}

@@ -1,0 +1,256 @@
+//! The tasks of a running node. Each has one owner, ends on the shutdown token and is awaited.
+
+use std::{sync::Arc, time::Duration};
+
+use backon::{BackoffBuilder as _, ExponentialBuilder};
+use futures::StreamExt as _;
+use huren_core::checkpoint::{Origin, SignedCheckpoint};
+use huren_store::{Error as StoreError, Role};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{Engine, Peer, Runner, SyncError};
+
+impl Engine {
+    /// Starts everything: the own log (checked first), publishing, listening to every member,
+    /// and one replication task for each mirrored log.
+    pub fn start(self: &Arc<Self>, runner: Runner, tasks: &TaskTracker, stop: &CancellationToken) {
+        let spawn = |future: futures::future::BoxFuture<'static, ()>| {
+            let stop = stop.clone();
+            tasks.spawn(async move {
+                tokio::select! {
+                    () = future => {}
+                    () = stop.cancelled() => {}
+                }
+            });
+        };
+        // The writer is not cut off by the token: it finishes its batch when the queue closes.
+        let engine = Arc::clone(self);
+        let writer_stop = stop.clone();
+        tasks.spawn(async move { engine.write_own_log(runner, writer_stop).await });
+
+        let engine = Arc::clone(self);
+        spawn(Box::pin(async move { engine.publish_heads().await }));
+        for (region, peer) in &self.peers {
+            let (engine, region, peer) = (Arc::clone(self), region.clone(), Arc::clone(peer));
+            spawn(Box::pin(async move { engine.listen(&region, peer).await }));
+        }
+        for entry in self.book.entries() {
+            if entry.state.role == Role::Mirror {
+                let engine = Arc::clone(self);
+                let origin = entry.state.origin.clone();
+                spawn(Box::pin(async move { engine.replicate(&origin).await }));
+            }
+        }
+    }
+
+    /// Recovers the own log, adopts the trust list, then serves submissions until shutdown.
+    async fn write_own_log(self: Arc<Self>, runner: Runner, stop: CancellationToken) {
+        let Runner { mut writer, queue } = runner;
+        let open = async {
+            if let Err(error) = self.recover().await {
+                tracing::error!(%error, "the own log is not opened for writing");
+                metrics::counter!("huren_alarms_total", "kind" => "own_log").increment(1);
+                return false;
+            }
+            let mut delays = backoff();
+            while let Err(error) = writer.adopt_trust_list().await {
+                tracing::error!(%error, "the trust list could not be adopted in the own log");
+                self.clock.sleep(delays.next().unwrap_or(MAX_DELAY)).await;
+            }
+            true
+        };
+        let opened = tokio::select! {
+            opened = open => opened,
+            () = stop.cancelled() => return,
+        };
+        if !opened {
+            stop.cancelled().await;
+            return;
+        }
+        self.set_writable();
+        let mut queue = queue;
+        tokio::select! {
+            () = writer.run(&mut queue) => {}
+            () = async { stop.cancelled().await; self.set_read_only(); } => {
+                // What is queued was not answered yet; who sent it submits again.
+                queue.close();
+            }
+        }
+    }
+
+    /// Offers the own log's head to the members: the next one once a quorum has cosigned the
+    /// last, or once it has had its time. Without that pause members would cosign ever other
+    /// sizes of a busy log, and never two of them the same.
+    async fn publish_heads(&self) {
+        let mut changes = self.book.changes();
+        loop {
+            if let Err(error) = self.publish_next().await {
+                tracing::warn!(%error, "the head could not be published");
+                self.clock.sleep(Duration::from_secs(1)).await;
+            }
+            if changes.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    async fn publish_next(&self) -> Result<(), StoreError> {
+        let Some(entry) = self.book.entry(&self.origin) else { return Ok(()) };
+        let published = SignedCheckpoint::parse(&entry.state.notes.published).ok();
+        let published = published.map_or(0, |signed| signed.checkpoint().size);
+        if published >= entry.state.head.size {
+            return Ok(());
+        }
+        if published > entry.view.witnessed_size {
+            let hold = Duration::from_millis(self.options.hold_publish_ms);
+            let mut changes = self.book.changes();
+            let cosigned = async {
+                loop {
+                    let entry = self.book.entry(&self.origin);
+                    let witnessed = entry.is_some_and(|e| e.view.witnessed_size >= published);
+                    if witnessed || changes.changed().await.is_err() {
+                        return;
+                    }
+                }
+            };
+            tokio::select! {
+                () = cosigned => {}
+                () = self.clock.sleep(hold) => {}
+            }
+        }
+        self.book.publish(&self.origin).await
+    }
+
+    /// Listens to one member for ever: its stream wakes, and a timed pull makes sure that
+    /// nothing depends on the stream.
+    async fn listen(&self, region: &str, peer: Arc<dyn Peer>) {
+        let mut delays = backoff();
+        loop {
+            match peer.watch_heads().await {
+                Ok(mut heads) => {
+                    self.reachable(region, true);
+                    delays = backoff();
+                    let poll = Duration::from_secs(self.options.poll_seconds);
+                    loop {
+                        tokio::select! {
+                            head = heads.next() => match head {
+                                Some(Ok(head)) => self.hear(region, head).await,
+                                _ => break,
+                            },
+                            () = self.clock.sleep(poll) => match peer.heads().await {
+                                Ok(heads) => for head in heads {
+                                    self.hear(region, head).await;
+                                },
+                                Err(_) => break,
+                            },
+                        }
+                    }
+                }
+                Err(error) => {
+                    tracing::debug!(peer = region, code = error.code(), "member not reached");
+                }
+            }
+            self.reachable(region, false);
+            self.clock.sleep(delays.next().unwrap_or(MAX_DELAY)).await;
+        }
+    }
+
+    /// Takes note of a member's head of a log; settling finds out what it is worth.
+    async fn hear(&self, region: &str, head: huren_proto::v1::Head) {
+        let Ok(origin) = head.origin.parse::<Origin>() else { return };
+        self.book.see(region, head);
+        if let Err(error) = self.book.settle(&origin).await {
+            tracing::warn!(%origin, %error, "cosignatures could not be kept");
+        }
+    }
+
+    fn reachable(&self, region: &str, reachable: bool) {
+        let chain = self.trust();
+        let member = chain.newest().list.members.iter().find(|member| member.region == region);
+        if let Some(origin) = member.and_then(|member| member.origin.parse().ok()) {
+            self.progress(&origin, |progress| progress.reachable = reachable);
+        }
+        metrics::gauge!("huren_member_reachable", "region" => region.to_owned())
+            .set(if reachable { 1.0 } else { 0.0 });
+    }
+
+    /// Replicates one log for ever: on news, on a timer, and after failures with growing,
+    /// jittered pauses. Cosigns its head again when nothing happens, so that its age stays low.
+    async fn replicate(&self, origin: &Origin) {
+        let mut news = self.book.news(origin);
+        let mut delays = backoff();
+        loop {
+            let outcome = self.sync(origin, false).await;
+            let pause = match &outcome {
+                Ok(()) => {
+                    delays = backoff();
+                    Duration::from_secs(self.options.recosign_seconds)
+                }
+                Err(error) => {
+                    tracing::warn!(%origin, code = error.code(), %error, "replication pauses");
+                    delays.next().unwrap_or(MAX_DELAY)
+                }
+            };
+            let code = outcome.as_ref().err().map(SyncError::code).unwrap_or_default().to_owned();
+            self.progress(origin, |progress| progress.last_error = code);
+            // After a failure news does not cut the pause short: a hostile peer could otherwise
+            // keep this node busy.
+            let woken = async {
+                if outcome.is_err() || news.changed().await.is_err() {
+                    std::future::pending::<()>().await;
+                }
+            };
+            tokio::select! {
+                () = woken => {}
+                () = self.clock.sleep(pause) => {
+                    if let Some(mirror) = &self.mirror
+                        && let Err(error) = self.book.cosign(origin, mirror).await
+                    {
+                        tracing::warn!(%origin, %error, "the head could not be cosigned again");
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes newer trust lists from any member that has them, if they verify from the newest
+    /// one held.
+    pub(super) async fn fetch_trust_lists(&self) {
+        for (region, peer) in &self.peers {
+            let chain = self.trust();
+            let Ok(notes) = peer.trust_lists(chain.newest().list.version + 1).await else {
+                continue;
+            };
+            for note in notes {
+                let chain = self.trust();
+                match chain.extended(&note) {
+                    Ok(extended) => {
+                        let version = extended.newest().list.version;
+                        if let Err(error) = self.store.put_trust_list(version, &note).await {
+                            tracing::warn!(%error, version, "a trust list could not be kept");
+                            return;
+                        }
+                        tracing::info!(version, peer = region, "newer trust list taken");
+                        self.adopt.send_replace(std::sync::Arc::new(extended));
+                    }
+                    Err(error) => {
+                        tracing::warn!(peer = region, code = error.code(), "trust list refused");
+                        break;
+                    }
+                }
+            }
+        }
+    }
+}
+
+const MAX_DELAY: Duration = Duration::from_secs(10);
+
+/// Pauses after failures: from 0.1 s to 10 s, with jitter, without end.
+fn backoff() -> impl Iterator<Item = Duration> {
+    ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(100))
+        .with_max_delay(MAX_DELAY)
+        .with_jitter()
+        .without_max_times()
+        .build()
+}

@@ -1,0 +1,384 @@
+//! Answering: look-up, verdict, proof, receipt.
+
+use std::{sync::Arc, time::Duration};
+
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use huren_core::{
+    checkpoint::SignedCheckpoint,
+    codes::{Date, IdDocument, IdKind},
+    disclosure::{self, Group, GroupDigests, Values},
+    merkle::Hash,
+    normalise,
+    reason::Reason,
+    receipt::{Assertion, Extent, Proven, ProvenLeaf, Receipt, question_digest},
+    record::{Body, UnverifiedRecord},
+    tlog_proof::TlogProof,
+    verdict::{self, Answer, Candidate, Change, LogView, Question, Verdict},
+};
+use huren_proto::v1;
+use huren_store::{Error as StoreError, Found, Tag};
+
+use super::{Engine, clock::random};
+
+/// The largest age that is accepted when the caller names none: 24 hours.
+const DEFAULT_MAX_AGE: u64 = 24 * 60 * 60;
+/// How long the home member is waited for.
+const HOME_PATIENCE: Duration = Duration::from_secs(3);
+
+/// Why a question is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyError {
+    /// The number is missing or malformed.
+    #[error("the certificate number is missing or too long")]
+    Number,
+    /// The date is not a day.
+    #[error("the date is not a day in the form yyyymmdd")]
+    Date,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl VerifyError {
+    /// The stable reason code.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Number => "NUMBER_MISSING",
+            Self::Date => "DATE_INVALID",
+            Self::Store(_) => "STORE",
+        }
+    }
+
+    /// The sentence in Chinese.
+    pub const fn zh(&self) -> &'static str {
+        match self {
+            Self::Number => "请填写证书编号。",
+            Self::Date => "日期无效，应为 yyyymmdd。",
+            Self::Store(_) => "本节点暂时无法读取数据，请稍后重试。",
+        }
+    }
+}
+
+impl Engine {
+    /// Answers a question: from what is held here, and where that does not suffice from the
+    /// home member of the number, if it can be reached in time.
+    ///
+    /// # Errors
+    /// [`VerifyError`].
+    pub async fn verify(&self, asked: v1::VerifyRequest) -> Result<v1::VerifyResponse, VerifyError> {
+        let question = self.question(&asked)?;
+        let (answer, logs, candidates) = self.local_answer(&question).await?;
+        let mut response = self.response(&asked, &question, &answer, &logs, &candidates);
+        let insufficient = answer.verdict == Verdict::NotFound
+            || answer.reasons.contains(&Reason::StaleEvidence)
+            || answer.reasons.contains(&Reason::Erased);
+        if insufficient && !asked.local_only {
+            match self.ask_home(&asked, &question).await {
+                Some(Ok(theirs)) => return Ok(theirs),
+                Some(Err(())) => {
+                    let at = response.reasons.len();
+                    response.reasons.insert(at, reason(Reason::HomeUnreachable));
+                }
+                None => {}
+            }
+        }
+        if asked.want_receipt
+            && let Some(subject) = answer.subject
+            && answer.verdict != Verdict::HolderMismatch
+        {
+            let receipt = self.receipt(&question, &answer, &logs, &candidates[subject]).await?;
+            response.receipt = receipt.unwrap_or_default();
+        }
+        Ok(response)
+    }
+
+    fn question(&self, asked: &v1::VerifyRequest) -> Result<Question, VerifyError> {
+        let number = normalise::number(&asked.number);
+        if number.is_empty() || number.len() > 64 {
+            return Err(VerifyError::Number);
+        }
+        let now = self.clock.now();
+        let as_of = match asked.as_of_date {
+            0 => Date::today_in_shanghai(now.cast_signed()),
+            date => Date::from_yyyymmdd(date).map_err(|_| VerifyError::Date)?,
+        };
+        let name = normalise::name(&asked.holder_name);
+        Ok(Question {
+            number,
+            holder_name: (!name.is_empty()).then(|| Values::new([("name", name)])),
+            holder_id: holder_ids(&asked.holder_id),
+            as_of,
+            max_age: if asked.max_age_seconds == 0 { DEFAULT_MAX_AGE } else { asked.max_age_seconds },
+            now,
+        })
+    }
+
+    async fn local_answer(
+        &self,
+        question: &Question,
+    ) -> Result<(Answer, Vec<LogView>, Vec<Candidate>), VerifyError> {
+        let tag = Tag(disclosure::number_tag(&self.keys.index, &question.number));
+        let found = self.store.find_by_number(&[tag]).await?.into_iter().flatten();
+        let mut candidates = Vec::new();
+        for found in found {
+            candidates.extend(self.candidate(found).await?);
+        }
+        let logs: Vec<LogView> =
+            self.book.entries().iter().map(|entry| entry.view.clone()).collect();
+        // What lies beyond the stated size of its log is not taken into account yet.
+        candidates.retain(|candidate| {
+            logs.iter().any(|log| log.origin == candidate.origin && candidate.index < log.size)
+        });
+        let mut answer = verdict::decide(question, &logs, &candidates);
+        if self.trust_has_expired() {
+            answer.reasons.push(Reason::TrustListExpired);
+        }
+        Ok((answer, logs, candidates))
+    }
+
+    /// Opens what was found.
+    async fn candidate(&self, found: Found) -> Result<Option<Candidate>, StoreError> {
+        let Found { origin, index, leaf, sealed, statuses } = found;
+        let Some(bytes) = self.reader.leaf(&origin, index).await? else { return Ok(None) };
+        let Ok(record) = UnverifiedRecord::read(&bytes) else { return Ok(None) };
+        let Body::Certificate(digests) = record.body() else { return Ok(None) };
+        let open = |hash: &Hash, sealed: &[u8]| {
+            disclosure::unseal(&self.keys.at_rest, (&origin, hash), sealed)
+                .map_err(|_| StoreError::Corrupt("sealed disclosures do not open"))
+        };
+        let mut changes = Vec::with_capacity(statuses.len());
+        for (row, sealed) in statuses {
+            let openings = match &sealed {
+                Some(sealed) => open(&row.leaf, sealed)?,
+                None => Vec::new(),
+            };
+            let digests = self.replaced(&origin, row.index).await?;
+            changes.push(Change { row, digests, openings });
+        }
+        Ok(Some(Candidate {
+            index,
+            leaf,
+            digests: digests.clone(),
+            backfilled: record.envelope().provenance == v1::Provenance::Backfilled,
+            openings: open(record.leaf(), &sealed)?,
+            statuses: changes,
+            origin,
+        }))
+    }
+
+    /// The digests that a status change replaces.
+    async fn replaced(
+        &self,
+        origin: &huren_core::checkpoint::Origin,
+        index: u64,
+    ) -> Result<GroupDigests, StoreError> {
+        let leaf = self.reader.leaf(origin, index).await?.unwrap_or_default();
+        let record = UnverifiedRecord::read(&leaf).ok();
+        Ok(match record.as_ref().map(UnverifiedRecord::body) {
+            Some(Body::StatusChange { replaced, .. }) => replaced.clone(),
+            _ => GroupDigests::default(),
+        })
+    }
+
+    /// The home member's answer: `None` if the number names no other member, `Err` if that
+    /// one cannot be reached in time.
+    async fn ask_home(
+        &self,
+        asked: &v1::VerifyRequest,
+        question: &Question,
+    ) -> Option<Result<v1::VerifyResponse, ()>> {
+        let home = verdict::home_province(&question.number)?.to_string();
+        let peer = Arc::clone(self.peers.get(&home)?);
+        let forwarded = v1::VerifyRequest { local_only: true, ..asked.clone() };
+        let answer = tokio::select! {
+            answer = peer.verify(forwarded) => answer.map_err(|_| ()),
+            () = self.clock.sleep(HOME_PATIENCE) => Err(()),
+        };
+        Some(answer.map(|mut theirs| {
+            theirs.client_ref = asked.client_ref;
+            theirs.reasons.push(reason(Reason::HomeAnswered));
+            theirs
+        }))
+    }
+
+    fn response(
+        &self,
+        asked: &v1::VerifyRequest,
+        question: &Question,
+        answer: &Answer,
+        logs: &[LogView],
+        candidates: &[Candidate],
+    ) -> v1::VerifyResponse {
+        let subject = answer.subject.map(|position| &candidates[position]);
+        let field =
+            |(name, value): (&str, &str)| v1::Field { name: name.into(), value: value.into() };
+        v1::VerifyResponse {
+            client_ref: asked.client_ref,
+            verdict: verdict_number(answer.verdict),
+            reasons: answer.reasons.iter().copied().map(reason).collect(),
+            last_known: answer.last_known.map_or(0, verdict_number),
+            as_of_date: question.as_of.as_yyyymmdd(),
+            as_of: logs.iter().map(|log| extent(log, question.now)).collect(),
+            certificate: answer.certificate.iter().map(field).collect(),
+            origin: subject.map(|s| s.origin.to_string()).unwrap_or_default(),
+            index: subject.map_or(0, |s| s.index),
+            answered_by: self.region.to_string(),
+            receipt: Vec::new(),
+        }
+    }
+
+    /// A receipt; `None` while nothing can be proven.
+    async fn receipt(
+        &self,
+        question: &Question,
+        answer: &Answer,
+        logs: &[LogView],
+        subject: &Candidate,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        let Some(entry) = self.book.entry(&subject.origin) else { return Ok(None) };
+        let read = |note: &[u8]| SignedCheckpoint::parse(note).ok();
+        let last = subject.statuses.iter().map(|c| c.row.index).chain([subject.index]).max();
+        // The cosigned checkpoint if it covers everything; before that the newest one, whose
+        // receipt says itself that no quorum stands behind it yet.
+        let covers = |note: &SignedCheckpoint| Some(note.checkpoint().size) > last;
+        let checkpoint = read(&entry.state.notes.witnessed)
+            .filter(covers)
+            .or_else(|| read(&entry.state.notes.published).filter(covers))
+            .or_else(|| read(&entry.state.checkpoint).filter(covers));
+        let Some(checkpoint) = checkpoint else { return Ok(None) };
+        let Some(certificate) =
+            self.proven(subject, subject.index, &subject.openings, &checkpoint).await?
+        else {
+            return Ok(None);
+        };
+        let mut statuses = Vec::new();
+        for change in &subject.statuses {
+            let proven =
+                self.proven(subject, change.row.index, &change.openings, &checkpoint).await?;
+            let Some(proven) = proven else { return Ok(None) };
+            statuses.push(proven);
+        }
+        let chain = self.trust.borrow().clone();
+        let salt: [u8; 16] = random(self.random.as_ref());
+        let as_of_date = question.as_of.to_string();
+        let extents = logs.iter().map(|log| Extent {
+            origin: log.origin.to_string(),
+            region: log.region.to_string(),
+            size: log.size,
+            witnessed_size: log.witnessed_size,
+            age_seconds: log.age(question.now),
+            frozen: log.frozen,
+        });
+        let assertion = Assertion {
+            answered_by: self.region.to_string(),
+            time: rfc3339(question.now),
+            question: question_digest(
+                &salt,
+                &question.number,
+                question.holder_name.as_ref(),
+                &question.holder_id,
+                &as_of_date,
+            ),
+            as_of_date,
+            certificate: subject.leaf.map(|leaf| leaf.to_hex()).unwrap_or_default(),
+            statuses: subject.statuses.iter().map(|c| c.row.leaf.to_hex()).collect(),
+            verdict: answer.verdict,
+            last_known: answer.last_known,
+            reasons: answer.reasons.iter().map(|reason| (*reason).into()).collect(),
+            as_of: extents.collect(),
+            trust_list_version: chain.newest().list.version,
+            rules: concat!("huren/", env!("CARGO_PKG_VERSION")).to_owned(),
+        };
+        let Some(asserted) = assertion.sign(&self.answer_key) else { return Ok(None) };
+        let receipt = Receipt {
+            format: Receipt::FORMAT.to_owned(),
+            proven: Proven {
+                certificate,
+                statuses,
+                trust_lists: chain.lists().iter().map(|list| list.note()).collect(),
+            },
+            asserted,
+            question_salt: hex::encode(salt),
+        };
+        Ok(receipt.to_json().ok().map(String::into_bytes))
+    }
+
+    /// A leaf with its proof and with the disclosure of the `certificate` group alone.
+    async fn proven(
+        &self,
+        subject: &Candidate,
+        index: u64,
+        openings: &[disclosure::Opening],
+        checkpoint: &SignedCheckpoint,
+    ) -> Result<Option<ProvenLeaf>, StoreError> {
+        let origin = &subject.origin;
+        let size = checkpoint.checkpoint().size;
+        let Some(leaf) = self.reader.leaf(origin, index).await? else { return Ok(None) };
+        let Some(hashes) = self.reader.inclusion(origin, index, size).await? else {
+            return Ok(None);
+        };
+        let proof = TlogProof { extra: None, index, hashes, checkpoint: checkpoint.clone() };
+        let disclosed = openings.iter().filter(|opening| opening.group == Group::Certificate);
+        Ok(Some(ProvenLeaf {
+            leaf: BASE64_STANDARD.encode(leaf),
+            proof: proof.to_string(),
+            disclosed: disclosed.cloned().collect(),
+        }))
+    }
+}
+
+/// The values that a presented ID number may stand for: a person types a number and not its
+/// kind, so every kind that it fits is tried.
+fn holder_ids(presented: &str) -> Vec<Values> {
+    let number = normalise::id(presented);
+    if number.is_empty() {
+        return Vec::new();
+    }
+    let kinds = IdKind::ALL.iter().filter(|kind| IdDocument::parse(**kind, &number).is_ok());
+    let mut values: Vec<Values> = kinds
+        .map(|kind| Values::new([("id_kind", kind.token()), ("id_number", number.as_str())]))
+        .collect();
+    if values.is_empty() {
+        values.push(Values::new([("id_kind", "none"), ("id_number", number.as_str())]));
+    }
+    values
+}
+
+/// A log's extent as it travels.
+pub(super) fn extent(log: &LogView, now: u64) -> v1::LogExtent {
+    v1::LogExtent {
+        origin: log.origin.to_string(),
+        region: log.region.to_string(),
+        size: log.size,
+        witnessed_size: log.witnessed_size,
+        age_seconds: log.age(now),
+        frozen: log.frozen,
+    }
+}
+
+fn reason(reason: Reason) -> v1::Reason {
+    v1::Reason { code: reason.code().into(), zh: reason.zh().into(), en: reason.en().into() }
+}
+
+fn verdict_number(verdict: Verdict) -> i32 {
+    let verdict = match verdict {
+        Verdict::Valid => v1::Verdict::Valid,
+        Verdict::Revoked => v1::Verdict::Revoked,
+        Verdict::Void => v1::Verdict::Void,
+        Verdict::Suspended => v1::Verdict::Suspended,
+        Verdict::Superseded => v1::Verdict::Superseded,
+        Verdict::Expired => v1::Verdict::Expired,
+        Verdict::HolderMismatch => v1::Verdict::HolderMismatch,
+        Verdict::Pending => v1::Verdict::Pending,
+        Verdict::Unknown => v1::Verdict::Unknown,
+        Verdict::NotFound => v1::Verdict::NotFound,
+    };
+    verdict as i32
+}
+
+/// A time as receipts and reports show it.
+pub(super) fn rfc3339(seconds: u64) -> String {
+    jiff::Timestamp::from_second(seconds.cast_signed())
+        .map(|time| time.to_string())
+        .unwrap_or_default()
+}

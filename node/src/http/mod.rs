@@ -1,0 +1,191 @@
+//! HTTP: the listener, what holds for every request, and the routes that need no engine.
+
+pub mod health;
+pub mod tiles;
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    extract::{ConnectInfo, DefaultBodyLimit, MatchedPath, Request, State},
+    http::{StatusCode, header},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+};
+use futures::{Stream, StreamExt};
+use hyper::body::Incoming;
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::conn::auto,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpListener,
+    sync::Semaphore,
+    time::Instant,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tower::ServiceExt;
+
+use crate::tls::{self, ServerTls};
+
+/// Connections at once; further ones wait in the kernel's queue.
+const CONNECTIONS: usize = 4096;
+
+/// A client that has not sent the head of its request by then is dropped.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Requests on one HTTP/2 connection at once.
+const STREAMS: u32 = 128;
+
+/// An HTTP/2 peer is asked for a sign of life this often, and dropped without one.
+const KEEP_ALIVE: Duration = Duration::from_secs(20);
+
+/// Longest path and query, in bytes. The longest of our own is a tile's, below 200.
+const MAX_URI_LEN: usize = 2048;
+
+/// What requests under way get when the node stops.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// What holds for every request.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestLimits {
+    /// Longest body, in bytes, of handlers that use axum's extractors.
+    pub body_bytes: usize,
+    /// Time until the head of the response.
+    pub timeout: Duration,
+}
+
+/// Bounds and records requests to all of `routes`. To be applied once, after merging.
+pub fn with_limits(routes: Router, limits: RequestLimits) -> Router {
+    routes
+        .layer(DefaultBodyLimit::max(limits.body_bytes))
+        .layer(middleware::from_fn_with_state(limits, bound_and_record))
+}
+
+async fn bound_and_record(
+    State(limits): State<RequestLimits>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let started = Instant::now();
+    let method = request.method().clone();
+    // The route, never the URL: what a client writes there may tell about a person.
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let too_long = request
+        .uri()
+        .path_and_query()
+        .is_some_and(|uri| uri.as_str().len() > MAX_URI_LEN);
+    let response = if too_long {
+        StatusCode::URI_TOO_LONG.into_response()
+    } else {
+        match tokio::time::timeout(limits.timeout, next.run(request)).await {
+            Ok(response) => response,
+            Err(_) => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                [(header::RETRY_AFTER, "5")],
+            )
+                .into_response(),
+        }
+    };
+    let route = route.as_ref().map_or("unmatched", MatchedPath::as_str);
+    let status = response.status().as_u16();
+    let seconds = started.elapsed().as_secs_f64();
+    tracing::info!(%method, route, status, seconds, "request");
+    let labels = [("route", route.to_owned()), ("status", status.to_string())];
+    metrics::counter!("huren_http_requests_total", &labels).increment(1);
+    metrics::histogram!("huren_http_request_seconds", "route" => route.to_owned()).record(seconds);
+    response
+}
+
+/// Serves `routes` until `shutdown`, then gives the requests under way ten seconds. Handlers
+/// find the client's address as [`ConnectInfo`] of [`SocketAddr`].
+pub async fn serve(
+    listener: TcpListener,
+    routes: Router,
+    tls: Option<Arc<ServerTls>>,
+    shutdown: CancellationToken,
+) {
+    let stop = shutdown.clone();
+    match tls {
+        Some(tls) => {
+            let accepted = tls::handshakes(listener, tls, shutdown);
+            serve_connections(accepted, routes, stop).await;
+        }
+        None => {
+            let accepted = tls::connections(listener).take_until(shutdown.cancelled_owned());
+            serve_connections(accepted, routes, stop).await;
+        }
+    }
+}
+
+async fn serve_connections<IO>(
+    connections: impl Stream<Item = (IO, SocketAddr)>,
+    routes: Router,
+    shutdown: CancellationToken,
+) where
+    IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let mut connections = std::pin::pin!(connections);
+    let permits = Arc::new(Semaphore::new(CONNECTIONS));
+    let tasks = TaskTracker::new();
+    // The permit first: a connection that cannot be served yet is not accepted either.
+    while let Some(Ok(permit)) = shutdown
+        .run_until_cancelled(permits.clone().acquire_owned())
+        .await
+    {
+        let Some((io, address)) = connections.next().await else {
+            break;
+        };
+        let serving = serve_connection(io, address, routes.clone(), shutdown.clone());
+        tasks.spawn(async move {
+            serving.await;
+            drop(permit);
+        });
+    }
+    tasks.close();
+    tasks.wait().await;
+}
+
+async fn serve_connection<IO>(
+    io: IO,
+    address: SocketAddr,
+    routes: Router,
+    shutdown: CancellationToken,
+) where
+    IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(ConnectInfo(address));
+        routes.clone().oneshot(request)
+    });
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIMEOUT);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS)
+        .keep_alive_interval(KEEP_ALIVE)
+        .keep_alive_timeout(KEEP_ALIVE);
+    let connection = builder.serve_connection(TokioIo::new(io), service);
+    let mut connection = std::pin::pin!(connection);
+    let ended = match shutdown.run_until_cancelled(connection.as_mut()).await {
+        Some(ended) => ended,
+        None => {
+            connection.as_mut().graceful_shutdown();
+            match tokio::time::timeout(GRACE, connection).await {
+                Ok(ended) => ended,
+                Err(_) => return tracing::warn!(client = %address, "request cut off by shutdown"),
+            }
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(client = %address, %error, "connection ended");
+    }
+}
+
+#[cfg(test)]
+mod tests;

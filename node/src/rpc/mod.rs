@@ -1,0 +1,97 @@
+//! gRPC: translates between the wire and the engine, and decides nothing.
+
+mod access;
+mod client;
+mod federation;
+mod issuance;
+mod operator;
+mod refuse;
+mod verification;
+
+use std::{io, sync::Arc, time::Duration};
+
+use futures::Stream;
+use huren_proto::v1::{
+    federation_service_server::FederationServiceServer,
+    issuance_service_server::IssuanceServiceServer,
+    operator_service_server::OperatorServiceServer,
+    verification_service_server::VerificationServiceServer,
+};
+use tokio_util::sync::CancellationToken;
+use tonic::transport::Server;
+
+use crate::{config::Caller, engine::Engine, tls::TlsStream};
+
+pub use client::{RemotePeer, peers};
+
+/// The largest message that a member may send: a package of 256 leaves of the largest size.
+pub(crate) const MAX_PACKAGE_BYTES: usize = 256 * (65_535 + 2) + 64 * 1024;
+
+/// What the services share.
+#[derive(Clone)]
+pub(crate) struct Context {
+    engine: Arc<Engine>,
+    callers: Arc<[Caller]>,
+    /// Streams end on it, so that a node can stop while members listen.
+    stop: CancellationToken,
+    /// Requests of one stream under way at once.
+    in_flight: usize,
+}
+
+/// Bounds of the gRPC port.
+#[derive(Clone, Copy, Debug)]
+pub struct RpcLimits {
+    /// Longest message from a caller, in bytes.
+    pub message_bytes: usize,
+    /// Requests of one stream under way at once.
+    pub in_flight: usize,
+    /// Requests of one connection under way at once.
+    pub streams: u32,
+}
+
+/// Serves the gRPC port until `stop`, then lets calls under way finish.
+///
+/// # Errors
+/// If the transport fails as a whole.
+pub async fn serve(
+    incoming: impl Stream<Item = io::Result<TlsStream>>,
+    engine: Arc<Engine>,
+    callers: Vec<Caller>,
+    limits: RpcLimits,
+    stop: CancellationToken,
+) -> Result<(), tonic::transport::Error> {
+    let context = Context {
+        engine,
+        callers: callers.into(),
+        stop: stop.clone(),
+        in_flight: limits.in_flight,
+    };
+    let (health, health_service) = tonic_health::server::health_reporter();
+    health.set_serving::<VerificationServiceServer<verification::Service>>().await;
+    health.set_serving::<FederationServiceServer<federation::Service>>().await;
+    let reflection = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(huren_proto::DESCRIPTORS)
+        .build_v1();
+    let mut server = Server::builder()
+        .max_concurrent_streams(limits.streams)
+        .http2_keepalive_interval(Some(Duration::from_secs(20)))
+        .http2_keepalive_timeout(Some(Duration::from_secs(10)))
+        .http2_adaptive_window(Some(true));
+    let mut router = server
+        .add_service(health_service)
+        .add_service(
+            IssuanceServiceServer::new(issuance::Service(context.clone()))
+                .max_decoding_message_size(limits.message_bytes),
+        )
+        .add_service(FederationServiceServer::new(federation::Service(context.clone())))
+        .add_service(
+            VerificationServiceServer::new(verification::Service(context.clone()))
+                .max_decoding_message_size(limits.message_bytes),
+        )
+        .add_service(OperatorServiceServer::new(operator::Service(context)));
+    match reflection {
+        Ok(reflection) => router = router.add_service(reflection),
+        Err(error) => tracing::error!(%error, "no reflection"),
+    }
+    router.serve_with_incoming_shutdown(incoming, stop.cancelled_owned()).await
+}

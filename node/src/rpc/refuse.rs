@@ -1,0 +1,144 @@
+//! The one place where refusals become gRPC statuses: a stable code, a sentence in both
+//! languages, what to fix or when to try again, and nothing of the inside.
+
+use std::{collections::HashMap, time::Duration};
+
+use huren_proto::v1;
+use huren_store::Error as StoreError;
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
+
+use crate::engine::{AppendError, Refused, VerifyError};
+
+const DOMAIN: &str = "huren.v1";
+/// When to try again what failed for want of room or of a database.
+const RETRY: Duration = Duration::from_secs(2);
+
+fn with(code: Code, reason: &str, zh: &str, en: &str, details: ErrorDetails) -> Status {
+    let mut details = details;
+    details.set_error_info(reason, DOMAIN, HashMap::new());
+    metrics::counter!("huren_refusals_total", "code" => reason.to_owned()).increment(1);
+    Status::with_error_details(code, format!("{reason}: {zh} {en}"), details)
+}
+
+/// No client certificate.
+pub(super) fn unauthenticated() -> Status {
+    let (zh, en) = ("需要客户端证书。", "A client certificate is needed.");
+    with(Code::Unauthenticated, "CALLER_UNKNOWN", zh, en, ErrorDetails::new())
+}
+
+/// A known certificate that may not do this.
+pub(super) fn not_permitted(code: &'static str) -> Status {
+    let zh = "该证书无权进行此调用，请联系本节点管理员。";
+    let en = "This certificate may not make this call; ask the node's operator.";
+    with(Code::PermissionDenied, code, zh, en, ErrorDetails::new())
+}
+
+/// The arguments are out of their ranges.
+pub(super) fn bad_argument(code: &'static str, field: &str, en: &str) -> Status {
+    let violation = FieldViolation::new(field, en);
+    let details = ErrorDetails::with_bad_request(vec![violation]);
+    with(Code::InvalidArgument, code, "请求参数无效。", en, details)
+}
+
+/// What is asked for is not held here.
+pub(super) fn not_held(code: &'static str) -> Status {
+    let (zh, en) = ("本节点未持有所请求的数据。", "This node does not hold what is asked for.");
+    with(Code::NotFound, code, zh, en, ErrorDetails::new())
+}
+
+/// The store failed.
+pub(super) fn store(error: &StoreError) -> Status {
+    tracing::error!(error = error as &dyn std::error::Error, "the store failed");
+    let details = ErrorDetails::with_retry_info(Some(RETRY));
+    match error {
+        StoreError::Full(_) => {
+            let (zh, en) = ("存储空间不足。", "There is no space left.");
+            with(Code::ResourceExhausted, "STORE_FULL", zh, en, details)
+        }
+        _ => {
+            let (zh, en) = ("数据库暂不可用。", "The database is not available at present.");
+            with(Code::Unavailable, "STORE", zh, en, details)
+        }
+    }
+}
+
+/// A question that cannot be answered.
+pub(super) fn verify(error: &VerifyError) -> Status {
+    match error {
+        VerifyError::Store(error) => store(error),
+        error => {
+            let violation = FieldViolation::new("", error.to_string());
+            let details = ErrorDetails::with_bad_request(vec![violation]);
+            with(Code::InvalidArgument, error.code(), error.zh(), &error.to_string(), details)
+        }
+    }
+}
+
+/// A submission with faults of its own: all of them are told.
+pub(super) fn refused(Refused(faults): &Refused) -> Status {
+    let violations: Vec<FieldViolation> = faults
+        .iter()
+        .map(|fault| {
+            FieldViolation::new(fault.field, format!("{}: {} {}", fault.code, fault.zh, fault.en))
+        })
+        .collect();
+    let details = ErrorDetails::with_bad_request(violations);
+    let first = faults.first();
+    with(
+        Code::InvalidArgument,
+        first.map_or("SUBMISSION", |fault| fault.code),
+        first.map_or("提交无效。", |fault| &fault.zh),
+        first.map_or("The submission is not valid.", |fault| &fault.en),
+        details,
+    )
+}
+
+/// A submission that the log did not take.
+pub(super) fn append(error: &AppendError) -> Status {
+    let (code, details) = match error {
+        AppendError::NumberTaken => (Code::AlreadyExists, ErrorDetails::new()),
+        AppendError::TargetUnknown => (Code::NotFound, ErrorDetails::new()),
+        AppendError::StatusUnfit => (Code::FailedPrecondition, ErrorDetails::new()),
+        AppendError::Unavailable => {
+            (Code::Unavailable, ErrorDetails::with_retry_info(Some(RETRY)))
+        }
+        AppendError::Full => {
+            (Code::ResourceExhausted, ErrorDetails::with_retry_info(Some(RETRY)))
+        }
+    };
+    with(code, error.code(), error.zh(), &error.to_string(), details)
+}
+
+/// Faults of one submission of a stream.
+pub(super) fn rejection(Refused(faults): &Refused) -> v1::Rejection {
+    faults.first().map_or_else(v1::Rejection::default, |fault| v1::Rejection {
+        code: fault.code.to_owned(),
+        field: fault.field.to_owned(),
+        message_zh: fault.zh.clone(),
+        message_en: fault.en.clone(),
+        retryable: false,
+    })
+}
+
+/// Why the log did not take one submission of a stream.
+pub(super) fn append_rejection(error: &AppendError) -> v1::Rejection {
+    v1::Rejection {
+        code: error.code().to_owned(),
+        field: String::new(),
+        message_zh: error.zh().to_owned(),
+        message_en: error.to_string(),
+        retryable: error.is_retryable(),
+    }
+}
+
+/// One submission of a stream that its caller may not make.
+pub(super) fn not_permitted_rejection() -> v1::Rejection {
+    v1::Rejection {
+        code: "CALLER_KIND_OR_REGION".to_owned(),
+        field: "writer_region".to_owned(),
+        message_zh: "该证书无权代表此地区写入此类记录。".to_owned(),
+        message_en: "This certificate may not write this kind for this region.".to_owned(),
+        retryable: false,
+    }
+}

@@ -1,0 +1,182 @@
+//! What a node reads when it starts: keys, certificates and the federation's trust lists. Each
+//! failure names the file and what to do.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use huren_core::{
+    cosign::Cosigner,
+    disclosure,
+    note::{KeyNameError, NoteSigner},
+    trust::{RootKeys, TrustChain, TrustError, TrustList},
+};
+use rustls::pki_types::CertificateDer;
+
+use crate::{
+    config::Config,
+    engine::WriterKeys,
+    keys::{self, KeyError, Purpose, SecretKey},
+    tls::{self, Identity, TlsError},
+};
+
+/// Why a node does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartupError {
+    /// A key file.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// A certificate or its key.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The origin cannot name keys.
+    #[error("the origin cannot name keys: it has a space or a plus")]
+    Origin(#[from] KeyNameError),
+    /// A file of the federation cannot be read.
+    #[error("cannot read {}: ask the federation for it, and see [trust] in the configuration", .path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The root keys or the lists do not hold.
+    #[error("{} does not hold", .path.display())]
+    Trust {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: TrustError,
+    },
+}
+
+/// The keys of a node, ready for use.
+pub struct NodeKeys {
+    /// Signs checkpoints of the own log.
+    pub log: NoteSigner,
+    /// Cosigns as a witness.
+    pub witness: Cosigner,
+    /// Cosigns as a mirror.
+    pub mirror: Cosigner,
+    /// Signs answers and receipts.
+    pub answer: NoteSigner,
+    /// What the own log is written with.
+    pub writer: WriterKeys,
+}
+
+impl NodeKeys {
+    /// Reads all key files that the configuration names.
+    pub fn load(config: &Config) -> Result<Self, StartupError> {
+        let origin = &config.origin;
+        let key = |purpose: Purpose| keys::load(&purpose.file_in(&config.keys_dir), purpose);
+        let symmetric = |key: SecretKey| disclosure::SecretKey::new(*key.expose());
+        Ok(Self {
+            log: key(Purpose::Log)?.note_signer(origin)?,
+            witness: key(Purpose::Witness)?.cosigner(origin)?,
+            mirror: key(Purpose::Mirror)?.cosigner(origin)?,
+            answer: key(Purpose::Answer)?.note_signer(origin)?,
+            writer: WriterKeys {
+                record: key(Purpose::Record)?.record_signer(),
+                index: symmetric(key(Purpose::Index)?),
+                holder: symmetric(keys::load(&config.trust.holder_key, Purpose::Holder)?),
+                at_rest: symmetric(key(Purpose::AtRest)?),
+            },
+        })
+    }
+}
+
+/// The node's certificate, and the authority of its own callers.
+pub struct NodeTls {
+    /// Certificate chain and private key.
+    pub identity: Identity,
+    /// CA certificates.
+    pub authority: Vec<CertificateDer<'static>>,
+}
+
+impl NodeTls {
+    /// Reads the files that the configuration names.
+    pub fn load(config: &Config) -> Result<Self, StartupError> {
+        Ok(Self {
+            identity: Identity::load(&config.tls.certificate, &config.tls.key)?,
+            authority: tls::load_certificates(&config.tls.ca)?,
+        })
+    }
+
+    /// The authorities whose certificates the gRPC port accepts: the own one and those of all
+    /// members. A member's that cannot be used is left out with a warning: it keeps nobody
+    /// else out.
+    pub fn client_roots(&self, trust: &TrustChain) -> Vec<CertificateDer<'static>> {
+        let mut roots = self.authority.clone();
+        for member in &trust.newest().list.members {
+            match tls::parse_roots(member.tls_ca.as_bytes()) {
+                Ok(certificates) => roots.extend(certificates),
+                Err(error) => {
+                    tracing::warn!(member = member.region, %error, "no CA certificate of a member");
+                }
+            }
+        }
+        roots
+    }
+}
+
+/// Reads the root keys and the trust lists, and verifies the whole chain. `kept` are the lists
+/// that the store holds: they count if they are more than the file has, as a running node
+/// takes newer lists from the other members.
+pub fn load_trust(config: &Config, kept: &[Vec<u8>]) -> Result<TrustChain, StartupError> {
+    let (roots_file, lists_file) = (&config.trust.roots, &config.trust.lists);
+    let trust = |path: &Path, source| StartupError::Trust { path: path.to_owned(), source };
+    let roots: RootKeys = read(roots_file)?.parse().map_err(|error| trust(roots_file, error))?;
+    let text = read(lists_file)?;
+    let given = split_lists(&text);
+    let chain = if kept.len() > given.len() {
+        TrustChain::verify(&roots, kept.iter().map(Vec::as_slice))
+    } else {
+        TrustChain::verify(&roots, given.iter().map(|note| note.as_bytes()))
+    };
+    chain.map_err(|error| trust(lists_file, error))
+}
+
+/// Takes the notes of a file apart, in which they follow each other as they are. A note's text
+/// is JSON below its header, in which no line can equal the header.
+fn split_lists(text: &str) -> Vec<&str> {
+    let header = format!("{}\n", TrustList::HEADER);
+    let starts: Vec<usize> = text
+        .match_indices(&header)
+        .map(|(start, _)| start)
+        .filter(|start| *start == 0 || text[..*start].ends_with('\n'))
+        .collect();
+    let ends = starts.iter().skip(1).copied().chain([text.len()]);
+    let mut begin = 0; // What stands before the first header is not passed over either.
+    ends.take(starts.len())
+        .map(|end| {
+            let note = &text[begin..end];
+            begin = end;
+            note
+        })
+        .collect()
+}
+
+fn read(path: &Path) -> Result<String, StartupError> {
+    fs::read_to_string(path)
+        .map_err(|source| StartupError::Unreadable { path: path.to_owned(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_are_taken_apart_at_their_headers() {
+        let note = |n: u64| format!("{}\n{{\"version\": {n}}}\n\n— root sig\n", TrustList::HEADER);
+        let (one, two) = (note(1), note(2));
+        assert_eq!(split_lists(&format!("{one}{two}")), [&one, &two]);
+        assert_eq!(split_lists(&one), [&one]);
+        assert_eq!(split_lists(""), Vec::<&str>::new());
+        let inside = format!("{{\"name\": \"{}\n", TrustList::HEADER);
+        assert_eq!(split_lists(&format!("{one}{inside}")), [&format!("{one}{inside}")]);
+        assert_eq!(split_lists(&format!("junk\n{one}")), [&format!("junk\n{one}")]);
+    }
+}
