@@ -1,5 +1,7 @@
 //! What SQLite adds to the contract: files.
 
+#![expect(clippy::unwrap_used, reason = "what fails in a helper fails the test")]
+
 use std::{fs, path::Path};
 
 use huren_core::{

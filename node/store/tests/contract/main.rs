@@ -1,5 +1,7 @@
 //! The contract of `Store`, sentence by sentence, on every back end.
 
+#![expect(clippy::unwrap_used, reason = "what fails in a helper fails the test")]
+
 mod append;
 mod fixtures;
 mod logs;
