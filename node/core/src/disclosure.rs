@@ -93,7 +93,7 @@ impl Values {
     }
 
     /// The bytes that are digested: each name and value in ascending order of names.
-    fn canonical(&self) -> Vec<u8> {
+    pub(crate) fn canonical(&self) -> Vec<u8> {
         framing::frame(self.iter().flat_map(|(n, v)| [n.as_bytes(), v.as_bytes()]))
     }
 }
