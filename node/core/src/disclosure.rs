@@ -226,6 +226,7 @@ impl GroupDigests {
 
 /// What opens a digest: the salt, and the values unless they are withheld.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Opening {
     /// Which group.
     pub group: Group,

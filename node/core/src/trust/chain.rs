@@ -190,7 +190,7 @@ fn check_content(list: &TrustList) -> Result<(), TrustError> {
     let (mut origins, mut keys) = (BTreeSet::new(), BTreeSet::new());
     for member in &list.members {
         rule(
-            member.province().is_some_and(|region| region.to_string() == member.region),
+            member.province().is_some_and(|r| r == r.province() && r.to_string() == member.region),
             "a member's region is a province code",
         )?;
         let origin: Origin = member
