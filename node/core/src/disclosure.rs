@@ -93,7 +93,7 @@ impl Values {
     }
 
     /// The bytes that are digested: each name and value in ascending order of names.
-    fn canonical(&self) -> Vec<u8> {
+    pub(crate) fn canonical(&self) -> Vec<u8> {
         framing::frame(self.iter().flat_map(|(n, v)| [n.as_bytes(), v.as_bytes()]))
     }
 }
@@ -226,6 +226,7 @@ impl GroupDigests {
 
 /// What opens a digest: the salt, and the values unless they are withheld.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Opening {
     /// Which group.
     pub group: Group,

@@ -8,7 +8,7 @@ use huren_proto::v1;
 use prost::Message;
 
 use crate::{
-    codes::Region,
+    codes::{Date, Region},
     disclosure::{Group, GroupDigests},
     framing,
     keys::{Algorithm, RecordSigner, RecordVerifier},
@@ -131,7 +131,9 @@ impl UnverifiedRecord {
             v1::Record::decode(signed.record.as_slice()).map_err(|_| RecordError::Undecodable)?;
         let canonical = signed.encode_to_vec() == leaf && record.encode_to_vec() == signed.record;
         let raw = record.envelope.ok_or(RecordError::Rule("no envelope"))?;
-        let known = canonical && raw.schema == SCHEMA;
+        let known = canonical
+            && raw.schema == SCHEMA
+            && v1::Provenance::try_from(raw.provenance).is_ok();
         let envelope = Envelope::read(&raw, known)?;
         let body = if known { Body::read(&envelope, &record.body)? } else { Body::Newer };
         Ok(Self { leaf: merkle::leaf_hash(leaf), signed, envelope, body })
@@ -200,8 +202,8 @@ pub struct VerifiedRecord {
 }
 
 impl Envelope {
-    /// `known` says whether the schema is ours: a newer one may have made other rules, so only
-    /// the target is taken from it.
+    /// `known` says whether this program understands the envelope: a newer one may follow other
+    /// rules, so only the target is taken from it.
     fn read(raw: &v1::Envelope, known: bool) -> Result<Self, RecordError> {
         let hash = |bytes: &[u8], what| match bytes {
             [] => Ok(None),
@@ -222,6 +224,9 @@ impl Envelope {
             }
             if envelope.provenance == v1::Provenance::Unspecified {
                 return Err(RecordError::Rule("no provenance"));
+            }
+            if raw.effective_date != 0 && Date::from_yyyymmdd(raw.effective_date).is_err() {
+                return Err(RecordError::Rule("effective date is not a day"));
             }
         }
         Ok(envelope)

@@ -7,13 +7,14 @@ use crate::{
     checkpoint::Origin,
     codes::Date,
     disclosure::{self, Group, Opening, Values},
+    merkle::Hash,
     note::Note,
     policy::{Policy, PolicyError},
     record::{Body, UnverifiedRecord, VerifiedRecord},
     register::{Effect, StatusRow},
     tlog_proof::{TlogProof, TlogProofVerifyError},
     trust::{RootKeys, SignedTrustList, TrustChain},
-    verdict::{Verdict, fold_statuses},
+    verdict::{Verdict, fold_statuses, term},
 };
 
 use super::{Assertion, ProvenLeaf, Receipt};
@@ -156,7 +157,7 @@ pub fn verify(json: &[u8], roots: &RootKeys) -> Result<Checked, ReceiptError> {
     let policy = list.list.policy(&origin).map_err(|_| ReceiptError::UnknownLog)?;
     let context = Context { list, origin: &origin, policy: &policy };
 
-    let (index, certificate) = context.leaf(&receipt.proven.certificate)?;
+    let (index, _, certificate) = context.leaf(&receipt.proven.certificate)?;
     let Body::Certificate(digests) = &certificate.body else {
         return Err(ReceiptError::Record("not a certificate"));
     };
@@ -168,7 +169,7 @@ pub fn verify(json: &[u8], roots: &RootKeys) -> Result<Checked, ReceiptError> {
     let mut rows = Vec::new();
     let mut previous = None;
     for status in &receipt.proven.statuses {
-        let (at, record) = context.leaf(status)?;
+        let (at, key, record) = context.leaf(status)?;
         let Body::StatusChange { action, reason, replaced } = &record.body else {
             return Err(ReceiptError::Statuses);
         };
@@ -177,11 +178,16 @@ pub fn verify(json: &[u8], roots: &RootKeys) -> Result<Checked, ReceiptError> {
         if !follows {
             return Err(ReceiptError::Statuses);
         }
+        let subject = &certificate.envelope.writer_region;
+        if !list.authority().may_change(&origin, &key, subject) {
+            return Err(ReceiptError::Record("KEY_REGION"));
+        }
         disclosure::check(&status.disclosed, replaced).map_err(|_| ReceiptError::Disclosure)?;
         if record.envelope.effective_date <= as_of.as_yyyymmdd()
-            && let Some(corrected) = opened(&status.disclosed)
+            && replaced.get(Group::Certificate).is_some()
         {
-            values = corrected.clone();
+            // Who leaves a correction's content out does not bring the corrected one back.
+            values = opened(&status.disclosed).cloned().unwrap_or_default();
         }
         previous = Some(record.leaf);
         rows.push(StatusRow {
@@ -193,7 +199,7 @@ pub fn verify(json: &[u8], roots: &RootKeys) -> Result<Checked, ReceiptError> {
             effective_date: record.envelope.effective_date,
         });
     }
-    check_assertion(&assertion, &certificate, &rows, as_of)?;
+    check_assertion(&assertion, &certificate, &rows, &values, as_of)?;
 
     let witnessed = policy.evaluate(&proof.checkpoint).map_err(|_| ReceiptError::NoQuorum)?;
     let cosignatures =
@@ -217,7 +223,7 @@ struct Context<'a> {
 
 impl Context<'_> {
     /// A leaf that the log proves, signed by a key with authority for its place.
-    fn leaf(&self, proven: &ProvenLeaf) -> Result<(u64, VerifiedRecord), ReceiptError> {
+    fn leaf(&self, proven: &ProvenLeaf) -> Result<(u64, Hash, VerifiedRecord), ReceiptError> {
         let bytes = BASE64_STANDARD.decode(&proven.leaf).map_err(|_| ReceiptError::Format)?;
         let proof = TlogProof::parse(&proven.proof).map_err(|_| ReceiptError::Proof(0))?;
         let index = proof.index;
@@ -246,7 +252,7 @@ impl Context<'_> {
         let record = record
             .verify(self.origin.as_str(), verifier)
             .map_err(|error| ReceiptError::Record(error.code()))?;
-        Ok((index, record))
+        Ok((index, key, record))
     }
 }
 
@@ -282,6 +288,7 @@ fn check_assertion(
     assertion: &Assertion,
     certificate: &VerifiedRecord,
     rows: &[StatusRow],
+    values: &Values,
     as_of: Date,
 ) -> Result<(), ReceiptError> {
     let hashes: Vec<String> = rows.iter().map(|row| row.leaf.to_hex()).collect();
@@ -289,13 +296,15 @@ fn check_assertion(
         return Err(ReceiptError::Contradiction);
     }
     let (proven, _) = fold_statuses(rows.iter(), as_of);
+    let ended = term(values, as_of).is_some();
     let claimed = match assertion.verdict {
         Verdict::Unknown => assertion.last_known,
         verdict => Some(verdict),
     };
     let agrees = match claimed {
         None | Some(Verdict::HolderMismatch | Verdict::NotFound | Verdict::Unknown) => true,
-        Some(Verdict::Valid | Verdict::Expired | Verdict::Pending) => proven == Verdict::Valid,
+        Some(Verdict::Valid | Verdict::Pending) => proven == Verdict::Valid && !ended,
+        Some(Verdict::Expired) => proven == Verdict::Valid,
         Some(other) => other == proven,
     };
     if agrees { Ok(()) } else { Err(ReceiptError::Contradiction) }

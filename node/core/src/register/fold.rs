@@ -20,7 +20,7 @@ use super::{
 #[derive(Clone, Debug)]
 pub struct CheckedLeaf {
     leaf: Hash,
-    outcome: Result<Signed, &'static str>,
+    outcome: Result<Signed, Unfit>,
 }
 
 #[derive(Clone, Debug)]
@@ -30,34 +30,54 @@ struct Signed {
     body: Body,
 }
 
+/// Why a leaf cannot be folded, wherever it stands.
+#[derive(Clone, Copy, Debug)]
+enum Unfit {
+    /// It breaks a rule; the reason code.
+    Refused(&'static str),
+    /// It adopts a list that is not held, under a key that may stand in that list alone.
+    NeedsTrustList(NeedsTrustList),
+}
+
 impl CheckedLeaf {
     /// Reads a leaf of the log `origin` and checks its signature under the key that it names,
-    /// as the newest list has it: lists close keys' windows, and never drop or replace a key.
+    /// whichever list of the chain names it: whether that list holds at the leaf's place is the
+    /// fold's question, and must not depend on which lists came later.
     pub fn check(chain: &TrustChain, origin: &Origin, leaf: &[u8]) -> Self {
         let outcome = Self::signed(chain, origin, leaf);
         Self { leaf: merkle::leaf_hash(leaf), outcome }
     }
 
-    fn signed(chain: &TrustChain, origin: &Origin, leaf: &[u8]) -> Result<Signed, &'static str> {
-        let record = UnverifiedRecord::read(leaf).map_err(|error| error.code())?;
-        let key = record.key_id().ok_or("KEY_UNKNOWN")?;
-        let verifier = chain.newest().authority().verifier(origin, &key).ok_or("KEY_UNKNOWN")?;
+    fn signed(chain: &TrustChain, origin: &Origin, leaf: &[u8]) -> Result<Signed, Unfit> {
+        let record = UnverifiedRecord::read(leaf).map_err(|error| Unfit::Refused(error.code()))?;
+        let key = record.key_id().ok_or(Unfit::Refused("KEY_UNKNOWN"))?;
+        let lists = chain.lists().iter().rev();
+        let mut listed = lists.filter_map(|list| list.authority().verifier(origin, &key));
+        let Some(verifier) = listed.next() else {
+            return Err(match record.body() {
+                Body::TrustListAdoption { version, .. } if chain.version(*version).is_none() => {
+                    Unfit::NeedsTrustList(NeedsTrustList { version: *version })
+                }
+                _ => Unfit::Refused("KEY_UNKNOWN"),
+            });
+        };
         let Some(verifier) = verifier else {
             // A listed key of an algorithm that came after this program: it may well be
             // right, so its target becomes unknown rather than staying as it was.
             return Ok(Signed { key, envelope: record.envelope().clone(), body: Body::Newer });
         };
-        let VerifiedRecord { envelope, body, .. } =
-            record.verify(origin.as_str(), verifier).map_err(|error| error.code())?;
+        let VerifiedRecord { envelope, body, .. } = record
+            .verify(origin.as_str(), verifier)
+            .map_err(|error| Unfit::Refused(error.code()))?;
         Ok(Signed { key, envelope, body })
     }
 
     /// A leaf that the caller signed a moment ago: its signature is not checked again.
     pub fn just_signed(leaf: &[u8]) -> Self {
         let outcome = UnverifiedRecord::read_strict(leaf)
-            .map_err(|error| error.code())
+            .map_err(|error| Unfit::Refused(error.code()))
             .and_then(|record| {
-                let key = record.key_id().ok_or("KEY_UNKNOWN")?;
+                let key = record.key_id().ok_or(Unfit::Refused("KEY_UNKNOWN"))?;
                 let (envelope, body) = record.into_parts();
                 Ok(Signed { key, envelope, body })
             });
@@ -133,7 +153,8 @@ impl<'a> Fold<'a> {
         let CheckedLeaf { leaf, outcome } = checked;
         let result = match outcome {
             Ok(signed) => self.place(index, leaf, signed)?,
-            Err(code) => Err(code),
+            Err(Unfit::NeedsTrustList(needs)) => return Err(needs),
+            Err(Unfit::Refused(code)) => Err(code),
         };
         if let Err(code) = result {
             self.changes.quarantined.push(QuarantineRow { index, code: code.to_owned() });
