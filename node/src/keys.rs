@@ -99,7 +99,9 @@ impl Purpose {
                 "索引密钥. Keys look-ups by certificate number. Back it up apart from the database."
             }
             Self::Holder => "持证人索引密钥. Keys look-ups by holder. The same at every member.",
-            Self::Root => "信任根密钥 (Ed25519). Signs trust lists. Keep it offline, never on a node.",
+            Self::Root => {
+                "信任根密钥 (Ed25519). Signs trust lists. Keep it offline, never on a node."
+            }
         }
     }
 }

@@ -41,8 +41,12 @@ pub struct NodeArgs {
 impl NodeArgs {
     /// Opens a channel; it connects with the first call.
     pub fn channel(&self) -> Result<Channel> {
-        let (mut node, mut ca, mut cert, mut key) =
-            (self.node.clone(), self.ca.clone(), self.cert.clone(), self.key.clone());
+        let (mut node, mut ca, mut cert, mut key) = (
+            self.node.clone(),
+            self.ca.clone(),
+            self.cert.clone(),
+            self.key.clone(),
+        );
         if let Some(dir) = &self.dir {
             let config = Config::load(&dir.join("config.toml"))?;
             node = node.or_else(|| Some(format!("https://{}", config.grpc_listen)));
@@ -64,15 +68,23 @@ impl NodeArgs {
 
 /// Fetches a public resource of a log. `None` if there is no such resource.
 pub async fn get(url: &str, ca: Option<&PathBuf>) -> Result<Option<Bytes>> {
-    let uri: http::Uri = url.parse().with_context(|| format!("不是网址 / not a URL: {url}"))?;
-    let host = uri.host().context("网址缺主机名 / the URL has no host")?.to_owned();
+    let uri: http::Uri = url
+        .parse()
+        .with_context(|| format!("不是网址 / not a URL: {url}"))?;
+    let host = uri
+        .host()
+        .context("网址缺主机名 / the URL has no host")?
+        .to_owned();
     let is_tls = uri.scheme_str() == Some("https");
     let port = uri.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
     let stream = TcpStream::connect((host.as_str(), port))
         .await
         .with_context(|| format!("无法连接 / cannot connect to {host}:{port}"))?;
     let request = http::Request::get(uri.path_and_query().map_or("/", |path| path.as_str()))
-        .header(http::header::HOST, uri.authority().map_or("", |a| a.as_str()))
+        .header(
+            http::header::HOST,
+            uri.authority().map_or("", |a| a.as_str()),
+        )
         .body(Empty::<Bytes>::new())?;
     let (status, body) = if is_tls {
         let mut roots = rustls::RootCertStore::empty();
@@ -86,7 +98,9 @@ pub async fn get(url: &str, ca: Option<&PathBuf>) -> Result<Option<Bytes>> {
             .with_root_certificates(roots)
             .with_no_client_auth();
         let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
-        let stream = connector.connect(ServerName::try_from(host)?, stream).await?;
+        let stream = connector
+            .connect(ServerName::try_from(host)?, stream)
+            .await?;
         exchange(stream, request).await?
     } else {
         exchange(stream, request).await?

@@ -97,7 +97,11 @@ async fn checkpoint(log: &LogArgs, json_out: bool) -> Result<()> {
     let signed = log.checkpoint().await?;
     if json_out {
         let checkpoint = signed.checkpoint();
-        let signatures = signed.note().signatures().iter().map(|s| s.name().to_string());
+        let signatures = signed
+            .note()
+            .signatures()
+            .iter()
+            .map(|s| s.name().to_string());
         let value = json!({
             "origin": checkpoint.origin.as_str(),
             "size": checkpoint.size,
@@ -155,7 +159,9 @@ fn print_leaf(index: u64, leaf: &[u8], json_out: bool) {
             &hash.to_hex()[..16],
             value["kind"].as_str().unwrap_or("—"),
             value["writer_region"].as_str().unwrap_or("—"),
-            value["target"].as_str().map_or(String::new(), |target| format!("→ {}", &target[..16])),
+            value["target"]
+                .as_str()
+                .map_or(String::new(), |target| format!("→ {}", &target[..16])),
         );
     }
 }
@@ -173,7 +179,12 @@ async fn prove(log: &LogArgs, index: u64, json_out: bool) -> Result<()> {
     let leaf = merkle::leaf_hash(entries.get(position).context("条目缺失 / entry missing")?);
     merkle::verify_inclusion(index, size, &leaf, &hashes, &root)
         .context("日志的瓦片与其检查点不符 / the log's tiles do not fit its checkpoint")?;
-    let proof = TlogProof { extra: None, index, hashes, checkpoint };
+    let proof = TlogProof {
+        extra: None,
+        index,
+        hashes,
+        checkpoint,
+    };
     if json_out {
         let value = json!({"index": index, "leaf": leaf.to_hex(), "proof": proof.to_string()});
         println!("{value:#}");

@@ -9,7 +9,10 @@ use crate::connect::NodeArgs;
 /// Fetches the state of a node.
 pub async fn status(node: &NodeArgs) -> Result<v1::GetStatusResponse> {
     let mut client = OperatorServiceClient::new(node.channel()?);
-    Ok(client.get_status(v1::GetStatusRequest {}).await?.into_inner())
+    Ok(client
+        .get_status(v1::GetStatusRequest {})
+        .await?
+        .into_inner())
 }
 
 /// Prints it.
@@ -26,7 +29,9 @@ pub async fn run(node: &NodeArgs, json_out: bool) -> Result<()> {
     println!("地区 成员可达  已存    已知    见证    时龄   隔离  状态");
     for log in &status.logs {
         let extent = log.extent.clone().unwrap_or_default();
-        let age = extent.age_seconds.map_or("—".to_owned(), |age| format!("{age} s"));
+        let age = extent
+            .age_seconds
+            .map_or("—".to_owned(), |age| format!("{age} s"));
         let state = match (extent.frozen, log.last_error.as_str()) {
             (true, _) => "已冻结 frozen",
             (false, "") => "正常 ok",

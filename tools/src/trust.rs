@@ -60,7 +60,10 @@ pub fn run(command: &TrustCommand, json_out: bool) -> Result<()> {
         TrustCommand::New(args) => {
             let made = new(args, Timestamp::now())?;
             if json_out {
-                println!("{:#}", json!({"out": args.out, "version": 1, "digest": made}));
+                println!(
+                    "{:#}",
+                    json!({"out": args.out, "version": 1, "digest": made})
+                );
             } else {
                 println!(
                     "已写入 written to {}:\n  roots      信任根公钥，分发给所有人 root keys, for everybody\n  \
@@ -87,7 +90,10 @@ pub fn new(args: &NewArgs, now: Timestamp) -> Result<String> {
     }
     members.sort_by(|a, b| a.region.cmp(&b.region));
     if args.out.exists() {
-        bail!("{} 已存在，未作任何改动 / exists already: nothing was changed", args.out.display());
+        bail!(
+            "{} 已存在，未作任何改动 / exists already: nothing was changed",
+            args.out.display()
+        );
     }
     std::fs::create_dir_all(&args.out)?;
     let mut rng = rand::rng();
@@ -105,7 +111,10 @@ pub fn new(args: &NewArgs, now: Timestamp) -> Result<String> {
         expires: now.checked_add((args.days * 24).hours())?,
         root: RootRole {
             threshold: args.threshold,
-            keys: signers.iter().map(|signer| signer.verifier_key().to_string()).collect(),
+            keys: signers
+                .iter()
+                .map(|signer| signer.verifier_key().to_string())
+                .collect(),
         },
         quorum: args.quorum,
         members,
@@ -137,16 +146,34 @@ fn show(file: &Path, trust: &Path, json_out: bool) -> Result<()> {
     let chain = TrustChain::verify(&roots, notes.iter().map(|note| note.as_bytes()))?;
     let newest = chain.newest();
     if json_out {
-        println!("{:#}", json!({"digest": newest.digest.to_hex(), "list": newest.list}));
+        println!(
+            "{:#}",
+            json!({"digest": newest.digest.to_hex(), "list": newest.list})
+        );
         return Ok(());
     }
     let list = &newest.list;
-    println!("版本 version {}  摘要 digest {}", list.version, newest.digest.to_hex());
+    println!(
+        "版本 version {}  摘要 digest {}",
+        list.version,
+        newest.digest.to_hex()
+    );
     println!("有效期 {} 至 until {}", list.issued, list.expires);
-    println!("根密钥 root keys: {} of {}", list.root.threshold, list.root.keys.len());
-    println!("见证 quorum: {} of {} 其他成员 other members", list.quorum, list.members.len() - 1);
+    println!(
+        "根密钥 root keys: {} of {}",
+        list.root.threshold,
+        list.root.keys.len()
+    );
+    println!(
+        "见证 quorum: {} of {} 其他成员 other members",
+        list.quorum,
+        list.members.len() - 1
+    );
     for member in &list.members {
-        println!("  {} {} {}  {}", member.region, member.name, member.origin, member.grpc);
+        println!(
+            "  {} {} {}  {}",
+            member.region, member.name, member.origin, member.grpc
+        );
     }
     Ok(())
 }

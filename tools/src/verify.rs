@@ -92,7 +92,10 @@ pub async fn verify(args: &VerifyArgs, json_out: bool) -> Result<ExitCode> {
 /// An answer for programs.
 pub fn answer_json(answer: &v1::VerifyResponse) -> serde_json::Value {
     let name = |verdict: v1::Verdict| {
-        verdict.as_str_name().trim_start_matches("VERDICT_").to_lowercase()
+        verdict
+            .as_str_name()
+            .trim_start_matches("VERDICT_")
+            .to_lowercase()
     };
     json!({
         "verdict": name(answer.verdict()),
@@ -131,7 +134,9 @@ fn print_answer(answer: &v1::VerifyResponse) {
     }
     println!("答复节点 answered by: {}", answer.answered_by);
     for log in &answer.as_of {
-        let age = log.age_seconds.map_or("—".to_owned(), |age| format!("{age} s"));
+        let age = log
+            .age_seconds
+            .map_or("—".to_owned(), |age| format!("{age} s"));
         println!(
             "  截至 as of: {} {} 叶 leaves, 见证 cosigned {}, 时龄 age {age}",
             log.region, log.size, log.witnessed_size
@@ -182,8 +187,11 @@ pub fn receipt(command: &ReceiptCommand, json_out: bool) -> Result<ExitCode> {
                     json!({"genuine": genuine, "code": code, "zh": zh, "en": error.to_string()})
                 );
             } else {
-                let verdict =
-                    if undecided { "无法判定 cannot tell" } else { "不真实 not genuine" };
+                let verdict = if undecided {
+                    "无法判定 cannot tell"
+                } else {
+                    "不真实 not genuine"
+                };
                 println!("{verdict}: {}: {} {error}", error.code(), error.zh());
             }
             Ok(ExitCode::from(if undecided { 2 } else { 1 }))
@@ -210,7 +218,10 @@ fn checked_json(checked: &Checked) -> serde_json::Value {
 fn print_checked(checked: &Checked) {
     let assertion = &checked.assertion;
     println!("真实 genuine");
-    println!("已证明 proven: {} #{} ≤ {}", checked.origin, checked.index, checked.proven_size);
+    println!(
+        "已证明 proven: {} #{} ≤ {}",
+        checked.origin, checked.index, checked.proven_size
+    );
     for (by, time) in &checked.cosignatures {
         println!("  见证 cosigned by {by} @ {time}");
     }

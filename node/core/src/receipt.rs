@@ -107,7 +107,11 @@ pub struct ReasonText {
 
 impl From<Reason> for ReasonText {
     fn from(reason: Reason) -> Self {
-        Self { code: reason.code().into(), zh: reason.zh().into(), en: reason.en().into() }
+        Self {
+            code: reason.code().into(),
+            zh: reason.zh().into(),
+            en: reason.en().into(),
+        }
     }
 }
 

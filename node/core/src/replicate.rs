@@ -41,7 +41,10 @@ pub fn judge(held: (u64, &Hash), seen: &Checkpoint) -> Judgement {
         std::cmp::Ordering::Equal if seen.root == *root => Judgement::Same,
         std::cmp::Ordering::Equal => Judgement::Contradiction,
         std::cmp::Ordering::Greater if size == 0 => Judgement::Adopt,
-        std::cmp::Ordering::Greater => Judgement::NeedsProof { old: size, new: seen.size },
+        std::cmp::Ordering::Greater => Judgement::NeedsProof {
+            old: size,
+            new: seen.size,
+        },
     }
 }
 
@@ -117,11 +120,19 @@ impl Evidence {
         root_before: &Hash,
         proof: &[Hash],
     ) -> Self {
-        let left_out = smaller.checkpoint().size.is_power_of_two().then_some(root_before);
+        let left_out = smaller
+            .checkpoint()
+            .size
+            .is_power_of_two()
+            .then_some(root_before);
         Self {
             smaller: smaller.to_string(),
             larger: larger.to_string(),
-            proof: left_out.into_iter().chain(proof).map(Hash::to_base64).collect(),
+            proof: left_out
+                .into_iter()
+                .chain(proof)
+                .map(Hash::to_base64)
+                .collect(),
         }
     }
 
@@ -135,8 +146,11 @@ impl Evidence {
         if smaller.size == larger.size {
             return smaller.root != larger.root;
         }
-        let proof: Option<Vec<Hash>> =
-            self.proof.iter().map(|line| Hash::from_base64(line).ok()).collect();
+        let proof: Option<Vec<Hash>> = self
+            .proof
+            .iter()
+            .map(|line| Hash::from_base64(line).ok())
+            .collect();
         let Some(proof) = proof else { return false };
         let (before, proof) = match proof.split_first() {
             Some((root, rest)) if smaller.size.is_power_of_two() => (root, rest),

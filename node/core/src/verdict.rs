@@ -122,7 +122,8 @@ impl LogView {
     }
 
     fn is_fresh(&self, question: &Question) -> bool {
-        self.age(question.now).is_some_and(|age| age <= question.max_age)
+        self.age(question.now)
+            .is_some_and(|age| age <= question.max_age)
     }
 }
 
@@ -176,12 +177,16 @@ pub struct Answer {
 pub fn decide(question: &Question, logs: &[LogView], candidates: &[Candidate]) -> Answer {
     let mut reasons = Vec::new();
     let at_home = |candidate: &Candidate| {
-        let home = logs.iter().find(|log| log.origin == candidate.origin)?.region;
+        let home = logs
+            .iter()
+            .find(|log| log.origin == candidate.origin)?
+            .region;
         // Whoever writes a number of another province's writes outside its authority.
         (home_province(&question.number).is_none_or(|p| p == home)).then_some(())
     };
-    let own: Vec<usize> =
-        (0..candidates.len()).filter(|i| at_home(&candidates[*i]).is_some()).collect();
+    let own: Vec<usize> = (0..candidates.len())
+        .filter(|i| at_home(&candidates[*i]).is_some())
+        .collect();
     if own.iter().any(|i| candidates[*i].leaf.is_none()) {
         reasons.push(Reason::Quarantined);
     }
@@ -192,10 +197,16 @@ pub fn decide(question: &Question, logs: &[LogView], candidates: &[Candidate]) -
         .collect();
     // A voided entry gives its number back; of voided ones alone the newest speaks.
     let newest = standing.last().map(|(i, _)| *i);
-    let all_void = standing.iter().all(|(_, standing)| standing.verdict == Verdict::Void);
+    let all_void = standing
+        .iter()
+        .all(|(_, standing)| standing.verdict == Verdict::Void);
     if standing.len() > 1 {
         standing.retain(|(i, standing)| {
-            if all_void { Some(*i) == newest } else { standing.verdict != Verdict::Void }
+            if all_void {
+                Some(*i) == newest
+            } else {
+                standing.verdict != Verdict::Void
+            }
         });
     }
     let (verdict, subject, certificate) = match standing.as_slice() {
@@ -230,8 +241,11 @@ pub fn decide(question: &Question, logs: &[LogView], candidates: &[Candidate]) -
             if !witnessed && verdict != Verdict::HolderMismatch {
                 reasons.push(Reason::Pending);
             }
-            let verdict =
-                if verdict == Verdict::Valid && !witnessed { Verdict::Pending } else { verdict };
+            let verdict = if verdict == Verdict::Valid && !witnessed {
+                Verdict::Pending
+            } else {
+                verdict
+            };
             (verdict, Some(*i), certificate)
         }
         [..] => {
@@ -239,7 +253,13 @@ pub fn decide(question: &Question, logs: &[LogView], candidates: &[Candidate]) -
             (Verdict::Unknown, None, Values::default())
         }
     };
-    let mut answer = Answer { verdict, last_known: None, reasons, subject, certificate };
+    let mut answer = Answer {
+        verdict,
+        last_known: None,
+        reasons,
+        subject,
+        certificate,
+    };
     judge_evidence(&mut answer, question, logs, candidates);
     let why = match answer.verdict {
         Verdict::Valid => Some(Reason::InForce),
@@ -291,7 +311,9 @@ fn judge_evidence(
 
 /// The province that a number names, if its grammar does.
 pub fn home_province(number: &str) -> Option<Region> {
-    CertificateNumber::parse(number, None::<Track>).ok()?.province()
+    CertificateNumber::parse(number, None::<Track>)
+        .ok()?
+        .province()
 }
 
 /// What the status changes up to a day make of a certificate.
@@ -321,7 +343,12 @@ fn standing(candidate: &Candidate, as_of: Date) -> Standing {
             reasons.push(Reason::Erased);
         }
         let certificate = Values::default();
-        return Standing { verdict: Verdict::Unknown, reasons, certificate, rests_on };
+        return Standing {
+            verdict: Verdict::Unknown,
+            reasons,
+            certificate,
+            rests_on,
+        };
     };
     if verdict == Verdict::Valid
         && let Some((ended, reason)) = term(&values, as_of)
@@ -329,7 +356,12 @@ fn standing(candidate: &Candidate, as_of: Date) -> Standing {
         verdict = ended;
         reasons.push(reason);
     }
-    Standing { verdict, reasons, certificate: values, rests_on }
+    Standing {
+        verdict,
+        reasons,
+        certificate: values,
+        rests_on,
+    }
 }
 
 /// What a certificate's own dates say against it on a day.
@@ -417,7 +449,10 @@ fn holder(question: &Question, candidate: &Candidate) -> Holder {
         let (Some(digest), Some(opening)) = (current.digest, current.opening) else {
             return Holder::Erased;
         };
-        if !presented.iter().any(|values| opening.matches(values, digest)) {
+        if !presented
+            .iter()
+            .any(|values| opening.matches(values, digest))
+        {
             return Holder::Mismatch;
         }
     }

@@ -31,8 +31,12 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The provinces of the Yangtze delta, in the order of their codes.
-pub(super) const REGIONS: [Region; 4] =
-    [Region::SHANGHAI, Region::JIANGSU, Region::ZHEJIANG, Region::ANHUI];
+pub(super) const REGIONS: [Region; 4] = [
+    Region::SHANGHAI,
+    Region::JIANGSU,
+    Region::ZHEJIANG,
+    Region::ANHUI,
+];
 
 /// One province's node.
 pub(super) struct Node {
@@ -71,7 +75,10 @@ impl Cast {
         }
         let trust_folder = folder.join("trust");
         let new = NewArgs {
-            members: nodes.values().map(|node| node.dir.join(init::MEMBER)).collect(),
+            members: nodes
+                .values()
+                .map(|node| node.dir.join(init::MEMBER))
+                .collect(),
             out: trust_folder.clone(),
             roots: 3,
             threshold: 2,
@@ -85,10 +92,17 @@ impl Cast {
                 fs::copy(trust_folder.join(file), node.dir.join("trust").join(file))?;
             }
             // Every province hands over the holder key that the federation shares.
-            fs::copy(trust_folder.join("holder.key"), node.dir.join("keys/holder.key"))?;
+            fs::copy(
+                trust_folder.join("holder.key"),
+                node.dir.join("keys/holder.key"),
+            )?;
         }
-        let mut cast =
-            Self { folder: folder.to_owned(), nodes, done: Vec::new(), sample: None };
+        let mut cast = Self {
+            folder: folder.to_owned(),
+            nodes,
+            done: Vec::new(),
+            sample: None,
+        };
         for region in REGIONS {
             cast.start(region)?;
         }
@@ -137,7 +151,10 @@ impl Cast {
     pub(super) async fn ready(&self, region: Region) -> Result<()> {
         let url = format!("http://{}/readyz", self.node(region).http);
         wait_for(&format!("节点就绪 node {region} ready"), async || {
-            Ok(connect::get(&url, None).await.is_ok_and(|found| found.is_some()).then_some(()))
+            Ok(connect::get(&url, None)
+                .await
+                .is_ok_and(|found| found.is_some())
+                .then_some(()))
         })
         .await
     }
@@ -148,7 +165,10 @@ impl Cast {
     }
 
     pub(super) fn connection(&self, region: Region) -> NodeArgs {
-        NodeArgs { dir: Some(self.node(region).dir.clone()), ..NodeArgs::default() }
+        NodeArgs {
+            dir: Some(self.node(region).dir.clone()),
+            ..NodeArgs::default()
+        }
     }
 
     pub(super) async fn status(&self, region: Region) -> Result<v1::GetStatusResponse> {
@@ -159,10 +179,11 @@ impl Cast {
     pub(super) async fn log_at(&self, at: Region, of: Region) -> Result<v1::LogStatus> {
         let status = self.status(at).await?;
         let name = of.to_string();
-        let log = status
-            .logs
-            .into_iter()
-            .find(|log| log.extent.as_ref().is_some_and(|extent| extent.region == name));
+        let log = status.logs.into_iter().find(|log| {
+            log.extent
+                .as_ref()
+                .is_some_and(|extent| extent.region == name)
+        });
         log.with_context(|| format!("{at} 没有 {of} 的日志 / {at} has no log of {of}"))
     }
 
@@ -188,7 +209,10 @@ impl Cast {
         let policies: serde_json::Map<_, _> = REGIONS
             .iter()
             .map(|region| {
-                (region.to_string(), json!(trust.join(format!("policy-{region}"))))
+                (
+                    region.to_string(),
+                    json!(trust.join(format!("policy-{region}"))),
+                )
             })
             .collect();
         let sample = self
@@ -221,7 +245,10 @@ impl Cast {
     pub(super) fn show_how_to_go_on(&self) {
         println!("\n节点保持运行，按 Ctrl-C 结束 / the nodes stay up until Ctrl-C");
         for node in self.nodes.values() {
-            println!("  {}  网页 page http://{}  gRPC https://{}", node.region, node.http, node.grpc);
+            println!(
+                "  {}  网页 page http://{}  gRPC https://{}",
+                node.region, node.http, node.grpc
+            );
         }
         let shanghai = self.node(Region::SHANGHAI);
         let zhejiang = self.node(Region::ZHEJIANG);
@@ -240,8 +267,14 @@ impl Cast {
         }
         println!("  {tool} peers --dir {}", shanghai.dir.display());
         let path = zhejiang.origin.split_once('/').map_or("", |(_, path)| path);
-        println!("  {tool} log checkpoint --url http://{}/{path}", zhejiang.http);
-        println!("  {tool} log prove --url http://{}/{path} --index 7", zhejiang.http);
+        println!(
+            "  {tool} log checkpoint --url http://{}/{path}",
+            zhejiang.http
+        );
+        println!(
+            "  {tool} log prove --url http://{}/{path} --index 7",
+            zhejiang.http
+        );
     }
 }
 

@@ -45,9 +45,14 @@ pub async fn run(args: &DemoArgs, json_out: bool) -> Result<ExitCode> {
     let told = story::tell(&mut cast, args.records, !json_out).await;
     let seconds = started.elapsed().as_secs_f64();
     if json_out {
-        let steps: Vec<_> = cast.done.iter().map(|(name, note)| json!([name, note])).collect();
+        let steps: Vec<_> = cast
+            .done
+            .iter()
+            .map(|(name, note)| json!([name, note]))
+            .collect();
         let error = told.as_ref().err().map(|error| format!("{error:#}"));
-        let value = json!({"passed": told.is_ok(), "seconds": seconds, "steps": steps, "error": error});
+        let value =
+            json!({"passed": told.is_ok(), "seconds": seconds, "steps": steps, "error": error});
         println!("{value:#}");
     }
     if let Err(error) = told {

@@ -16,7 +16,15 @@ use super::cast::{Cast, REGIONS, Sample, wait_for};
 
 /// Every step, in order. The story is told in full only when all of them were done.
 const STEPS: [&str; 9] = [
-    "import", "replicate", "verify", "wrong-holder", "revoke", "kill", "relay", "return", "tamper",
+    "import",
+    "replicate",
+    "verify",
+    "wrong-holder",
+    "revoke",
+    "kill",
+    "relay",
+    "return",
+    "tamper",
 ];
 
 /// Records that Jiangsu issues while Anhui is away.
@@ -24,7 +32,11 @@ const LATE: u32 = 300;
 
 /// Tells the whole story.
 pub(super) async fn tell(cast: &mut Cast, records: u32, aloud: bool) -> Result<()> {
-    let mut story = Story { cast, aloud, receipt: Vec::new() };
+    let mut story = Story {
+        cast,
+        aloud,
+        receipt: Vec::new(),
+    };
     let samples = story.import(records).await?;
     story.replicate().await?;
     story.verify(&samples).await?;
@@ -36,7 +48,10 @@ pub(super) async fn tell(cast: &mut Cast, records: u32, aloud: bool) -> Result<(
     story.tamper()?;
     let told: BTreeSet<&str> = story.cast.done.iter().map(|(step, _)| *step).collect();
     for step in STEPS {
-        ensure!(told.contains(step), "漏了一步 / a step was left out: {step}");
+        ensure!(
+            told.contains(step),
+            "漏了一步 / a step was left out: {step}"
+        );
     }
     story.table().await
 }
@@ -64,7 +79,9 @@ impl Story<'_> {
         let started = Instant::now();
         let mut samples = Vec::new();
         for region in REGIONS {
-            let csv = self.generate(region, "stock", records, u64::from(region.number())).await?;
+            let csv = self
+                .generate(region, "stock", records, u64::from(region.number()))
+                .await?;
             samples.push(sample_of(&csv, 3)?);
             self.import_file(region, &csv, records).await?;
         }
@@ -81,8 +98,16 @@ impl Story<'_> {
     async fn generate(&self, region: Region, name: &str, count: u32, seed: u64) -> Result<PathBuf> {
         let csv = self.cast.node(region).dir.join(format!("{name}.csv"));
         let mut command = Command::new(std::env::current_exe()?);
-        command.args(["gen", "--region", &region.to_string(), "--count", &count.to_string()]);
-        command.args(["--seed", &seed.to_string(), "--out"]).arg(&csv);
+        command.args([
+            "gen",
+            "--region",
+            &region.to_string(),
+            "--count",
+            &count.to_string(),
+        ]);
+        command
+            .args(["--seed", &seed.to_string(), "--out"])
+            .arg(&csv);
         let output = command.output().await?;
         let failed = String::from_utf8_lossy(&output.stderr).into_owned();
         ensure!(output.status.success(), "gen: {failed}");
@@ -112,20 +137,28 @@ impl Story<'_> {
         }
         let size = self.cast.log_at(REGIONS[0], REGIONS[0]).await?.held_size;
         let seconds = started.elapsed().as_secs_f64();
-        self.done("replicate", format!(
-            "四份日志在四个节点齐备并获见证（每份约 {size} 叶），又 {seconds:.1} s / \
+        self.done(
+            "replicate",
+            format!(
+                "四份日志在四个节点齐备并获见证（每份约 {size} 叶），又 {seconds:.1} s / \
              every log verified, stored and cosigned everywhere"
-        ));
+            ),
+        );
         Ok(())
     }
 
     async fn arrived(&self, at: Region, of: Region, size: u64) -> Result<()> {
         let cast = &*self.cast;
-        wait_for(&format!("{of} 的日志到达 {at} / log of {of} at {at}"), async || {
-            let Ok(log) = cast.log_at(at, of).await else { return Ok(None) };
-            let extent = log.extent.unwrap_or_default();
-            Ok((extent.size >= size && extent.witnessed_size >= size).then_some(()))
-        })
+        wait_for(
+            &format!("{of} 的日志到达 {at} / log of {of} at {at}"),
+            async || {
+                let Ok(log) = cast.log_at(at, of).await else {
+                    return Ok(None);
+                };
+                let extent = log.extent.unwrap_or_default();
+                Ok((extent.size >= size && extent.witnessed_size >= size).then_some(()))
+            },
+        )
         .await
     }
 
@@ -151,10 +184,20 @@ impl Story<'_> {
         let sample = &samples[2];
         let answer = self.ask(Region::SHANGHAI, sample, &sample.name).await?;
         expect(&answer, v1::Verdict::Valid)?;
-        ensure!(answer.answered_by == "31", "answered by {}", answer.answered_by);
+        ensure!(
+            answer.answered_by == "31",
+            "answered by {}",
+            answer.answered_by
+        );
         let checked = self.check_receipt(&answer.receipt)?;
-        ensure!(checked.home == "33" && checked.cosignatures.len() >= 2, "receipt: {checked:?}");
-        ensure!(checked.assertion.verdict == Verdict::Valid, "receipt says {checked:?}");
+        ensure!(
+            checked.home == "33" && checked.cosignatures.len() >= 2,
+            "receipt: {checked:?}"
+        );
+        ensure!(
+            checked.assertion.verdict == Verdict::Valid,
+            "receipt says {checked:?}"
+        );
         fs::write(self.cast.folder.join("receipt.json"), &answer.receipt)?;
         self.receipt = answer.receipt;
         self.done("verify", format!(
@@ -168,8 +211,14 @@ impl Story<'_> {
     async fn wrong_holder(&mut self, samples: &Samples) -> Result<()> {
         let answer = self.ask(Region::SHANGHAI, &samples[2], "查无此人").await?;
         expect(&answer, v1::Verdict::HolderMismatch)?;
-        ensure!(answer.certificate.is_empty() && answer.receipt.is_empty(), "it told too much");
-        self.done("wrong-holder", format!("他人姓名：{} / refused", words(answer.verdict())));
+        ensure!(
+            answer.certificate.is_empty() && answer.receipt.is_empty(),
+            "it told too much"
+        );
+        self.done(
+            "wrong-holder",
+            format!("他人姓名：{} / refused", words(answer.verdict())),
+        );
         Ok(())
     }
 
@@ -199,15 +248,21 @@ impl Story<'_> {
         issuance.submit(request).await?;
         for at in REGIONS {
             let this = &*self;
-            wait_for(&format!("撤销到达 {at} / revocation at {at}"), async || {
-                let answer = this.ask(at, sample, &sample.name).await?;
-                Ok((answer.verdict() == v1::Verdict::Revoked).then_some(()))
-            })
+            wait_for(
+                &format!("撤销到达 {at} / revocation at {at}"),
+                async || {
+                    let answer = this.ask(at, sample, &sample.name).await?;
+                    Ok((answer.verdict() == v1::Verdict::Revoked).then_some(()))
+                },
+            )
             .await?;
         }
         let seconds = started.elapsed().as_secs_f64();
         let old = self.check_receipt(&before.receipt)?;
-        ensure!(old.assertion.verdict == Verdict::Valid, "the old receipt changed");
+        ensure!(
+            old.assertion.verdict == Verdict::Valid,
+            "the old receipt changed"
+        );
         self.done("revoke", format!(
             "安徽撤销，{seconds:.2} s 内四节点皆知；此前的回执仍可验，并注明截至何时 / revoked in \
              Anhui, seen in all four; the earlier receipt still verifies as of its time"
@@ -222,15 +277,25 @@ impl Story<'_> {
         let csv = self.generate(Region::JIANGSU, "late", LATE, 99).await?;
         let late = sample_of(&csv, 5)?;
         self.import_file(Region::JIANGSU, &csv, LATE).await?;
-        let size = self.cast.log_at(Region::JIANGSU, Region::JIANGSU).await?.held_size;
+        let size = self
+            .cast
+            .log_at(Region::JIANGSU, Region::JIANGSU)
+            .await?
+            .held_size;
         for at in [Region::SHANGHAI, Region::ZHEJIANG] {
             self.arrived(at, Region::JIANGSU, size).await?;
         }
         self.cast.kill(Region::JIANGSU).await?;
-        let answer = self.ask(Region::ZHEJIANG, &samples[1], &samples[1].name).await?;
+        let answer = self
+            .ask(Region::ZHEJIANG, &samples[1], &samples[1].name)
+            .await?;
         expect(&answer, v1::Verdict::Valid)?;
-        self.done("kill", "江苏节点被杀，其证书仍由浙江的副本核验有效 / Jiangsu is down, \
-             its certificates are still answered from replicas".to_owned());
+        self.done(
+            "kill",
+            "江苏节点被杀，其证书仍由浙江的副本核验有效 / Jiangsu is down, \
+             its certificates are still answered from replicas"
+                .to_owned(),
+        );
         Ok(late)
     }
 
@@ -238,35 +303,55 @@ impl Story<'_> {
     async fn relay(&mut self, late: &Sample) -> Result<()> {
         self.cast.start(Region::ANHUI)?;
         self.cast.ready(Region::ANHUI).await?;
-        let size = self.cast.log_at(Region::SHANGHAI, Region::JIANGSU).await?.held_size;
+        let size = self
+            .cast
+            .log_at(Region::SHANGHAI, Region::JIANGSU)
+            .await?
+            .held_size;
         self.arrived(Region::ANHUI, Region::JIANGSU, size).await?;
         let log = self.cast.log_at(Region::ANHUI, Region::JIANGSU).await?;
-        ensure!(["31", "33"].contains(&log.source.as_str()), "source {:?}", log.source);
+        ensure!(
+            ["31", "33"].contains(&log.source.as_str()),
+            "source {:?}",
+            log.source
+        );
         let answer = self.ask(Region::ANHUI, late, &late.name).await?;
         expect(&answer, v1::Verdict::Valid)?;
-        self.done("relay", format!(
-            "江苏离线期间，安徽从 {} 取得江苏日志的 {LATE} 条新记录并核验有效 / Anhui fetched \
-             Jiangsu's log from {}", log.source, log.source
-        ));
+        self.done(
+            "relay",
+            format!(
+                "江苏离线期间，安徽从 {} 取得江苏日志的 {LATE} 条新记录并核验有效 / Anhui fetched \
+             Jiangsu's log from {}",
+                log.source, log.source
+            ),
+        );
         Ok(())
     }
 
     /// Jiangsu restarts, catches up with what happened meanwhile, and issues again.
     async fn come_back(&mut self) -> Result<()> {
-        let csv = self.generate(Region::SHANGHAI, "meanwhile", LATE, 98).await?;
+        let csv = self
+            .generate(Region::SHANGHAI, "meanwhile", LATE, 98)
+            .await?;
         self.import_file(Region::SHANGHAI, &csv, LATE).await?;
-        let size = self.cast.log_at(Region::SHANGHAI, Region::SHANGHAI).await?.held_size;
+        let size = self
+            .cast
+            .log_at(Region::SHANGHAI, Region::SHANGHAI)
+            .await?
+            .held_size;
         let started = Instant::now();
         self.cast.start(Region::JIANGSU)?;
         self.cast.ready(Region::JIANGSU).await?;
-        self.arrived(Region::JIANGSU, Region::SHANGHAI, size).await?;
+        self.arrived(Region::JIANGSU, Region::SHANGHAI, size)
+            .await?;
         let sample = sample_of(&csv, 1)?;
         let answer = self.ask(Region::JIANGSU, &sample, &sample.name).await?;
         expect(&answer, v1::Verdict::Valid)?;
         let seconds = started.elapsed().as_secs_f64();
-        self.done("return", format!(
-            "江苏节点重启，{seconds:.1} s 赶上 / Jiangsu restarted and caught up"
-        ));
+        self.done(
+            "return",
+            format!("江苏节点重启，{seconds:.1} s 赶上 / Jiangsu restarted and caught up"),
+        );
         Ok(())
     }
 
@@ -276,11 +361,23 @@ impl Story<'_> {
         let mut receipt: serde_json::Value = serde_json::from_slice(&self.receipt)?;
         let level = &mut receipt["proven"]["certificate"]["disclosed"][0]["values"]["level"];
         ensure!(level.is_string(), "the sample has a level");
-        *level = if *level == "5" { "6".into() } else { "5".into() };
+        *level = if *level == "5" {
+            "6".into()
+        } else {
+            "5".into()
+        };
         let refused = self.check_receipt(&serde_json::to_vec(&receipt)?);
-        let Err(error) = refused else { bail!("篡改的回执被接受 / a tampered receipt passed") };
+        let Err(error) = refused else {
+            bail!("篡改的回执被接受 / a tampered receipt passed")
+        };
         ensure!(!error.is_undecided(), "{error}");
-        self.done("tamper", format!("改过等级的回执被拒 / a tampered receipt is refused: {}", error.code()));
+        self.done(
+            "tamper",
+            format!(
+                "改过等级的回执被拒 / a tampered receipt is refused: {}",
+                error.code()
+            ),
+        );
         Ok(())
     }
 
@@ -304,7 +401,11 @@ impl Story<'_> {
 }
 
 fn expect(answer: &v1::VerifyResponse, verdict: v1::Verdict) -> Result<()> {
-    let codes: Vec<&str> = answer.reasons.iter().map(|reason| reason.code.as_str()).collect();
+    let codes: Vec<&str> = answer
+        .reasons
+        .iter()
+        .map(|reason| reason.code.as_str())
+        .collect();
     ensure!(
         answer.verdict() == verdict,
         "应为 expected {}, 实为 got {} {codes:?}",
@@ -320,7 +421,10 @@ fn sample_of(csv: &PathBuf, skip: usize) -> Result<Sample> {
     let headers = reader.headers()?.clone();
     let column = |name: &str| {
         let plain = |header: &str| header.trim_start_matches('\u{feff}') == name;
-        headers.iter().position(plain).with_context(|| format!("{name}?"))
+        headers
+            .iter()
+            .position(plain)
+            .with_context(|| format!("{name}?"))
     };
     let (number, name, id) = (column("证书编号")?, column("姓名")?, column("证件号码")?);
     for row in reader.records().skip(skip) {
@@ -328,8 +432,15 @@ fn sample_of(csv: &PathBuf, skip: usize) -> Result<Sample> {
         let get = |at: usize| row.get(at).unwrap_or_default().to_owned();
         // 22-character numbers name their province and a level.
         if get(number).len() == 22 {
-            return Ok(Sample { number: get(number), name: get(name), id: get(id) });
+            return Ok(Sample {
+                number: get(number),
+                name: get(name),
+                id: get(id),
+            });
         }
     }
-    bail!("{} 中没有 22 位编号 / no 22-character number", csv.display())
+    bail!(
+        "{} 中没有 22 位编号 / no 22-character number",
+        csv.display()
+    )
 }

@@ -137,7 +137,9 @@ pub fn verify(json: &[u8], roots: &RootKeys) -> Result<Checked, ReceiptError> {
         serde_json::from_slice(json).map_err(|_| ReceiptError::Format)?;
     match value.get("format").and_then(|format| format.as_str()) {
         Some(Receipt::FORMAT) => {}
-        Some(other) if other.starts_with("huren/receipt/") => return Err(ReceiptError::NewerFormat),
+        Some(other) if other.starts_with("huren/receipt/") => {
+            return Err(ReceiptError::NewerFormat);
+        }
         _ => return Err(ReceiptError::Format),
     }
     let receipt: Receipt = serde_json::from_value(value).map_err(|_| ReceiptError::Format)?;
@@ -150,12 +152,22 @@ pub fn verify(json: &[u8], roots: &RootKeys) -> Result<Checked, ReceiptError> {
         return Err(ReceiptError::Contradiction);
     }
 
-    let proof = TlogProof::parse(&receipt.proven.certificate.proof)
-        .map_err(|_| ReceiptError::Proof(0))?;
+    let proof =
+        TlogProof::parse(&receipt.proven.certificate.proof).map_err(|_| ReceiptError::Proof(0))?;
     let origin = proof.checkpoint.checkpoint().origin.clone();
-    let member = list.list.member_of(&origin).ok_or(ReceiptError::UnknownLog)?;
-    let policy = list.list.policy(&origin).map_err(|_| ReceiptError::UnknownLog)?;
-    let context = Context { list, origin: &origin, policy: &policy };
+    let member = list
+        .list
+        .member_of(&origin)
+        .ok_or(ReceiptError::UnknownLog)?;
+    let policy = list
+        .list
+        .policy(&origin)
+        .map_err(|_| ReceiptError::UnknownLog)?;
+    let context = Context {
+        list,
+        origin: &origin,
+        policy: &policy,
+    };
 
     let (index, _, certificate) = context.leaf(&receipt.proven.certificate)?;
     let Body::Certificate(digests) = &certificate.body else {
@@ -170,7 +182,12 @@ pub fn verify(json: &[u8], roots: &RootKeys) -> Result<Checked, ReceiptError> {
     let mut previous = None;
     for status in &receipt.proven.statuses {
         let (at, key, record) = context.leaf(status)?;
-        let Body::StatusChange { action, reason, replaced } = &record.body else {
+        let Body::StatusChange {
+            action,
+            reason,
+            replaced,
+        } = &record.body
+        else {
             return Err(ReceiptError::Statuses);
         };
         let follows = record.envelope.target == Some(certificate.leaf)
@@ -201,9 +218,14 @@ pub fn verify(json: &[u8], roots: &RootKeys) -> Result<Checked, ReceiptError> {
     }
     check_assertion(&assertion, &certificate, &rows, &values, as_of)?;
 
-    let witnessed = policy.evaluate(&proof.checkpoint).map_err(|_| ReceiptError::NoQuorum)?;
-    let cosignatures =
-        witnessed.timestamps.into_iter().map(|(name, time)| (name.to_string(), time)).collect();
+    let witnessed = policy
+        .evaluate(&proof.checkpoint)
+        .map_err(|_| ReceiptError::NoQuorum)?;
+    let cosignatures = witnessed
+        .timestamps
+        .into_iter()
+        .map(|(name, time)| (name.to_string(), time))
+        .collect();
     Ok(Checked {
         home: member.region.clone(),
         proven_size: proof.checkpoint.checkpoint().size,
@@ -224,18 +246,24 @@ struct Context<'a> {
 impl Context<'_> {
     /// A leaf that the log proves, signed by a key with authority for its place.
     fn leaf(&self, proven: &ProvenLeaf) -> Result<(u64, Hash, VerifiedRecord), ReceiptError> {
-        let bytes = BASE64_STANDARD.decode(&proven.leaf).map_err(|_| ReceiptError::Format)?;
+        let bytes = BASE64_STANDARD
+            .decode(&proven.leaf)
+            .map_err(|_| ReceiptError::Format)?;
         let proof = TlogProof::parse(&proven.proof).map_err(|_| ReceiptError::Proof(0))?;
         let index = proof.index;
         if proof.checkpoint.checkpoint().origin != *self.origin {
             return Err(ReceiptError::Proof(index));
         }
         let record = UnverifiedRecord::read(&bytes).map_err(|e| ReceiptError::Record(e.code()))?;
-        proof.verify(record.leaf(), self.policy).map_err(|error| match error {
-            TlogProofVerifyError::Inclusion(_) => ReceiptError::Proof(index),
-            TlogProofVerifyError::Policy(PolicyError::QuorumNotMet(_)) => ReceiptError::NoQuorum,
-            TlogProofVerifyError::Policy(_) => ReceiptError::LogSignature,
-        })?;
+        proof
+            .verify(record.leaf(), self.policy)
+            .map_err(|error| match error {
+                TlogProofVerifyError::Inclusion(_) => ReceiptError::Proof(index),
+                TlogProofVerifyError::Policy(PolicyError::QuorumNotMet(_)) => {
+                    ReceiptError::NoQuorum
+                }
+                TlogProofVerifyError::Policy(_) => ReceiptError::LogSignature,
+            })?;
         if *record.body() == Body::Newer {
             return Err(ReceiptError::NewerRecord);
         }
@@ -243,7 +271,13 @@ impl Context<'_> {
         let envelope = record.envelope();
         let authority = self.list.authority();
         authority
-            .check(self.origin, &key, index, envelope.kind, &envelope.writer_region)
+            .check(
+                self.origin,
+                &key,
+                index,
+                envelope.kind,
+                &envelope.writer_region,
+            )
             .map_err(|refusal| ReceiptError::Record(refusal.code()))?;
         let verifier = authority
             .verifier(self.origin, &key)
@@ -272,13 +306,18 @@ fn read_assertion(note: &str, list: &SignedTrustList) -> Result<Assertion, Recei
         .ok_or(ReceiptError::AnswerSignature)?;
     let assertion: Assertion =
         serde_json::from_str(json).map_err(|_| ReceiptError::AnswerSignature)?;
-    let member = list.list.members.iter().find(|m| m.region == assertion.answered_by);
+    let member = list
+        .list
+        .members
+        .iter()
+        .find(|m| m.region == assertion.answered_by);
     let keys: Vec<_> = member
         .into_iter()
         .flat_map(|member| &member.answer_keys)
         .filter_map(|key| key.parse().ok())
         .collect();
-    note.verify(&keys).map_err(|_| ReceiptError::AnswerSignature)?;
+    note.verify(&keys)
+        .map_err(|_| ReceiptError::AnswerSignature)?;
     Ok(assertion)
 }
 
@@ -307,9 +346,15 @@ fn check_assertion(
         Some(Verdict::Expired) => proven == Verdict::Valid,
         Some(other) => other == proven,
     };
-    if agrees { Ok(()) } else { Err(ReceiptError::Contradiction) }
+    if agrees {
+        Ok(())
+    } else {
+        Err(ReceiptError::Contradiction)
+    }
 }
 
 fn effect(action: StatusAction) -> Option<Effect> {
-    u8::try_from(action as i32).ok().and_then(Effect::from_number)
+    u8::try_from(action as i32)
+        .ok()
+        .and_then(Effect::from_number)
 }

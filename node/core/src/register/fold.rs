@@ -45,7 +45,10 @@ impl CheckedLeaf {
     /// fold's question, and must not depend on which lists came later.
     pub fn check(chain: &TrustChain, origin: &Origin, leaf: &[u8]) -> Self {
         let outcome = Self::signed(chain, origin, leaf);
-        Self { leaf: merkle::leaf_hash(leaf), outcome }
+        Self {
+            leaf: merkle::leaf_hash(leaf),
+            outcome,
+        }
     }
 
     fn signed(chain: &TrustChain, origin: &Origin, leaf: &[u8]) -> Result<Signed, Unfit> {
@@ -64,12 +67,20 @@ impl CheckedLeaf {
         let Some(verifier) = verifier else {
             // A listed key of an algorithm that came after this program: it may well be
             // right, so its target becomes unknown rather than staying as it was.
-            return Ok(Signed { key, envelope: record.envelope().clone(), body: Body::Newer });
+            return Ok(Signed {
+                key,
+                envelope: record.envelope().clone(),
+                body: Body::Newer,
+            });
         };
         let VerifiedRecord { envelope, body, .. } = record
             .verify(origin.as_str(), verifier)
             .map_err(|error| Unfit::Refused(error.code()))?;
-        Ok(Signed { key, envelope, body })
+        Ok(Signed {
+            key,
+            envelope,
+            body,
+        })
     }
 
     /// A leaf that the caller signed a moment ago: its signature is not checked again.
@@ -79,9 +90,16 @@ impl CheckedLeaf {
             .and_then(|record| {
                 let key = record.key_id().ok_or(Unfit::Refused("KEY_UNKNOWN"))?;
                 let (envelope, body) = record.into_parts();
-                Ok(Signed { key, envelope, body })
+                Ok(Signed {
+                    key,
+                    envelope,
+                    body,
+                })
             });
-        Self { leaf: merkle::leaf_hash(leaf), outcome }
+        Self {
+            leaf: merkle::leaf_hash(leaf),
+            outcome,
+        }
     }
 
     /// The leaf's hash.
@@ -102,7 +120,11 @@ impl CheckedLeaf {
     /// The leaf hashes whose state [`Fold::new`] wants to know: the leaf's own (was it folded
     /// before?) and its target's.
     pub fn refers_to(&self) -> impl Iterator<Item = Hash> {
-        let target = self.outcome.as_ref().ok().and_then(|signed| signed.envelope.target);
+        let target = self
+            .outcome
+            .as_ref()
+            .ok()
+            .and_then(|signed| signed.envelope.target);
         std::iter::once(self.leaf).chain(target)
     }
 }
@@ -140,7 +162,14 @@ impl<'a> Fold<'a> {
         adopted: u64,
         targets: Targets,
     ) -> Self {
-        Self { origin, chain, adopted, next, targets, changes: Changes::default() }
+        Self {
+            origin,
+            chain,
+            adopted,
+            next,
+            targets,
+            changes: Changes::default(),
+        }
     }
 
     /// Folds the next leaf. Never fails because of what a leaf says: what breaks a rule is
@@ -157,7 +186,10 @@ impl<'a> Fold<'a> {
             Err(Unfit::Refused(code)) => Err(code),
         };
         if let Err(code) = result {
-            self.changes.quarantined.push(QuarantineRow { index, code: code.to_owned() });
+            self.changes.quarantined.push(QuarantineRow {
+                index,
+                code: code.to_owned(),
+            });
         }
         self.next += 1;
         Ok(())
@@ -184,7 +216,11 @@ impl<'a> Fold<'a> {
         &mut self,
         index: u64,
         leaf: Hash,
-        Signed { key, envelope, body }: Signed,
+        Signed {
+            key,
+            envelope,
+            body,
+        }: Signed,
     ) -> Result<Result<(), &'static str>, NeedsTrustList> {
         // A list speaks for its own adoption: the key that adopts it must be valid in it.
         let version = match body {
@@ -198,7 +234,10 @@ impl<'a> Fold<'a> {
             return Err(NeedsTrustList { version });
         };
         let (kind, writer) = (envelope.kind, &envelope.writer_region);
-        if let Err(refusal) = list.authority().check(self.origin, &key, index, kind, writer) {
+        if let Err(refusal) = list
+            .authority()
+            .check(self.origin, &key, index, kind, writer)
+        {
             return Ok(Err(refusal.code()));
         }
         Ok(match body {
@@ -207,9 +246,14 @@ impl<'a> Fold<'a> {
                 self.status(index, leaf, &key, &envelope, action, reason as u32)
             }
             Body::Erasure(groups) => self.target(&key, &envelope).map(|target| {
-                let groups = groups.into_iter().map(|group| group.number().unsigned_abs());
-                let row =
-                    ErasureRow { index, target_index: target.index, groups: groups.collect() };
+                let groups = groups
+                    .into_iter()
+                    .map(|group| group.number().unsigned_abs());
+                let row = ErasureRow {
+                    index,
+                    target_index: target.index,
+                    groups: groups.collect(),
+                };
                 self.changes.erasures.push(row);
             }),
             Body::Institution(institution) => {
@@ -245,8 +289,19 @@ impl<'a> Fold<'a> {
             return Err("RECORD_REPEATED");
         }
         let writer_region = envelope.writer_region.number();
-        self.targets.insert(leaf, TargetState { index, writer_region, last_status: None });
-        self.changes.certificates.push(CertificateRow { index, leaf, writer_region });
+        self.targets.insert(
+            leaf,
+            TargetState {
+                index,
+                writer_region,
+                last_status: None,
+            },
+        );
+        self.changes.certificates.push(CertificateRow {
+            index,
+            leaf,
+            writer_region,
+        });
         Ok(())
     }
 
@@ -298,7 +353,9 @@ impl<'a> Fold<'a> {
         key: &Hash,
         envelope: &Envelope,
     ) -> Result<(), &'static str> {
-        let Ok(target) = self.target(key, envelope) else { return Err("SCHEMA_NEWER") };
+        let Ok(target) = self.target(key, envelope) else {
+            return Err("SCHEMA_NEWER");
+        };
         let row = StatusRow {
             index,
             leaf,
@@ -316,7 +373,10 @@ impl<'a> Fold<'a> {
         let hash = envelope.target.ok_or("TARGET_UNKNOWN")?;
         let target = self.targets.get(&hash).ok_or("TARGET_UNKNOWN")?;
         let subject = Region::from_number(target.writer_region).ok_or("TARGET_UNKNOWN")?;
-        let authority = self.chain.version(self.adopted).map(|list| list.authority());
+        let authority = self
+            .chain
+            .version(self.adopted)
+            .map(|list| list.authority());
         if !authority.is_some_and(|a| a.may_change(self.origin, key, &subject)) {
             return Err("KEY_REGION");
         }

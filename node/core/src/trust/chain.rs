@@ -53,7 +53,10 @@ pub enum TrustError {
     #[error("the root keys or their threshold are not valid")]
     Roots,
     /// Not a signed note with the expected header.
-    #[error("not a trust list: expected a signed note that starts with {:?}", TrustList::HEADER)]
+    #[error(
+        "not a trust list: expected a signed note that starts with {:?}",
+        TrustList::HEADER
+    )]
     Format,
     /// Its content breaks a rule, or holds something newer than this program.
     #[error("the content of the trust list is not valid: {0}")]
@@ -112,7 +115,11 @@ impl TrustChain {
             let list = chain.check_next(roots, note)?;
             chain.lists.push(list);
         }
-        if chain.lists.is_empty() { Err(TrustError::Empty) } else { Ok(chain) }
+        if chain.lists.is_empty() {
+            Err(TrustError::Empty)
+        } else {
+            Ok(chain)
+        }
     }
 
     /// This chain with one more list, verified from the newest one.
@@ -139,12 +146,17 @@ impl TrustChain {
             serde_json::from_str(json).map_err(|error| TrustError::Content(error.to_string()))?;
         let (held, predecessor, authorities) = match self.lists.last() {
             None => (0, String::new(), roots.clone()),
-            Some(last) => {
-                (last.list.version, last.digest.to_hex(), RootKeys::new(&last.list.root)?)
-            }
+            Some(last) => (
+                last.list.version,
+                last.digest.to_hex(),
+                RootKeys::new(&last.list.root)?,
+            ),
         };
         if list.version != held + 1 {
-            return Err(TrustError::NotNext { got: list.version, held });
+            return Err(TrustError::NotNext {
+                got: list.version,
+                held,
+            });
         }
         if list.previous != predecessor {
             return Err(TrustError::OtherPredecessor);
@@ -154,7 +166,12 @@ impl TrustChain {
         check_content(&list)?;
         let digest = Hash(Sha256::digest(note.text()).into());
         let authority = Authority::compile(&list);
-        Ok(SignedTrustList { list, digest, note, authority })
+        Ok(SignedTrustList {
+            list,
+            digest,
+            note,
+            authority,
+        })
     }
 
     /// The newest list.
@@ -164,7 +181,8 @@ impl TrustChain {
 
     /// A version, if it is held.
     pub fn version(&self, version: u64) -> Option<&SignedTrustList> {
-        self.lists.get(usize::try_from(version.checked_sub(1)?).ok()?)
+        self.lists
+            .get(usize::try_from(version.checked_sub(1)?).ok()?)
     }
 
     /// All lists, ascending.
@@ -174,7 +192,9 @@ impl TrustChain {
 
     /// The chain up to a version.
     pub fn up_to(&self, version: u64) -> &[SignedTrustList] {
-        let end = usize::try_from(version).unwrap_or(usize::MAX).min(self.lists.len());
+        let end = usize::try_from(version)
+            .unwrap_or(usize::MAX)
+            .min(self.lists.len());
         &self.lists[..end]
     }
 }
@@ -186,19 +206,28 @@ fn check_content(list: &TrustList) -> Result<(), TrustError> {
         list.members.is_sorted_by(|a, b| a.region < b.region),
         "members ascend by region, each once",
     )?;
-    rule(list.quorum < list.members.len().max(1), "the quorum is larger than the other members")?;
+    rule(
+        list.quorum < list.members.len().max(1),
+        "the quorum is larger than the other members",
+    )?;
     let (mut origins, mut keys) = (BTreeSet::new(), BTreeSet::new());
     for member in &list.members {
         rule(
-            member.province().is_some_and(|r| r == r.province() && r.to_string() == member.region),
+            member
+                .province()
+                .is_some_and(|r| r == r.province() && r.to_string() == member.region),
             "a member's region is a province code",
         )?;
         let origin: Origin = member
             .origin
             .parse()
             .map_err(|_| TrustError::Content("an origin is not valid".to_owned()))?;
-        rule(origins.insert(&member.origin), "two members have one origin")?;
-        list.policy(&origin).map_err(|error| TrustError::Content(error.to_string()))?;
+        rule(
+            origins.insert(&member.origin),
+            "two members have one origin",
+        )?;
+        list.policy(&origin)
+            .map_err(|error| TrustError::Content(error.to_string()))?;
         for key in member_keys(member)? {
             rule(keys.insert(key), "one key serves two roles")?;
         }
@@ -212,12 +241,19 @@ fn member_keys(member: &Member) -> Result<Vec<Vec<u8>>, TrustError> {
     let mut keys = Vec::new();
     let cosigners = [&member.witness_key, &member.mirror_key];
     let log_keys = member.log_keys.iter().map(|log| &log.key);
-    for key in cosigners.into_iter().chain(&member.answer_keys).chain(log_keys.clone()) {
+    for key in cosigners
+        .into_iter()
+        .chain(&member.answer_keys)
+        .chain(log_keys.clone())
+    {
         keys.push(note_key(key)?.public_key().to_bytes().to_vec());
     }
     for key in log_keys {
         // Otherwise no checkpoint of this log would ever verify.
-        rule(note_key(key)?.name().as_str() == member.origin, "a log key's name is the origin")?;
+        rule(
+            note_key(key)?.name().as_str() == member.origin,
+            "a log key's name is the origin",
+        )?;
     }
     for key in &member.answer_keys {
         let plain = note_key(key)?.signature_type() == SignatureType::Ed25519;
@@ -230,13 +266,16 @@ fn member_keys(member: &Member) -> Result<Vec<Vec<u8>>, TrustError> {
 }
 
 fn note_key(key: &str) -> Result<VerifierKey, TrustError> {
-    key.parse().map_err(|_| TrustError::Content("a verifier key is not valid".to_owned()))
+    key.parse()
+        .map_err(|_| TrustError::Content("a verifier key is not valid".to_owned()))
 }
 
 /// The bytes of a record key. Algorithms that this program does not know are taken as they are.
 fn record_key(key: &RecordKey) -> Result<Vec<u8>, TrustError> {
     let invalid = || TrustError::Content("a record key is not valid".to_owned());
-    let bytes = BASE64_STANDARD.decode(&key.public_key).map_err(|_| invalid())?;
+    let bytes = BASE64_STANDARD
+        .decode(&key.public_key)
+        .map_err(|_| invalid())?;
     if let Some(algorithm) = Algorithm::from_name(&key.alg) {
         RecordVerifier::new(algorithm, &bytes).map_err(|_| invalid())?;
     }
@@ -244,5 +283,9 @@ fn record_key(key: &RecordKey) -> Result<Vec<u8>, TrustError> {
 }
 
 fn rule(holds: bool, what: &str) -> Result<(), TrustError> {
-    if holds { Ok(()) } else { Err(TrustError::Content(what.to_owned())) }
+    if holds {
+        Ok(())
+    } else {
+        Err(TrustError::Content(what.to_owned()))
+    }
 }

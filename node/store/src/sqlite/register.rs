@@ -5,7 +5,9 @@ use std::{collections::HashSet, ops::Range};
 use huren_core::{
     checkpoint::Origin,
     merkle::Hash,
-    register::{AdoptionRow, Changes, DirectoryRow, QuarantineRow, StatusRow, TargetState, Targets},
+    register::{
+        AdoptionRow, Changes, DirectoryRow, QuarantineRow, StatusRow, TargetState, Targets,
+    },
 };
 use sqlx::{AssertSqlSafe, SqliteConnection, SqlitePool};
 
