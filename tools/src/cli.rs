@@ -3,9 +3,10 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
+use huren_proto::v1::issuance_service_client::IssuanceServiceClient;
 
-use crate::{connect::NodeArgs, demo, log, peers, trust, verify};
+use crate::{connect::NodeArgs, demo, generate, import, log, peers, trust, verify};
 
 /// 互认：长三角技能人才评价证书互查互认 / Huren: mutual recognition of skill certificates
 #[derive(Debug, Parser)]
@@ -22,6 +23,12 @@ pub struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// 生成虚构数据（可重现） / invent reproducible test data
+    Gen(generate::GenArgs),
+    /// 导入 CSV / import a CSV file into the province's log
+    ///
+    /// 退出码 / exit codes: 0 全部接受 all accepted, 3 部分拒绝 some rejected, 1 失败 failed.
+    Import(ImportArgs),
     /// 核验证书 / verify a certificate
     Verify(verify::VerifyArgs),
     /// 核验回执 / receipts
@@ -42,6 +49,17 @@ pub enum Command {
     Node(huren_node::cli::NodeArgs),
 }
 
+/// What to import, and where.
+#[derive(Debug, Args)]
+pub struct ImportArgs {
+    /// 连接 / connection
+    #[command(flatten)]
+    pub node: NodeArgs,
+    /// 内容 / what
+    #[command(flatten)]
+    pub import: import::ImportArgs,
+}
+
 /// Carries out a command; failures are printed to standard error.
 pub async fn run(cli: Cli) -> ExitCode {
     match dispatch(cli).await {
@@ -57,6 +75,30 @@ async fn dispatch(cli: Cli) -> Result<ExitCode> {
     let json = cli.json;
     let done = |()| ExitCode::SUCCESS;
     match cli.command {
+        Command::Gen(args) => {
+            let summary = generate::run(&args, &import::progress_bar())?;
+            if json || args.json {
+                println!("{}", serde_json::to_string_pretty(&summary)?);
+            } else {
+                println!("{summary}");
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Import(args) => {
+            let progress = import::progress_bar();
+            let report = if args.import.check {
+                import::check(&args.import, &progress).await
+            } else {
+                let client = IssuanceServiceClient::new(args.node.channel()?);
+                import::run(client, &args.import, &progress).await
+            };
+            if json || args.import.json {
+                println!("{}", serde_json::to_string_pretty(&report)?);
+            } else {
+                println!("{report}");
+            }
+            Ok(ExitCode::from(report.exit_code()))
+        }
         Command::Verify(args) => verify::verify(&args, json).await,
         Command::Receipt(command) => verify::receipt(&command, json),
         Command::Log(command) => log::run(&command, json).await.map(done),

@@ -3,6 +3,9 @@
 pub mod cli;
 pub mod connect;
 pub mod demo;
+pub mod files;
+pub mod generate;
+pub mod import;
 pub mod log;
 pub mod peers;
 pub mod trust;

@@ -116,7 +116,7 @@ impl Story<'_> {
 
     async fn import_file(&self, region: Region, csv: &PathBuf, count: u32) -> Result<()> {
         let mut command = Command::new(std::env::current_exe()?);
-        command.args(["--json", "import"]).arg(csv);
+        command.args(["--json", "import", "--region", &region.to_string()]).arg(csv);
         command.arg("--dir").arg(&self.cast.node(region).dir);
         let output = command.output().await?;
         let failed = String::from_utf8_lossy(&output.stderr).into_owned();
