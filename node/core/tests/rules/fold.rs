@@ -216,6 +216,8 @@ fn a_change_names_the_one_before() {
     let leaves = [
         adoption(province, &chain, 1),
         issued,
+        // The first change has none before it.
+        writer.status(StatusAction::Revoke, target, Some(Hash([1; 32]))),
         suspend.clone(),
         reinstate.clone(),
         revoke,
@@ -226,7 +228,7 @@ fn a_change_names_the_one_before() {
         writer.status(StatusAction::Void, target, Some(Hash([1; 32]))),
     ];
     let predecessor = "STATUS_PREDECESSOR";
-    let expected = [5, 6, 7, 8].map(|index| (index, predecessor));
+    let expected = [2, 6, 7, 8, 9].map(|index| (index, predecessor));
     let changes = check(&chain, &leaves, &expected);
     let found: Vec<_> = changes.statuses.iter().map(|row| row.effect).collect();
     assert_eq!(found, [Effect::Suspend, Effect::Reinstate, Effect::Revoke]);

@@ -93,7 +93,9 @@ fn rules_of_the_content() {
     });
     check_content(content, |l| {
         l.members[0].origin = l.members[1].origin.clone();
-        l.members[0].log_keys = l.members[1].log_keys.clone();
+        let name = l.members[0].origin.parse().unwrap();
+        let key = NoteSigner::from_seed(name, &crate::common::seed("log", "other"));
+        l.members[0].log_keys[0].key = key.verifier_key().to_string();
     });
     // The signature types: 0x01 signs, 0x04 cosigns.
     check_content(content, |l| {

@@ -1,132 +1,15 @@
-//! Verdicts: what each state of the evidence gives, and that doubt never makes valid.
+//! Verdicts: what each state of the evidence gives.
 
 use huren_core::{
-    codes::{Date, Region},
-    disclosure::{self, Group, GroupDigests, Opening, Values},
-    merkle::Hash,
+    codes::Region,
+    disclosure::{self, Group, Opening, Values},
     reason::Reason,
-    register::{Effect, StatusRow},
-    verdict::{Answer, Candidate, Change, LogView, Question, Verdict, decide, home_province},
+    register::Effect,
+    verdict::{Answer, Verdict, home_province},
 };
-use proptest::prelude::*;
 
-use crate::common::{Federation, NOW, NUMBER, openings, values};
-
-/// All that a verdict rests on; to begin with, a valid certificate of Zhejiang's.
-#[derive(Clone)]
-struct Evidence {
-    question: Question,
-    logs: Vec<LogView>,
-    candidates: Vec<Candidate>,
-}
-
-impl Evidence {
-    fn new() -> Self {
-        let logs = Federation::new()
-            .provinces
-            .into_iter()
-            .map(|province| LogView {
-                origin: province.origin,
-                region: province.region,
-                size: 100,
-                witnessed_size: 100,
-                quorum_time: Some(NOW - 60),
-                frozen: false,
-            });
-        let mut evidence = Self {
-            question: Question {
-                number: NUMBER.to_owned(),
-                holder_name: None,
-                holder_id: Vec::new(),
-                as_of: Date::from_yyyymmdd(20_250_601).unwrap(),
-                max_age: 86_400,
-                now: NOW,
-            },
-            logs: logs.collect(),
-            candidates: Vec::new(),
-        };
-        evidence.add_candidate("33", 5, openings(NUMBER, 0));
-        evidence
-    }
-
-    fn log(&mut self, region: &str) -> &mut LogView {
-        self.logs
-            .iter_mut()
-            .find(|log| log.region.to_string() == region)
-            .unwrap()
-    }
-
-    fn add_candidate(&mut self, region: &str, index: u8, openings: Vec<Opening>) {
-        let origin = self.log(region).origin.clone();
-        self.candidates.push(Candidate {
-            origin,
-            index: index.into(),
-            leaf: Some(Hash([index; 32])),
-            digests: GroupDigests::of(&openings),
-            backfilled: false,
-            openings,
-            statuses: Vec::new(),
-        });
-    }
-
-    /// Adds a change to the last candidate.
-    fn change(&mut self, index: u8, effect: Effect, effective_date: u32, openings: Vec<Opening>) {
-        let candidate = self.candidates.last_mut().unwrap();
-        let row = StatusRow {
-            index: index.into(),
-            leaf: Hash([index; 32]),
-            target_index: candidate.index,
-            effect,
-            reason: 0,
-            effective_date,
-        };
-        let digests = GroupDigests::of(&openings);
-        candidate.statuses.push(Change {
-            row,
-            digests,
-            openings,
-        });
-    }
-
-    fn status(&mut self, index: u8, effect: Effect, effective_date: u32) {
-        self.change(index, effect, effective_date, Vec::new());
-    }
-
-    fn decide(&self) -> Answer {
-        decide(&self.question, &self.logs, &self.candidates)
-    }
-}
-
-fn name(name: &str) -> Values {
-    values(&[("name", name)])
-}
-
-fn id(number: &str) -> Values {
-    values(&[("id_kind", "resident_id"), ("id_number", number)])
-}
-
-/// Openings of `certificate` with one field set otherwise (or absent, if empty).
-fn with_field(field: &str, value: &str, salt: u8) -> Vec<Opening> {
-    let changed = |opening: Opening| {
-        let values = opening
-            .values
-            .as_ref()
-            .filter(|_| opening.group == Group::Certificate);
-        let values = values.map(|values| {
-            Values::new(
-                values
-                    .iter()
-                    .filter(|(name, _)| *name != field)
-                    .chain([(field, value)]),
-            )
-        });
-        Opening {
-            values: values.or_else(|| opening.values.clone()),
-            ..opening
-        }
-    };
-    openings(NUMBER, salt).into_iter().map(changed).collect()
-}
+use crate::common::evidence::{BEFORE, Evidence, LATER, ON_THE_DAY, id, name, with_field};
+use crate::common::{NOW, NUMBER, openings, values};
 
 fn check(
     what: &str,
@@ -142,10 +25,6 @@ fn check(
     assert_eq!(found, (expected, last_known, reasons), "{what}");
     answer
 }
-
-const BEFORE: u32 = 20_250_531;
-const ON_THE_DAY: u32 = 20_250_601;
-const LATER: u32 = 20_250_602;
 
 #[test]
 fn the_number_names_its_province() {
@@ -672,132 +551,5 @@ fn questions_are_not_shown() {
     );
     for secret in [NUMBER, "张三", "11010519491231002X"] {
         assert!(!shown.contains(secret), "{shown}");
-    }
-}
-
-#[test]
-fn reasons_and_verdicts_have_codes_and_sentences() {
-    let upper_snake =
-        |code: &str| !code.is_empty() && code.bytes().all(|b| b.is_ascii_uppercase() || b == b'_');
-    let chinese = |text: &str| text.chars().any(|c| ('一'..='龥').contains(&c));
-    for (i, reason) in Reason::ALL.iter().enumerate() {
-        assert!(upper_snake(reason.code()), "{}", reason.code());
-        assert!(
-            Reason::ALL[..i]
-                .iter()
-                .all(|other| other.code() != reason.code())
-        );
-        assert!(Reason::ALL[..i].iter().all(|other| other < reason));
-        assert!(
-            chinese(reason.zh()) && reason.zh().ends_with('。'),
-            "{}",
-            reason.code()
-        );
-        assert!(
-            reason.en().ends_with('.') && reason.en().is_ascii(),
-            "{}",
-            reason.code()
-        );
-        assert_eq!(serde_json::to_value(reason).unwrap(), reason.code());
-    }
-    use Verdict::*;
-    let all = [
-        Valid,
-        Revoked,
-        Void,
-        Suspended,
-        Superseded,
-        Expired,
-        HolderMismatch,
-        Pending,
-        Unknown,
-        NotFound,
-    ];
-    for verdict in all {
-        assert!(chinese(verdict.zh()) && !verdict.en().is_empty());
-    }
-}
-
-/// Something that speaks against the certificate.
-#[derive(Clone, Debug)]
-enum Doubt {
-    Frozen,
-    Stale,
-    Unwitnessed,
-    Duplicate,
-    Erased,
-    Change(Effect),
-    OtherHolder,
-    Over,
-    Quarantined,
-}
-
-impl Doubt {
-    fn any() -> impl Strategy<Value = Self> {
-        use Effect::*;
-        let effects = prop::sample::select(vec![Revoke, Void, Suspend, Supersede, Newer]);
-        let others = prop::sample::select(vec![
-            Self::Frozen,
-            Self::Stale,
-            Self::Unwitnessed,
-            Self::Duplicate,
-            Self::Erased,
-            Self::OtherHolder,
-            Self::Over,
-            Self::Quarantined,
-        ]);
-        prop_oneof![2 => others, 1 => effects.prop_map(Self::Change)]
-    }
-
-    fn add_to(&self, evidence: &mut Evidence) {
-        let alone = evidence.candidates.len() == 1;
-        match self {
-            Self::Frozen => evidence.log("33").frozen = true,
-            Self::Stale => evidence.log("33").quorum_time = None,
-            Self::Unwitnessed => evidence.log("33").witnessed_size = 0,
-            // A void record and one without authority leave the number to the other.
-            Self::Duplicate if evidence.candidates.iter().any(leaves_its_number) => {}
-            Self::Duplicate => evidence.add_candidate("33", 60, openings(NUMBER, 60)),
-            Self::Erased => evidence.candidates[0].openings.clear(),
-            Self::Change(Effect::Void) | Self::Quarantined if !alone => {}
-            Self::Change(effect) => evidence.status(70, *effect, BEFORE),
-            Self::OtherHolder => evidence.question.holder_name = Some(name("李四")),
-            Self::Over => evidence.question.as_of = Date::from_yyyymmdd(20_240_229).unwrap(),
-            Self::Quarantined => evidence.candidates[0].leaf = None,
-        }
-    }
-}
-
-fn leaves_its_number(candidate: &Candidate) -> bool {
-    candidate.leaf.is_none()
-        || candidate
-            .statuses
-            .iter()
-            .any(|c| c.row.effect == Effect::Void)
-}
-
-proptest! {
-    #[test]
-    fn doubt_never_makes_valid(
-        doubts in prop::collection::vec(Doubt::any(), 0..4),
-        changes in prop::collection::vec(
-            (prop::sample::select(vec![1u8, 3, 4, 5, 6, 7]), prop::sample::select(vec![BEFORE, LATER])),
-            0..4,
-        ),
-        more in Doubt::any(),
-    ) {
-        let mut evidence = Evidence::new();
-        for (index, (effect, date)) in (10u8..).zip(&changes) {
-            evidence.status(index, Effect::from_number(*effect).unwrap(), *date);
-        }
-        doubts.iter().for_each(|doubt| doubt.add_to(&mut evidence));
-        let before = evidence.decide();
-        prop_assert!(doubts.is_empty() || before.verdict != Verdict::Valid, "{:?}", doubts);
-        more.add_to(&mut evidence);
-        let after = evidence.decide();
-        prop_assert!(before.verdict == Verdict::Valid || after.verdict != Verdict::Valid);
-        prop_assert_eq!(after.verdict == Verdict::Valid, after.reasons.contains(&Reason::InForce));
-        prop_assert!(after.reasons.is_sorted());
-        prop_assert!(after.last_known.is_none() || after.verdict == Verdict::Unknown);
     }
 }

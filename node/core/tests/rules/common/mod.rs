@@ -1,6 +1,7 @@
 //! Four provinces with fixed keys, logs in memory, and whoever writes records into them.
 
 mod case;
+pub(crate) mod evidence;
 mod federation;
 mod log;
 mod writer;
