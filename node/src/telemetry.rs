@@ -2,7 +2,10 @@
 //! certificate numbers, and URLs or texts that could hold them, are not logged, and labels of
 //! metrics are code names of this program only.
 
-use std::sync::{Mutex, PoisonError};
+use std::{
+    io::IsTerminal as _,
+    sync::{Mutex, PoisonError},
+};
 
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::{EnvFilter, filter::ParseError, util::SubscriberInitExt};
@@ -33,6 +36,7 @@ pub fn log_to_stderr(log: &Log) -> Result<(), TelemetryError> {
     let filter = EnvFilter::try_new(&log.filter)?;
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
     match log.format {
         LogFormat::Text => lines.finish().try_init()?,

@@ -28,7 +28,7 @@ pub enum Command {
     /// 导入 CSV / import a CSV file into the province's log
     ///
     /// 退出码 / exit codes: 0 全部接受 all accepted, 3 部分拒绝 some rejected, 1 失败 failed.
-    Import(ImportArgs),
+    Import(ImportCommand),
     /// 核验证书 / verify a certificate
     Verify(verify::VerifyArgs),
     /// 核验回执 / receipts
@@ -51,7 +51,7 @@ pub enum Command {
 
 /// What to import, and where.
 #[derive(Debug, Args)]
-pub struct ImportArgs {
+pub struct ImportCommand {
     /// 连接 / connection
     #[command(flatten)]
     pub node: NodeArgs,
@@ -77,7 +77,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode> {
     match cli.command {
         Command::Gen(args) => {
             let summary = generate::run(&args, &import::progress_bar())?;
-            if json || args.json {
+            if json {
                 println!("{}", serde_json::to_string_pretty(&summary)?);
             } else {
                 println!("{summary}");
@@ -92,7 +92,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode> {
                 let client = IssuanceServiceClient::new(args.node.channel()?);
                 import::run(client, &args.import, &progress).await
             };
-            if json || args.import.json {
+            if json {
                 println!("{}", serde_json::to_string_pretty(&report)?);
             } else {
                 println!("{report}");

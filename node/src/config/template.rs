@@ -66,7 +66,7 @@ fn caller(region: &str, tls_key: &str) -> String {
         "[[callers]]\n\
          name = \"issuer\"\n\
          tls_key = \"{tls_key}\"\n\
-         roles = [\"issuer\", \"verifier\"]\n\
+         roles = [\"issuer\", \"verifier\", \"operator\"]\n\
          kinds = [\"*\"]\n\
          regions = [\"{region}\"]"
     )

@@ -1,6 +1,6 @@
 //! What happens in the demo, step by step, through public interfaces only.
 
-use std::{collections::BTreeSet, fs, path::PathBuf, time::Instant};
+use std::{collections::{BTreeMap, BTreeSet}, fs, path::PathBuf, time::Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use huren_core::{codes::Region, receipt, trust::RootKeys, verdict::Verdict};
@@ -36,6 +36,7 @@ pub(super) async fn tell(cast: &mut Cast, records: u32, aloud: bool) -> Result<(
         cast,
         aloud,
         receipt: Vec::new(),
+        tables: BTreeMap::new(),
     };
     let samples = story.import(records).await?;
     story.replicate().await?;
@@ -61,6 +62,13 @@ struct Story<'a> {
     aloud: bool,
     /// The Zhejiang certificate's receipt.
     receipt: Vec<u8>,
+    tables: BTreeMap<Region, Tables>,
+}
+
+/// A province's certificates: those of the beginning, and those that come later.
+struct Tables {
+    now: PathBuf,
+    later: PathBuf,
 }
 
 /// One certificate of each province, in the order of [`REGIONS`].
@@ -79,11 +87,10 @@ impl Story<'_> {
         let started = Instant::now();
         let mut samples = Vec::new();
         for region in REGIONS {
-            let csv = self
-                .generate(region, "stock", records, u64::from(region.number()))
-                .await?;
-            samples.push(sample_of(&csv, 3)?);
-            self.import_file(region, &csv, records).await?;
+            let tables = self.generate(region, records).await?;
+            samples.push(sample_of(&tables.now, 3)?);
+            self.import_file(region, &tables.now, records).await?;
+            self.tables.insert(region, tables);
         }
         let samples: Samples = samples.try_into().ok().context("samples")?;
         self.cast.keep_sample(samples[2].clone())?;
@@ -95,23 +102,25 @@ impl Story<'_> {
         Ok(samples)
     }
 
-    async fn generate(&self, region: Region, name: &str, count: u32, seed: u64) -> Result<PathBuf> {
-        let csv = self.cast.node(region).dir.join(format!("{name}.csv"));
+    /// Invents a province's certificates and puts the last ones aside for later.
+    async fn generate(&self, region: Region, records: u32) -> Result<Tables> {
+        let folder = &self.cast.node(region).dir;
+        let (all, count) = (folder.join("all.csv"), (records + LATE).to_string());
         let mut command = Command::new(std::env::current_exe()?);
-        command.args([
-            "gen",
-            "--region",
-            &region.to_string(),
-            "--count",
-            &count.to_string(),
-        ]);
-        command
-            .args(["--seed", &seed.to_string(), "--out"])
-            .arg(&csv);
+        command.args(["gen", "--region", &region.to_string(), "--count", &count]);
+        command.args(["--seed", &region.to_string(), "--out"]).arg(&all);
         let output = command.output().await?;
         let failed = String::from_utf8_lossy(&output.stderr).into_owned();
         ensure!(output.status.success(), "gen: {failed}");
-        Ok(csv)
+        let text = fs::read_to_string(&all)?;
+        fs::remove_file(&all)?;
+        let (header, rows) = text.split_once('\n').context("empty table")?;
+        let rows: Vec<&str> = rows.split_inclusive('\n').collect();
+        let (now, later) = rows.split_at(records.try_into()?);
+        let tables = Tables { now: folder.join("stock.csv"), later: folder.join("late.csv") };
+        fs::write(&tables.now, format!("{header}\n{}", now.concat()))?;
+        fs::write(&tables.later, format!("{header}\n{}", later.concat()))?;
+        Ok(tables)
     }
 
     async fn import_file(&self, region: Region, csv: &PathBuf, count: u32) -> Result<()> {
@@ -274,7 +283,7 @@ impl Story<'_> {
     /// are still answered from replicas.
     async fn kill(&mut self, samples: &Samples) -> Result<Sample> {
         self.cast.kill(Region::ANHUI).await?;
-        let csv = self.generate(Region::JIANGSU, "late", LATE, 99).await?;
+        let csv = self.tables[&Region::JIANGSU].later.clone();
         let late = sample_of(&csv, 5)?;
         self.import_file(Region::JIANGSU, &csv, LATE).await?;
         let size = self
@@ -330,9 +339,7 @@ impl Story<'_> {
 
     /// Jiangsu restarts, catches up with what happened meanwhile, and issues again.
     async fn come_back(&mut self) -> Result<()> {
-        let csv = self
-            .generate(Region::SHANGHAI, "meanwhile", LATE, 98)
-            .await?;
+        let csv = self.tables[&Region::SHANGHAI].later.clone();
         self.import_file(Region::SHANGHAI, &csv, LATE).await?;
         let size = self
             .cast

@@ -63,9 +63,6 @@ pub struct GenArgs {
     /// 状态变更文件 / where the changes of status go
     #[arg(long, value_name = "FILE")]
     pub statuses_out: Option<PathBuf>,
-    /// 以 JSON 输出结果 / print the result as JSON
-    #[arg(long)]
-    pub json: bool,
 }
 
 /// A share in thousandths, read from `3%`, `0.5%` or `0.03`.

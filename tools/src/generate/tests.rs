@@ -15,7 +15,6 @@ fn args(directory: &Path, seed: &str) -> GenArgs {
         institutions: Some(directory.join("institutions.csv")),
         statuses: 40,
         statuses_out: Some(directory.join("statuses.csv")),
-        json: false,
     }
 }
 

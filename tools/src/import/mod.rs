@@ -78,9 +78,6 @@ pub struct ImportArgs {
     /// 同时在途的行数 / how many rows may be unanswered at a time
     #[arg(long, value_name = "N", default_value_t = 1_024)]
     pub in_flight: usize,
-    /// 以 JSON 输出结果 / print the result as JSON
-    #[arg(long)]
-    pub json: bool,
     /// How often and when to try again.
     #[arg(skip)]
     pub retry: Retry,

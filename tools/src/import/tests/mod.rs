@@ -31,7 +31,6 @@ impl Files {
             institutions: Some(path("institutions.csv")),
             statuses: count / 20,
             statuses_out: Some(path("statuses.csv")),
-            json: false,
         };
         let summary = generate::run(&args, &ProgressBar::hidden()).unwrap();
         Self { directory, summary }
@@ -70,7 +69,6 @@ fn args(file: &Path) -> ImportArgs {
         rejects: None,
         journal: None,
         in_flight: 64,
-        json: false,
         retry: Retry {
             attempts: 5,
             first_delay: Duration::from_millis(1),
