@@ -5,7 +5,8 @@ use huren_core::{checkpoint::Origin, merkle::Hash, register::Effect};
 use crate::Error;
 
 pub(super) fn origin(text: String) -> Result<Origin, Error> {
-    text.parse().map_err(|_| Error::Corrupt("a log's name is no origin"))
+    text.parse()
+        .map_err(|_| Error::Corrupt("a log's name is no origin"))
 }
 
 pub(super) fn hash(bytes: &[u8]) -> Result<Hash, Error> {

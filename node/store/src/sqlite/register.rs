@@ -5,7 +5,9 @@ use std::{collections::HashSet, ops::Range};
 use huren_core::{
     checkpoint::Origin,
     merkle::Hash,
-    register::{AdoptionRow, Changes, DirectoryRow, QuarantineRow, StatusRow, TargetState, Targets},
+    register::{
+        AdoptionRow, Changes, DirectoryRow, QuarantineRow, StatusRow, TargetState, Targets,
+    },
 };
 use sqlx::{AssertSqlSafe, SqliteConnection, SqlitePool};
 
@@ -161,7 +163,8 @@ pub(super) fn select_targets(leaves: usize) -> String {
     let list = prefix_list(leaves);
     format!(
         "SELECT c.place, c.leaf, c.writer, (SELECT s.leaf FROM statuses s \
-         WHERE s.target = c.place AND s.effect <> 255 ORDER BY s.place DESC LIMIT 1) FROM certificates c \
+         WHERE s.target = c.place AND s.effect <> 255 ORDER BY s.place DESC LIMIT 1) \
+         FROM certificates c \
          WHERE substr(c.leaf, 1, 8) IN {list} \
          AND c.place >> 40 = (SELECT id FROM logs WHERE origin = ?) \
          ORDER BY c.place DESC"
@@ -174,12 +177,16 @@ pub(super) async fn statuses(
     target: u64,
 ) -> Result<Vec<StatusRow>, Error> {
     type Row = (i64, Vec<u8>, i64, i64, i64);
+    // As a range: cut off, an index that no log can have must not reach the next log.
+    let (start, end) = offsets(&(target..target.saturating_add(1)));
     let rows: Vec<Row> = sqlx::query_as(
         "SELECT place, leaf, effect, reason, effective FROM statuses \
-         WHERE target = (SELECT id << 40 FROM logs WHERE origin = $1) + $2 ORDER BY place",
+         WHERE target >= (SELECT id << 40 FROM logs WHERE origin = $1) + $2 \
+         AND target < (SELECT id << 40 FROM logs WHERE origin = $1) + $3 ORDER BY place",
     )
     .bind(name.as_str())
-    .bind(integer(target)?)
+    .bind(start)
+    .bind(end)
     .fetch_all(db)
     .await?;
     rows.into_iter()
