@@ -123,6 +123,9 @@ pub(super) async fn drop_all(db: &mut SqliteConnection, name: &Origin) -> Result
     Ok(())
 }
 
+/// Place, leaf, writer, leaf of the last status change.
+type TargetRow = (i64, Vec<u8>, i64, Option<Vec<u8>>);
+
 pub(super) async fn targets(
     db: &SqlitePool,
     name: &Origin,
@@ -137,8 +140,7 @@ pub(super) async fn targets(
         for prefix in prefixes(chunk) {
             query = query.bind(prefix);
         }
-        let rows: Vec<(i64, Vec<u8>, i64, Option<Vec<u8>>)> =
-            query.bind(name.as_str()).fetch_all(db.connection()).await?;
+        let rows: Vec<TargetRow> = query.bind(name.as_str()).fetch_all(db.connection()).await?;
         // Last to first: of a leaf that is there twice, the first stays.
         for (place, leaf, writer, last_status) in rows {
             let leaf = hash(&leaf)?;
