@@ -5,8 +5,15 @@ use std::{error::Error, path::PathBuf};
 use prost::Message as _;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let files = ["record", "disclosure", "issuance", "federation", "verification", "operator"]
-        .map(|name| format!("huren/v1/{name}.proto"));
+    let files = [
+        "record",
+        "disclosure",
+        "issuance",
+        "federation",
+        "verification",
+        "operator",
+    ]
+    .map(|name| format!("huren/v1/{name}.proto"));
     println!("cargo::rerun-if-changed=huren");
     let descriptors = protox::compile(&files, ["."])?;
     let out = PathBuf::from(std::env::var("OUT_DIR")?);

@@ -106,13 +106,19 @@ pub async fn run(args: NodeArgs) -> ExitCode {
     let done = match args.command {
         NodeCommand::Serve(file) => serve(&file.config).await,
         NodeCommand::Init(args) => init(args),
-        NodeCommand::Config { command: ConfigCommand::Example } => {
+        NodeCommand::Config {
+            command: ConfigCommand::Example,
+        } => {
             print!("{}", config::example());
             Ok(())
         }
-        NodeCommand::Config { command: ConfigCommand::Check(file) } => check(&file.config),
+        NodeCommand::Config {
+            command: ConfigCommand::Check(file),
+        } => check(&file.config),
     };
-    let Err(error) = done else { return ExitCode::SUCCESS };
+    let Err(error) = done else {
+        return ExitCode::SUCCESS;
+    };
     eprintln!("错误 / error: {error:#}");
     let refused = matches!(error.downcast_ref(), Some(InitError::NotEmpty { .. }));
     ExitCode::from(if refused { REFUSED } else { 1 })
@@ -170,8 +176,8 @@ fn init(args: InitArgs) -> anyhow::Result<()> {
         ..defaults
     };
     let now = SystemTime::UNIX_EPOCH + Duration::from_secs(SystemClock.now());
-    let report = init::init(&options, &mut rand::rng(), now)
-        .context("节点未建立 / no node was made")?;
+    let report =
+        init::init(&options, &mut rand::rng(), now).context("节点未建立 / no node was made")?;
     print!("{}", next_steps(&options.directory, &report));
     Ok(())
 }
@@ -196,7 +202,10 @@ fn next_steps(directory: &Path, report: &InitReport) -> String {
         text += "4. 所有成员须使用同一 keys/holder.key：后加入者用 --holder-key\n   \
                  All members need the same keys/holder.key: others take it over with --holder-key.\n";
     }
-    text += &format!("启动 / start: huren-node serve --config {}\n", report.config.display());
+    text += &format!(
+        "启动 / start: huren-node serve --config {}\n",
+        report.config.display()
+    );
     text
 }
 
@@ -220,15 +229,22 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let node = dir.path().join("node");
         let init = format!("huren-node init --region 33 --dir {}", node.display());
-        let check = format!("huren-node config check --config {}/config.toml", node.display());
+        let check = format!(
+            "huren-node config check --config {}/config.toml",
+            node.display()
+        );
         let outcomes = [
             run(parse(&init)).await,
             run(parse(&check)).await,
             run(parse(&init)).await,
             run(parse("huren-node config check --config /nonexistent")).await,
         ];
-        let expected =
-            [ExitCode::SUCCESS, ExitCode::SUCCESS, ExitCode::from(REFUSED), ExitCode::FAILURE];
+        let expected = [
+            ExitCode::SUCCESS,
+            ExitCode::SUCCESS,
+            ExitCode::from(REFUSED),
+            ExitCode::FAILURE,
+        ];
         assert_eq!(format!("{outcomes:?}"), format!("{expected:?}"));
     }
 

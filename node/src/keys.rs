@@ -46,10 +46,12 @@ pub enum Purpose {
     Index,
     /// Keys the look-up tags of holders; shared by all members (symmetric).
     Holder,
+    /// Signs trust lists (Ed25519 seed); never on a node.
+    Root,
 }
 
 impl Purpose {
-    /// Every purpose.
+    /// Every purpose of a key that a node holds.
     pub const ALL: [Self; 8] = [
         Self::Log,
         Self::Witness,
@@ -72,6 +74,7 @@ impl Purpose {
             Self::AtRest => "at-rest",
             Self::Index => "index",
             Self::Holder => "holder",
+            Self::Root => "root",
         }
     }
 
@@ -96,6 +99,9 @@ impl Purpose {
                 "索引密钥. Keys look-ups by certificate number. Back it up apart from the database."
             }
             Self::Holder => "持证人索引密钥. Keys look-ups by holder. The same at every member.",
+            Self::Root => {
+                "信任根密钥 (Ed25519). Signs trust lists. Keep it offline, never on a node."
+            }
         }
     }
 }

@@ -81,18 +81,34 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> anyhow::Resul
     let (engine, runner) = Engine::open(parts).await?;
     let tasks = TaskTracker::new();
     engine.start(runner, &tasks, &shutdown);
-    tasks.spawn(shutdown.clone().run_until_cancelled_owned(upkeep(metrics.clone())));
-    let reloading = reload(config.clone(), listeners.clone(), Arc::clone(&engine), clock);
+    tasks.spawn(
+        shutdown
+            .clone()
+            .run_until_cancelled_owned(upkeep(metrics.clone())),
+    );
+    let reloading = reload(
+        config.clone(),
+        listeners.clone(),
+        Arc::clone(&engine),
+        clock,
+    );
     tasks.spawn(shutdown.clone().run_until_cancelled_owned(reloading));
 
     let rpc_limits = RpcLimits {
         message_bytes: config.limits.max_message_bytes,
-        in_flight: config.limits.verify_in_flight,
+        questions: config.limits.verify_in_flight,
+        submissions: config.limits.batch_max_records * 2,
         streams: GRPC_STREAMS,
     };
     let calls = tls::incoming(grpc, Arc::clone(&listeners.grpc), shutdown.clone());
     let callers = config.callers.clone();
-    let answering = rpc::serve(calls, Arc::clone(&engine), callers, rpc_limits, shutdown.clone());
+    let answering = rpc::serve(
+        calls,
+        Arc::clone(&engine),
+        callers,
+        rpc_limits,
+        shutdown.clone(),
+    );
     tasks.spawn(async move {
         if let Err(error) = answering.await {
             tracing::error!(error = &error as &dyn std::error::Error, "gRPC has stopped");
@@ -103,8 +119,9 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> anyhow::Resul
         body_bytes: config.limits.max_message_bytes,
         timeout: config.limits.request_timeout(),
     };
-    let routes = health::routes(Arc::new(EngineReadiness { engine }), metrics)
-        .merge(tiles::routes(store, config.origin.clone(), config.log_path()));
+    let routes = health::routes(Arc::new(EngineReadiness { engine }), metrics).merge(
+        tiles::routes(store, config.origin.clone(), config.log_path()),
+    );
     let http_tls = config.http_tls.then_some(listeners.http);
     tracing::info!(region = %config.region, http = %config.http_listen, "the node serves");
     http::serve(http, http::with_limits(routes, limits), http_tls, shutdown).await;

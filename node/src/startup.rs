@@ -127,8 +127,13 @@ impl NodeTls {
 /// takes newer lists from the other members.
 pub fn load_trust(config: &Config, kept: &[Vec<u8>]) -> Result<TrustChain, StartupError> {
     let (roots_file, lists_file) = (&config.trust.roots, &config.trust.lists);
-    let trust = |path: &Path, source| StartupError::Trust { path: path.to_owned(), source };
-    let roots: RootKeys = read(roots_file)?.parse().map_err(|error| trust(roots_file, error))?;
+    let trust = |path: &Path, source| StartupError::Trust {
+        path: path.to_owned(),
+        source,
+    };
+    let roots: RootKeys = read(roots_file)?
+        .parse()
+        .map_err(|error| trust(roots_file, error))?;
     let text = read(lists_file)?;
     let given = split_lists(&text);
     let chain = if kept.len() > given.len() {
@@ -141,7 +146,7 @@ pub fn load_trust(config: &Config, kept: &[Vec<u8>]) -> Result<TrustChain, Start
 
 /// Takes the notes of a file apart, in which they follow each other as they are. A note's text
 /// is JSON below its header, in which no line can equal the header.
-fn split_lists(text: &str) -> Vec<&str> {
+pub fn split_lists(text: &str) -> Vec<&str> {
     let header = format!("{}\n", TrustList::HEADER);
     let starts: Vec<usize> = text
         .match_indices(&header)
@@ -160,8 +165,10 @@ fn split_lists(text: &str) -> Vec<&str> {
 }
 
 fn read(path: &Path) -> Result<String, StartupError> {
-    fs::read_to_string(path)
-        .map_err(|source| StartupError::Unreadable { path: path.to_owned(), source })
+    fs::read_to_string(path).map_err(|source| StartupError::Unreadable {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 #[cfg(test)]
@@ -170,13 +177,24 @@ mod tests {
 
     #[test]
     fn lists_are_taken_apart_at_their_headers() {
-        let note = |n: u64| format!("{}\n{{\"version\": {n}}}\n\n— root sig\n", TrustList::HEADER);
+        let note = |n: u64| {
+            format!(
+                "{}\n{{\"version\": {n}}}\n\n— root sig\n",
+                TrustList::HEADER
+            )
+        };
         let (one, two) = (note(1), note(2));
         assert_eq!(split_lists(&format!("{one}{two}")), [&one, &two]);
         assert_eq!(split_lists(&one), [&one]);
         assert_eq!(split_lists(""), Vec::<&str>::new());
         let inside = format!("{{\"name\": \"{}\n", TrustList::HEADER);
-        assert_eq!(split_lists(&format!("{one}{inside}")), [&format!("{one}{inside}")]);
-        assert_eq!(split_lists(&format!("junk\n{one}")), [&format!("junk\n{one}")]);
+        assert_eq!(
+            split_lists(&format!("{one}{inside}")),
+            [&format!("{one}{inside}")]
+        );
+        assert_eq!(
+            split_lists(&format!("junk\n{one}")),
+            [&format!("junk\n{one}")]
+        );
     }
 }

@@ -1,1 +1,12 @@
-//! The operator's, caller's and auditor's tool
+//! The operator's, caller's and auditor's tool.
+
+pub mod cli;
+pub mod connect;
+pub mod demo;
+pub mod files;
+pub mod generate;
+pub mod import;
+pub mod log;
+pub mod peers;
+pub mod trust;
+pub mod verify;

@@ -34,8 +34,13 @@ pub enum Group {
 
 impl Group {
     /// All groups, ascending.
-    pub const ALL: [Self; 5] =
-        [Self::Certificate, Self::HolderName, Self::HolderId, Self::Statistics, Self::Scores];
+    pub const ALL: [Self; 5] = [
+        Self::Certificate,
+        Self::HolderName,
+        Self::HolderId,
+        Self::Statistics,
+        Self::Scores,
+    ];
 
     /// The group of a number in `huren.v1.Group`.
     pub fn from_number(number: i32) -> Option<Self> {
@@ -73,7 +78,9 @@ pub struct Values(BTreeMap<String, String>);
 impl Values {
     /// Collects fields; empty values are left out, as absence and emptiness mean the same.
     pub fn new<N: Into<String>, V: Into<String>>(fields: impl IntoIterator<Item = (N, V)>) -> Self {
-        let fields = fields.into_iter().map(|(name, value)| (name.into(), value.into()));
+        let fields = fields
+            .into_iter()
+            .map(|(name, value)| (name.into(), value.into()));
         Self(fields.filter(|(_, value)| !value.is_empty()).collect())
     }
 
@@ -84,7 +91,9 @@ impl Values {
 
     /// Fields in ascending order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+        self.0
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// Whether there are none.
@@ -93,7 +102,7 @@ impl Values {
     }
 
     /// The bytes that are digested: each name and value in ascending order of names.
-    fn canonical(&self) -> Vec<u8> {
+    pub(crate) fn canonical(&self) -> Vec<u8> {
         framing::frame(self.iter().flat_map(|(n, v)| [n.as_bytes(), v.as_bytes()]))
     }
 }
@@ -168,7 +177,10 @@ impl GroupDigests {
 
     /// The digest of a group.
     pub fn get(&self, group: Group) -> Option<&Hash> {
-        self.0.iter().find(|(g, _)| *g == group).map(|(_, digest)| digest)
+        self.0
+            .iter()
+            .find(|(g, _)| *g == group)
+            .map(|(_, digest)| digest)
     }
 
     /// Whether there are none.
@@ -184,7 +196,10 @@ impl GroupDigests {
     /// As they stand in a record.
     pub fn to_proto(&self) -> Vec<v1::GroupDigest> {
         self.iter()
-            .map(|(g, d)| v1::GroupDigest { group: g.number(), digest: d.0.to_vec() })
+            .map(|(g, d)| v1::GroupDigest {
+                group: g.number(),
+                digest: d.0.to_vec(),
+            })
             .collect()
     }
 
@@ -201,7 +216,9 @@ impl GroupDigests {
         }
         let mut digests = Vec::with_capacity(groups.len());
         for entry in groups {
-            let Some(group) = Group::from_number(entry.group) else { return Ok(None) };
+            let Some(group) = Group::from_number(entry.group) else {
+                return Ok(None);
+            };
             let digest =
                 Hash::from_slice(&entry.digest).ok_or(RecordError::Rule("digest length"))?;
             digests.push((group, digest));
@@ -226,6 +243,7 @@ impl GroupDigests {
 
 /// What opens a digest: the salt, and the values unless they are withheld.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Opening {
     /// Which group.
     pub group: Group,
@@ -239,7 +257,9 @@ pub struct Opening {
 impl Opening {
     /// Whether it opens the digest. An opening without values opens nothing.
     pub fn opens(&self, expected: &Hash) -> bool {
-        self.values.as_ref().is_some_and(|v| digest(self.group, &self.salt, v) == *expected)
+        self.values
+            .as_ref()
+            .is_some_and(|v| digest(self.group, &self.salt, v) == *expected)
     }
 
     /// Whether presented values are the ones behind the digest.
@@ -254,7 +274,11 @@ impl Opening {
             group if group.travels_with_values() => self.values.clone(),
             _ => None,
         };
-        Some(Self { group: self.group, salt: self.salt, values })
+        Some(Self {
+            group: self.group,
+            salt: self.salt,
+            values,
+        })
     }
 }
 
@@ -267,7 +291,11 @@ impl Opening {
 pub fn open(groups: BTreeMap<Group, Values>, mut random: impl FnMut() -> [u8; 16]) -> Vec<Opening> {
     let mut openings: Vec<_> = groups
         .into_iter()
-        .map(|(group, values)| Opening { group, salt: Salt(random()), values: Some(values) })
+        .map(|(group, values)| Opening {
+            group,
+            salt: Salt(random()),
+            values: Some(values),
+        })
         .collect();
     if let Some(salt) = bound_salt(&openings)
         && let Some(first) = openings.iter_mut().find(|o| o.group == Group::Certificate)
@@ -295,20 +323,25 @@ fn bound_salt(openings: &[Opening]) -> Option<Salt> {
 /// certificate group does not bind.
 pub fn check(openings: &[Opening], digests: &GroupDigests) -> Result<(), WrongOpening> {
     for (position, opening) in openings.iter().enumerate() {
-        let wrong = WrongOpening { group: opening.group };
+        let wrong = WrongOpening {
+            group: opening.group,
+        };
         let expected = digests.get(opening.group).ok_or(wrong)?;
         if opening.values.is_some() && !opening.opens(expected) {
             return Err(wrong);
         }
-        if openings[..position].iter().any(|earlier| earlier.group == opening.group) {
+        if openings[..position]
+            .iter()
+            .any(|earlier| earlier.group == opening.group)
+        {
             return Err(wrong);
         }
     }
     let certificate = openings.iter().find(|o| o.group == Group::Certificate);
     match (certificate, bound_salt(openings)) {
-        (Some(opening), Some(bound)) if opening.salt != bound => {
-            Err(WrongOpening { group: Group::HolderId })
-        }
+        (Some(opening), Some(bound)) if opening.salt != bound => Err(WrongOpening {
+            group: Group::HolderId,
+        }),
         _ => Ok(()),
     }
 }
@@ -323,7 +356,10 @@ pub struct WrongOpening {
 
 /// Openings as they travel.
 pub fn to_proto(openings: &[Opening]) -> Vec<v1::Disclosure> {
-    let field = |(name, value): (&str, &str)| v1::Field { name: name.into(), value: value.into() };
+    let field = |(name, value): (&str, &str)| v1::Field {
+        name: name.into(),
+        value: value.into(),
+    };
     openings
         .iter()
         .map(|o| v1::Disclosure {
@@ -403,7 +439,10 @@ pub fn holder_tag(holder_key: &SecretKey, holder_id: &Values) -> Option<[u8; 32]
 /// The tag by which a submission is recognised when it comes again: over the whole
 /// normalised content, keyed, because guessable content must not be confirmable.
 pub fn submission_tag(index_key: &SecretKey, content: &[u8]) -> [u8; 32] {
-    index_key.tag("huren/submission-tag/v1\n", &[&hex::encode(Sha256::digest(content))])
+    index_key.tag(
+        "huren/submission-tag/v1\n",
+        &[&hex::encode(Sha256::digest(content))],
+    )
 }
 
 /// Seals openings for storage: XChaCha20-Poly1305 under the at-rest key, bound to their
@@ -417,13 +456,20 @@ pub fn seal(
     place: (&Origin, &Hash),
     openings: &[Opening],
 ) -> Result<Vec<u8>, SealError> {
-    let mut plain =
-        v1::RecordDisclosures { disclosures: to_proto(openings), ..Default::default() }
-            .encode_to_vec();
+    let mut plain = v1::RecordDisclosures {
+        disclosures: to_proto(openings),
+        ..Default::default()
+    }
+    .encode_to_vec();
     let associated = place_bytes(place);
-    let payload = Payload { msg: &plain, aad: &associated };
+    let payload = Payload {
+        msg: &plain,
+        aad: &associated,
+    };
     let cipher = XChaCha20Poly1305::new(&Key::from(key.0));
-    let text = cipher.encrypt(&XNonce::from(nonce), payload).map_err(|_| SealError)?;
+    let text = cipher
+        .encrypt(&XNonce::from(nonce), payload)
+        .map_err(|_| SealError)?;
     plain.zeroize();
     Ok([&key.id()[..], &nonce, &text].concat())
 }
@@ -432,7 +478,11 @@ pub fn seal(
 ///
 /// # Errors
 /// [`SealError`] if it was sealed under another key or at another place, or was changed.
-pub fn unseal(key: &SecretKey, place: (&Origin, &Hash), sealed: &[u8]) -> Result<Vec<Opening>, SealError> {
+pub fn unseal(
+    key: &SecretKey,
+    place: (&Origin, &Hash),
+    sealed: &[u8],
+) -> Result<Vec<Opening>, SealError> {
     let (id, rest) = sealed.split_at_checked(8).ok_or(SealError)?;
     let (nonce, text) = rest.split_at_checked(24).ok_or(SealError)?;
     let nonce: [u8; 24] = nonce.try_into().map_err(|_| SealError)?;
@@ -440,9 +490,14 @@ pub fn unseal(key: &SecretKey, place: (&Origin, &Hash), sealed: &[u8]) -> Result
         return Err(SealError);
     }
     let associated = place_bytes(place);
-    let payload = Payload { msg: text, aad: &associated };
+    let payload = Payload {
+        msg: text,
+        aad: &associated,
+    };
     let cipher = XChaCha20Poly1305::new(&Key::from(key.0));
-    let mut plain = cipher.decrypt(&XNonce::from(nonce), payload).map_err(|_| SealError)?;
+    let mut plain = cipher
+        .decrypt(&XNonce::from(nonce), payload)
+        .map_err(|_| SealError)?;
     let message = v1::RecordDisclosures::decode(plain.as_slice()).map_err(|_| SealError);
     plain.zeroize();
     from_proto(&message?.disclosures).ok_or(SealError)

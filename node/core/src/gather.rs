@@ -1,10 +1,7 @@
 //! Gathering the cosignatures of one checkpoint that arrive on different ways.
 
 use crate::{
-    checkpoint::SignedCheckpoint,
-    cosign::verify_cosignature,
-    note::NoteSignature,
-    policy::Policy,
+    checkpoint::SignedCheckpoint, cosign::verify_cosignature, note::NoteSignature, policy::Policy,
 };
 
 /// The checkpoint of `notes` (all of the same one) under its log's signature and, of every

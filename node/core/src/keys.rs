@@ -59,7 +59,9 @@ impl RecordVerifier {
     pub fn new(algorithm: Algorithm, public_key: &[u8]) -> Result<Self, KeyError> {
         let Algorithm::Ed25519 = algorithm;
         let bytes: &[u8; 32] = public_key.try_into().map_err(|_| KeyError)?;
-        Ok(Self { key: VerifyingKey::from_bytes(bytes).map_err(|_| KeyError)? })
+        Ok(Self {
+            key: VerifyingKey::from_bytes(bytes).map_err(|_| KeyError)?,
+        })
     }
 
     /// Whether the signature is one by this key over the message, judged by `verify_strict`:
@@ -112,6 +114,8 @@ impl RecordSigner {
 
 impl std::fmt::Debug for RecordSigner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RecordSigner").field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("RecordSigner")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
     }
 }

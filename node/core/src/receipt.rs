@@ -8,9 +8,11 @@
 mod verify;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 use crate::{
     disclosure::{Opening, Values},
+    framing,
     note::{Note, NoteSigner},
     reason::Reason,
     verdict::Verdict,
@@ -105,7 +107,11 @@ pub struct ReasonText {
 
 impl From<Reason> for ReasonText {
     fn from(reason: Reason) -> Self {
-        Self { code: reason.code().into(), zh: reason.zh().into(), en: reason.en().into() }
+        Self {
+            code: reason.code().into(),
+            zh: reason.zh().into(),
+            en: reason.en().into(),
+        }
     }
 }
 
@@ -164,11 +170,11 @@ pub fn question_digest(
     holder_ids: &[Values],
     as_of_date: &str,
 ) -> String {
-    use sha2::{Digest as _, Sha256};
-    let mut parts: Vec<&[u8]> = vec![b"huren/question/v1\n", salt, number.as_bytes()];
-    for values in holder_name.into_iter().chain(holder_ids) {
-        parts.extend(values.iter().flat_map(|(name, value)| [name.as_bytes(), value.as_bytes()]));
-    }
+    // Name and IDs are framed on their own, so that no two questions give the same bytes.
+    let name = holder_name.map(Values::canonical).unwrap_or_default();
+    let ids: Vec<Vec<u8>> = holder_ids.iter().map(Values::canonical).collect();
+    let mut parts: Vec<&[u8]> = vec![b"huren/question/v1\n", salt, number.as_bytes(), &name];
+    parts.extend(ids.iter().map(Vec::as_slice));
     parts.push(as_of_date.as_bytes());
-    hex::encode(Sha256::digest(crate::framing::frame(parts)))
+    hex::encode(Sha256::digest(framing::frame(parts)))
 }

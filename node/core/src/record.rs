@@ -8,7 +8,7 @@ use huren_proto::v1;
 use prost::Message;
 
 use crate::{
-    codes::Region,
+    codes::{Date, Region},
     disclosure::{Group, GroupDigests},
     framing,
     keys::{Algorithm, RecordSigner, RecordVerifier},
@@ -131,10 +131,20 @@ impl UnverifiedRecord {
             v1::Record::decode(signed.record.as_slice()).map_err(|_| RecordError::Undecodable)?;
         let canonical = signed.encode_to_vec() == leaf && record.encode_to_vec() == signed.record;
         let raw = record.envelope.ok_or(RecordError::Rule("no envelope"))?;
-        let known = canonical && raw.schema == SCHEMA;
+        let known =
+            canonical && raw.schema == SCHEMA && v1::Provenance::try_from(raw.provenance).is_ok();
         let envelope = Envelope::read(&raw, known)?;
-        let body = if known { Body::read(&envelope, &record.body)? } else { Body::Newer };
-        Ok(Self { leaf: merkle::leaf_hash(leaf), signed, envelope, body })
+        let body = if known {
+            Body::read(&envelope, &record.body)?
+        } else {
+            Body::Newer
+        };
+        Ok(Self {
+            leaf: merkle::leaf_hash(leaf),
+            signed,
+            envelope,
+            body,
+        })
     }
 
     /// Reads a leaf that is about to be appended: nothing that is newer, nothing that is not
@@ -144,7 +154,11 @@ impl UnverifiedRecord {
     /// As [`Self::read`], and `NotCanonical`.
     pub fn read_strict(leaf: &[u8]) -> Result<Self, RecordError> {
         let record = Self::read(leaf)?;
-        if record.body == Body::Newer { Err(RecordError::NotCanonical) } else { Ok(record) }
+        if record.body == Body::Newer {
+            Err(RecordError::NotCanonical)
+        } else {
+            Ok(record)
+        }
     }
 
     /// RFC 6962 hash of the leaf.
@@ -183,7 +197,11 @@ impl UnverifiedRecord {
         if !key.accepts(&input, &self.signed.signature) {
             return Err(RecordError::BadSignature);
         }
-        Ok(VerifiedRecord { leaf: self.leaf, envelope: self.envelope, body: self.body })
+        Ok(VerifiedRecord {
+            leaf: self.leaf,
+            envelope: self.envelope,
+            body: self.body,
+        })
     }
 }
 
@@ -200,12 +218,14 @@ pub struct VerifiedRecord {
 }
 
 impl Envelope {
-    /// `known` says whether the schema is ours: a newer one may have made other rules, so only
-    /// the target is taken from it.
+    /// `known` says whether this program understands the envelope: a newer one may follow other
+    /// rules, so only the target is taken from it.
     fn read(raw: &v1::Envelope, known: bool) -> Result<Self, RecordError> {
         let hash = |bytes: &[u8], what| match bytes {
             [] => Ok(None),
-            bytes => Hash::from_slice(bytes).map(Some).ok_or(RecordError::Rule(what)),
+            bytes => Hash::from_slice(bytes)
+                .map(Some)
+                .ok_or(RecordError::Rule(what)),
         };
         let envelope = Self {
             kind: raw.kind,
@@ -223,6 +243,9 @@ impl Envelope {
             if envelope.provenance == v1::Provenance::Unspecified {
                 return Err(RecordError::Rule("no provenance"));
             }
+            if raw.effective_date != 0 && Date::from_yyyymmdd(raw.effective_date).is_err() {
+                return Err(RecordError::Rule("effective date is not a day"));
+            }
         }
         Ok(envelope)
     }
@@ -233,7 +256,13 @@ impl Body {
     fn read(envelope: &Envelope, bytes: &[u8]) -> Result<Self, RecordError> {
         let dated = envelope.effective_date != 0;
         let (target, previous) = (envelope.target.is_some(), envelope.previous.is_some());
-        let rule = |holds: bool, what| if holds { Ok(()) } else { Err(RecordError::Rule(what)) };
+        let rule = |holds: bool, what| {
+            if holds {
+                Ok(())
+            } else {
+                Err(RecordError::Rule(what))
+            }
+        };
         match v1::Kind::try_from(envelope.kind) {
             Ok(v1::Kind::Certificate) => {
                 let Some(body) = canonical::<v1::Certificate>(bytes)? else {
@@ -245,7 +274,10 @@ impl Body {
                     return Ok(Self::Newer);
                 };
                 let required = [Group::Certificate, Group::HolderName, Group::HolderId];
-                rule(required.iter().all(|g| groups.get(*g).is_some()), "a group is missing")?;
+                rule(
+                    required.iter().all(|g| groups.get(*g).is_some()),
+                    "a group is missing",
+                )?;
                 Ok(Self::Certificate(groups))
             }
             Ok(v1::Kind::StatusChange) => {
@@ -264,40 +296,71 @@ impl Body {
                 else {
                     return Ok(Self::Newer);
                 };
-                let replaces =
-                    matches!(action, v1::StatusAction::Correct | v1::StatusAction::Reissue);
-                rule(replaces || replaced.is_empty(), "this action replaces nothing")?;
+                let replaces = matches!(
+                    action,
+                    v1::StatusAction::Correct | v1::StatusAction::Reissue
+                );
+                rule(
+                    replaces || replaced.is_empty(),
+                    "this action replaces nothing",
+                )?;
                 rule(
                     action != v1::StatusAction::Correct || !replaced.is_empty(),
                     "a correction replaces something",
                 )?;
-                Ok(Self::StatusChange { action, reason, replaced })
+                Ok(Self::StatusChange {
+                    action,
+                    reason,
+                    replaced,
+                })
             }
             Ok(v1::Kind::Erasure) => {
-                let Some(body) = canonical::<v1::Erasure>(bytes)? else { return Ok(Self::Newer) };
-                rule(dated && target && !previous, "an erasure has a date and a target")?;
+                let Some(body) = canonical::<v1::Erasure>(bytes)? else {
+                    return Ok(Self::Newer);
+                };
+                rule(
+                    dated && target && !previous,
+                    "an erasure has a date and a target",
+                )?;
                 let groups: Option<Vec<_>> =
                     body.groups.iter().map(|g| Group::from_number(*g)).collect();
-                let Some(groups) = groups else { return Ok(Self::Newer) };
-                rule(!groups.is_empty() && groups.is_sorted_by(|a, b| a < b), "groups ascend")?;
+                let Some(groups) = groups else {
+                    return Ok(Self::Newer);
+                };
+                rule(
+                    !groups.is_empty() && groups.is_sorted_by(|a, b| a < b),
+                    "groups ascend",
+                )?;
                 Ok(Self::Erasure(groups))
             }
             Ok(v1::Kind::Institution) => {
                 let Some(body) = canonical::<v1::Institution>(bytes)? else {
                     return Ok(Self::Newer);
                 };
-                rule(dated && !target && !previous, "a directory entry has a date, no target")?;
-                rule(!body.code.is_empty() && body.code.len() <= 32, "institution code")?;
+                rule(
+                    dated && !target && !previous,
+                    "a directory entry has a date, no target",
+                )?;
+                rule(
+                    !body.code.is_empty() && body.code.len() <= 32,
+                    "institution code",
+                )?;
                 Ok(Self::Institution(body))
             }
             Ok(v1::Kind::TrustListAdoption) => {
                 let Some(body) = canonical::<v1::TrustListAdoption>(bytes)? else {
                     return Ok(Self::Newer);
                 };
-                rule(dated && !target && !previous, "an adoption has a date, no target")?;
+                rule(
+                    dated && !target && !previous,
+                    "an adoption has a date, no target",
+                )?;
                 let digest = Hash::from_slice(&body.digest).ok_or(RecordError::Rule("digest"))?;
                 rule(body.version > 0, "versions count from 1")?;
-                Ok(Self::TrustListAdoption { version: body.version, digest })
+                Ok(Self::TrustListAdoption {
+                    version: body.version,
+                    digest,
+                })
             }
             Ok(v1::Kind::Unspecified) => Err(RecordError::Rule("no kind")),
             // Numbers that are reserved for later kinds, and numbers beyond.
@@ -316,7 +379,12 @@ fn canonical<M: Message + Default>(bytes: &[u8]) -> Result<Option<M>, RecordErro
 /// What a record signature covers.
 fn signing_input(algorithm: Algorithm, key_id: &[u8], origin: &str, record: &[u8]) -> Vec<u8> {
     let mut input = DOMAIN.to_vec();
-    for part in [algorithm.name().as_bytes(), key_id, origin.as_bytes(), record] {
+    for part in [
+        algorithm.name().as_bytes(),
+        key_id,
+        origin.as_bytes(),
+        record,
+    ] {
         framing::push(&mut input, part);
     }
     input
@@ -344,8 +412,16 @@ impl Draft {
                 writer_region: self.envelope.writer_region.to_string(),
                 provenance: self.envelope.provenance as i32,
                 effective_date: self.envelope.effective_date,
-                target: self.envelope.target.map(|h| h.0.to_vec()).unwrap_or_default(),
-                previous: self.envelope.previous.map(|h| h.0.to_vec()).unwrap_or_default(),
+                target: self
+                    .envelope
+                    .target
+                    .map(|h| h.0.to_vec())
+                    .unwrap_or_default(),
+                previous: self
+                    .envelope
+                    .previous
+                    .map(|h| h.0.to_vec())
+                    .unwrap_or_default(),
             }),
             body: self.body.clone(),
         }

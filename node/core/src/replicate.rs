@@ -41,7 +41,10 @@ pub fn judge(held: (u64, &Hash), seen: &Checkpoint) -> Judgement {
         std::cmp::Ordering::Equal if seen.root == *root => Judgement::Same,
         std::cmp::Ordering::Equal => Judgement::Contradiction,
         std::cmp::Ordering::Greater if size == 0 => Judgement::Adopt,
-        std::cmp::Ordering::Greater => Judgement::NeedsProof { old: size, new: seen.size },
+        std::cmp::Ordering::Greater => Judgement::NeedsProof {
+            old: size,
+            new: seen.size,
+        },
     }
 }
 
@@ -102,11 +105,37 @@ pub struct Evidence {
     pub smaller: String,
     /// The larger one, or the other one of the same size.
     pub larger: String,
-    /// Consistency proof, base64 hashes; empty when the sizes are the same.
+    /// Consistency proof, base64 hashes; empty when the sizes are the same. Where the smaller
+    /// tree is one full subtree RFC 9162 leaves its root out of the proof, as the verifier
+    /// has it already: here the root that belongs to the larger tree stands in front.
     pub proof: Vec<String>,
 }
 
 impl Evidence {
+    /// Evidence out of two checkpoints of different sizes, the consistency proof of the larger
+    /// tree, and the root which that tree has at the smaller size.
+    pub fn of_history(
+        smaller: &SignedCheckpoint,
+        larger: &SignedCheckpoint,
+        root_before: &Hash,
+        proof: &[Hash],
+    ) -> Self {
+        let left_out = smaller
+            .checkpoint()
+            .size
+            .is_power_of_two()
+            .then_some(root_before);
+        Self {
+            smaller: smaller.to_string(),
+            larger: larger.to_string(),
+            proof: left_out
+                .into_iter()
+                .chain(proof)
+                .map(Hash::to_base64)
+                .collect(),
+        }
+    }
+
     /// Whether it proves that the log of `member` contradicted itself.
     pub fn proves(&self, member: &Member, origin: &Origin) -> bool {
         let read = |note: &str| read_checkpoint(member, origin, note.as_bytes()).ok();
@@ -117,10 +146,17 @@ impl Evidence {
         if smaller.size == larger.size {
             return smaller.root != larger.root;
         }
-        let proof: Option<Vec<Hash>> =
-            self.proof.iter().map(|line| Hash::from_base64(line).ok()).collect();
+        let proof: Option<Vec<Hash>> = self
+            .proof
+            .iter()
+            .map(|line| Hash::from_base64(line).ok())
+            .collect();
         let Some(proof) = proof else { return false };
-        merkle::consistency_roots(smaller.size, larger.size, &smaller.root, &proof)
+        let (before, proof) = match proof.split_first() {
+            Some((root, rest)) if smaller.size.is_power_of_two() => (root, rest),
+            _ => (&smaller.root, proof.as_slice()),
+        };
+        merkle::consistency_roots(smaller.size, larger.size, before, proof)
             .is_ok_and(|(old, new)| new == larger.root && old != smaller.root)
     }
 }

@@ -71,8 +71,8 @@ impl Verdict {
     }
 }
 
-/// What is asked.
-#[derive(Clone, Debug)]
+/// What is asked. Debug keeps number and holder to itself.
+#[derive(Clone)]
 pub struct Question {
     /// Certificate number, normalised.
     pub number: String,
@@ -86,6 +86,16 @@ pub struct Question {
     pub max_age: u64,
     /// Now, in seconds since 1970.
     pub now: u64,
+}
+
+impl std::fmt::Debug for Question {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Question")
+            .field("as_of", &self.as_of)
+            .field("max_age", &self.max_age)
+            .field("now", &self.now)
+            .finish_non_exhaustive()
+    }
 }
 
 /// How far a log is known.
@@ -112,7 +122,8 @@ impl LogView {
     }
 
     fn is_fresh(&self, question: &Question) -> bool {
-        self.age(question.now).is_some_and(|age| age <= question.max_age)
+        self.age(question.now)
+            .is_some_and(|age| age <= question.max_age)
     }
 }
 
@@ -166,12 +177,16 @@ pub struct Answer {
 pub fn decide(question: &Question, logs: &[LogView], candidates: &[Candidate]) -> Answer {
     let mut reasons = Vec::new();
     let at_home = |candidate: &Candidate| {
-        let home = logs.iter().find(|log| log.origin == candidate.origin)?.region;
+        let home = logs
+            .iter()
+            .find(|log| log.origin == candidate.origin)?
+            .region;
         // Whoever writes a number of another province's writes outside its authority.
         (home_province(&question.number).is_none_or(|p| p == home)).then_some(())
     };
-    let own: Vec<usize> =
-        (0..candidates.len()).filter(|i| at_home(&candidates[*i]).is_some()).collect();
+    let own: Vec<usize> = (0..candidates.len())
+        .filter(|i| at_home(&candidates[*i]).is_some())
+        .collect();
     if own.iter().any(|i| candidates[*i].leaf.is_none()) {
         reasons.push(Reason::Quarantined);
     }
@@ -180,33 +195,57 @@ pub fn decide(question: &Question, logs: &[LogView], candidates: &[Candidate]) -
         .filter(|i| candidates[*i].leaf.is_some())
         .map(|i| (i, standing(&candidates[i], question.as_of)))
         .collect();
+    // A voided entry gives its number back; of voided ones alone the newest speaks.
+    let newest = standing.last().map(|(i, _)| *i);
+    let all_void = standing
+        .iter()
+        .all(|(_, standing)| standing.verdict == Verdict::Void);
     if standing.len() > 1 {
-        // A voided entry gives its number back.
-        standing.retain(|(_, standing)| standing.verdict != Verdict::Void);
+        standing.retain(|(i, standing)| {
+            if all_void {
+                Some(*i) == newest
+            } else {
+                standing.verdict != Verdict::Void
+            }
+        });
     }
     let (verdict, subject, certificate) = match standing.as_slice() {
         [] => (Verdict::NotFound, None, Values::default()),
         [(i, standing)] => {
-            reasons.extend_from_slice(&standing.reasons);
             let candidate = &candidates[*i];
             let (verdict, certificate) = match holder(question, candidate) {
+                // What is not understood may have changed the holder.
+                Holder::Mismatch if standing.reasons.contains(&Reason::SchemaNewer) => {
+                    reasons.push(Reason::SchemaNewer);
+                    (Verdict::Unknown, Values::default())
+                }
+                // Who does not know the holder learns nothing else of the certificate.
                 Holder::Mismatch => {
                     reasons.push(Reason::HolderMismatch);
                     (Verdict::HolderMismatch, Values::default())
                 }
                 Holder::Erased => {
+                    reasons.extend_from_slice(&standing.reasons);
                     reasons.push(Reason::Erased);
                     (Verdict::Unknown, Values::default())
                 }
-                Holder::Matches => (standing.verdict, standing.certificate.clone()),
+                Holder::Matches => {
+                    reasons.extend_from_slice(&standing.reasons);
+                    (standing.verdict, standing.certificate.clone())
+                }
             };
+            // A verdict rests on the certificate and on every change in effect, for instance
+            // on a reinstatement that no quorum has seen yet.
             let log = logs.iter().find(|log| log.origin == candidate.origin);
-            let witnessed = log.is_some_and(|log| candidate.index < log.witnessed_size);
+            let witnessed = log.is_some_and(|log| standing.rests_on < log.witnessed_size);
             if !witnessed && verdict != Verdict::HolderMismatch {
                 reasons.push(Reason::Pending);
             }
-            let verdict =
-                if verdict == Verdict::Valid && !witnessed { Verdict::Pending } else { verdict };
+            let verdict = if verdict == Verdict::Valid && !witnessed {
+                Verdict::Pending
+            } else {
+                verdict
+            };
             (verdict, Some(*i), certificate)
         }
         [..] => {
@@ -214,7 +253,13 @@ pub fn decide(question: &Question, logs: &[LogView], candidates: &[Candidate]) -
             (Verdict::Unknown, None, Values::default())
         }
     };
-    let mut answer = Answer { verdict, last_known: None, reasons, subject, certificate };
+    let mut answer = Answer {
+        verdict,
+        last_known: None,
+        reasons,
+        subject,
+        certificate,
+    };
     judge_evidence(&mut answer, question, logs, candidates);
     let why = match answer.verdict {
         Verdict::Valid => Some(Reason::InForce),
@@ -266,7 +311,9 @@ fn judge_evidence(
 
 /// The province that a number names, if its grammar does.
 pub fn home_province(number: &str) -> Option<Region> {
-    CertificateNumber::parse(number, None::<Track>).ok()?.province()
+    CertificateNumber::parse(number, None::<Track>)
+        .ok()?
+        .province()
 }
 
 /// What the status changes up to a day make of a certificate.
@@ -274,6 +321,8 @@ struct Standing {
     verdict: Verdict,
     reasons: Vec<Reason>,
     certificate: Values,
+    /// The last index of the leaves that make it so.
+    rests_on: u64,
 }
 
 fn standing(candidate: &Candidate, as_of: Date) -> Standing {
@@ -283,22 +332,54 @@ fn standing(candidate: &Candidate, as_of: Date) -> Standing {
     }
     let (mut verdict, cause) = fold_statuses(candidate.statuses.iter().map(|c| &c.row), as_of);
     reasons.extend(cause);
-    let current = current(candidate, Group::Certificate, Some(as_of));
+    let changes = candidate.statuses.iter().map(|change| &change.row);
+    let rests_on = changes
+        .filter(|row| in_effect(row, as_of))
+        .map(|row| row.index)
+        .fold(candidate.index, u64::max);
+    let current = current(candidate, Group::Certificate, as_of);
     let Some(values) = current.opening.and_then(|opening| opening.values.clone()) else {
         if verdict != Verdict::Unknown {
             reasons.push(Reason::Erased);
         }
-        return Standing { verdict: Verdict::Unknown, reasons, certificate: Values::default() };
+        let certificate = Values::default();
+        return Standing {
+            verdict: Verdict::Unknown,
+            reasons,
+            certificate,
+            rests_on,
+        };
     };
-    let date = |field| values.get(field).and_then(|text| Date::parse(text).ok());
-    if verdict == Verdict::Valid {
-        if date("issue_date").is_some_and(|issued| issued > as_of) {
-            (verdict, _) = (Verdict::Unknown, reasons.push(Reason::IssuedLater));
-        } else if date("valid_until").is_some_and(|until| until < as_of) {
-            (verdict, _) = (Verdict::Expired, reasons.push(Reason::Expired));
-        }
+    if verdict == Verdict::Valid
+        && let Some((ended, reason)) = term(&values, as_of)
+    {
+        verdict = ended;
+        reasons.push(reason);
     }
-    Standing { verdict, reasons, certificate: values }
+    Standing {
+        verdict,
+        reasons,
+        certificate: values,
+        rests_on,
+    }
+}
+
+/// What a certificate's own dates say against it on a day.
+pub(crate) fn term(certificate: &Values, as_of: Date) -> Option<(Verdict, Reason)> {
+    let date = |field| certificate.get(field).map(Date::parse).transpose();
+    match (date("issue_date"), date("valid_until")) {
+        (Ok(Some(issued)), _) if issued > as_of => Some((Verdict::Unknown, Reason::IssuedLater)),
+        (_, Ok(Some(until))) if until < as_of => Some((Verdict::Expired, Reason::Expired)),
+        (Ok(_), Ok(_)) => None,
+        // A date that this program cannot read is not taken for none.
+        _ => Some((Verdict::Unknown, Reason::SchemaNewer)),
+    }
+}
+
+/// Whether a change counts on a day. A record that is newer than this program has no day that
+/// it could rely on.
+fn in_effect(row: &StatusRow, as_of: Date) -> bool {
+    row.effect == Effect::Newer || row.effective_date <= as_of.as_yyyymmdd()
 }
 
 /// The status that a sequence of changes, in index order, leaves a certificate in on a day.
@@ -308,11 +389,7 @@ pub fn fold_statuses<'a>(
 ) -> (Verdict, Vec<Reason>) {
     let mut verdict = Verdict::Valid;
     let mut reasons = Vec::new();
-    for row in statuses {
-        // A newer record has no day that this program could rely on.
-        if row.effect != Effect::Newer && row.effective_date > as_of.as_yyyymmdd() {
-            continue;
-        }
+    for row in statuses.filter(|row| in_effect(row, as_of)) {
         let (next, reason) = match row.effect {
             Effect::Revoke => (Verdict::Revoked, Reason::StatusRevoked),
             Effect::Void => (Verdict::Void, Reason::StatusVoid),
@@ -338,14 +415,12 @@ struct Current<'a> {
     opening: Option<&'a Opening>,
 }
 
-fn current(candidate: &Candidate, group: Group, as_of: Option<Date>) -> Current<'_> {
-    let in_effect =
-        |row: &StatusRow| as_of.is_none_or(|day| row.effective_date <= day.as_yyyymmdd());
+fn current(candidate: &Candidate, group: Group, as_of: Date) -> Current<'_> {
     let corrected = candidate
         .statuses
         .iter()
         .rev()
-        .find(|change| in_effect(&change.row) && change.digests.get(group).is_some());
+        .find(|change| in_effect(&change.row, as_of) && change.digests.get(group).is_some());
     let (digests, openings) = match corrected {
         Some(change) => (&change.digests, &change.openings),
         None => (&candidate.digests, &candidate.openings),
@@ -370,11 +445,14 @@ fn holder(question: &Question, candidate: &Candidate) -> Holder {
         if presented.is_empty() {
             continue;
         }
-        let current = current(candidate, group, Some(question.as_of));
+        let current = current(candidate, group, question.as_of);
         let (Some(digest), Some(opening)) = (current.digest, current.opening) else {
             return Holder::Erased;
         };
-        if !presented.iter().any(|values| opening.matches(values, digest)) {
+        if !presented
+            .iter()
+            .any(|values| opening.matches(values, digest))
+        {
             return Holder::Mismatch;
         }
     }

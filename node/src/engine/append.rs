@@ -94,7 +94,7 @@ impl AppendError {
 }
 
 /// A submission in the queue.
-pub struct Work {
+pub(super) struct Work {
     /// What to place.
     pub prepared: Prepared,
     /// Where to answer.
@@ -102,7 +102,7 @@ pub struct Work {
 }
 
 /// Everything that the writer needs.
-pub struct Writer {
+pub(super) struct Writer {
     pub(super) store: Arc<dyn Store>,
     pub(super) book: Arc<Book>,
     pub(super) reader: Reader,
@@ -119,7 +119,7 @@ pub struct Writer {
 }
 
 /// The end of the log, as the store has it.
-pub struct Tail {
+pub(super) struct Tail {
     head: Head,
     edge: RightEdge,
     /// Leaves of the last bundle while it is not full.
@@ -144,7 +144,7 @@ struct Batch {
 
 impl Writer {
     /// Serves the queue until it closes.
-    pub async fn run(&mut self, queue: &mut mpsc::Receiver<Work>) {
+    pub(super) async fn run(&mut self, queue: &mut mpsc::Receiver<Work>) {
         let mut works = Vec::new();
         // While a batch commits, the next one gathers: batches grow with the load by themselves.
         while queue.recv_many(&mut works, self.batch_max).await > 0 {
@@ -242,11 +242,15 @@ impl Writer {
         numbers.dedup();
         let found = self.store.find_by_number(&numbers).await?;
         let own = |found: Vec<Found>| {
-            let own = found.into_iter().filter(|f| f.origin == self.origin && f.leaf.is_some());
+            let own = found
+                .into_iter()
+                .filter(|f| f.origin == self.origin && f.leaf.is_some());
             own.collect::<Vec<_>>()
         };
-        let by_number: HashMap<Tag, Vec<Found>> =
-            numbers.into_iter().zip(found.into_iter().map(own)).collect();
+        let by_number: HashMap<Tag, Vec<Found>> = numbers
+            .into_iter()
+            .zip(found.into_iter().map(own))
+            .collect();
         let by_leaf = self.store.targets(&self.origin, &leaves).await?;
         Ok(Existing { by_number, by_leaf })
     }
@@ -288,8 +292,9 @@ impl Writer {
         change: &PendingChange,
         found: &Existing,
     ) -> Result<Hash, AppendError> {
-        let (target, state, effect) =
-            found.target(batch, &change.target).ok_or(AppendError::TargetUnknown)?;
+        let (target, state, effect) = found
+            .target(batch, &change.target)
+            .ok_or(AppendError::TargetUnknown)?;
         let is_status = change.envelope.kind == v1::Kind::StatusChange as i32;
         let next = is_status.then(|| status_effect(&change.body)).flatten();
         if let Some(next) = next
@@ -302,7 +307,10 @@ impl Writer {
             previous: if is_status { state.last_status } else { None },
             ..change.envelope.clone()
         };
-        let draft = Draft { envelope, body: change.body.clone() };
+        let draft = Draft {
+            envelope,
+            body: change.body.clone(),
+        };
         let leaf = prepare::sign(&draft, self.origin.as_str(), &self.keys)
             .map_err(|_| AppendError::StatusUnfit)?;
         let hash = merkle::leaf_hash(&leaf);
@@ -326,18 +334,16 @@ impl Writer {
         Ok(push(batch, index, leaf))
     }
 
-    fn seal(
-        &self,
-        leaf: &Hash,
-        openings: &[disclosure::Opening],
-    ) -> Result<Vec<u8>, AppendError> {
+    fn seal(&self, leaf: &Hash, openings: &[disclosure::Opening]) -> Result<Vec<u8>, AppendError> {
         let nonce = random(self.random.as_ref());
         disclosure::seal(&self.keys.at_rest, nonce, (&self.origin, leaf), openings)
             .map_err(|_| AppendError::Unavailable)
     }
 
     fn holder_tag(&self, openings: &[disclosure::Opening]) -> Option<Tag> {
-        let id = openings.iter().find(|opening| opening.group == Group::HolderId)?;
+        let id = openings
+            .iter()
+            .find(|opening| opening.group == Group::HolderId)?;
         disclosure::holder_tag(&self.keys.holder, id.values.as_ref()?).map(Tag)
     }
 
@@ -347,12 +353,17 @@ impl Writer {
         let chain = self.trust.borrow().clone();
 
         // Fold with what the register knew before this batch; the fold adds the batch's own.
-        let refers: Vec<Hash> = batch.checked.iter().flat_map(CheckedLeaf::refers_to).collect();
+        let refers: Vec<Hash> = batch
+            .checked
+            .iter()
+            .flat_map(CheckedLeaf::refers_to)
+            .collect();
         let before = self.store.targets(&self.origin, &refers).await?;
-        let mut folding =
-            Fold::new(&chain, &self.origin, expected.size, tail.adopted, before);
+        let mut folding = Fold::new(&chain, &self.origin, expected.size, tail.adopted, before);
         for checked in batch.checked {
-            folding.step(checked).map_err(|_| StoreError::Corrupt("trust list missing"))?;
+            folding
+                .step(checked)
+                .map_err(|_| StoreError::Corrupt("trust list missing"))?;
         }
         let adopted = folding.adopted();
         let changes = folding.finish();
@@ -380,7 +391,10 @@ impl Writer {
         if !open.is_empty() {
             bundles.push(bundle(number, &open)?);
         }
-        let head = Head { size: edge.size(), root: edge.root() };
+        let head = Head {
+            size: edge.size(),
+            root: edge.root(),
+        };
         let checkpoint = Checkpoint::new(self.origin.clone(), head.size, head.root);
         let checkpoint = SignedCheckpoint::sign(checkpoint, &self.signer)
             .map_err(|_| StoreError::Corrupt("the origin makes no checkpoint"))?;
@@ -412,7 +426,12 @@ impl Writer {
             .map_err(|error| StoreError::Unavailable(Box::new(error)))?
             .map_err(|error| StoreError::Unavailable(Box::new(error)))?;
 
-        *tail = Tail { head, edge, open, adopted };
+        *tail = Tail {
+            head,
+            edge,
+            open,
+            adopted,
+        };
         metrics::gauge!("huren_log_size").set(head.size as f64);
         self.book.reload(&self.origin).await?;
         Ok(())
@@ -428,13 +447,21 @@ impl Writer {
         for answer in answers {
             placed.push(match answer {
                 Err(error) => Err(error),
-                Ok((index, Some(leaf))) => {
-                    Ok(Placed { index, leaf, size: tail.head.size, duplicate: false })
-                }
+                Ok((index, Some(leaf))) => Ok(Placed {
+                    index,
+                    leaf,
+                    size: tail.head.size,
+                    duplicate: false,
+                }),
                 Ok((index, None)) => {
                     let leaf = self.reader.leaf_hash(&self.origin, index).await?;
                     let leaf = leaf.ok_or(StoreError::Corrupt("level-0 tile"))?;
-                    Ok(Placed { index, leaf, size: tail.head.size, duplicate: true })
+                    Ok(Placed {
+                        index,
+                        leaf,
+                        size: tail.head.size,
+                        duplicate: true,
+                    })
                 }
             });
         }
@@ -449,11 +476,16 @@ impl Writer {
             .await?
             .ok_or(StoreError::Corrupt("the own log is missing"))?;
         let head = state.head;
-        let tiles = self.store.tiles(&self.origin, &RightEdge::tiles(head.size)).await?;
+        let tiles = self
+            .store
+            .tiles(&self.origin, &RightEdge::tiles(head.size))
+            .await?;
         let edge = RightEdge::load(head.size, &tiles)
             .map_err(|_| StoreError::Corrupt("a tile of the right edge is missing"))?;
         if edge.root() != head.root {
-            return Err(StoreError::Corrupt("the right edge does not hash to the signed root"));
+            return Err(StoreError::Corrupt(
+                "the right edge does not hash to the signed root",
+            ));
         }
         let mut open = Vec::new();
         if !head.size.is_multiple_of(PACKAGE) {
@@ -468,7 +500,9 @@ impl Writer {
             let tile = TileId::in_tree(0, head.size / PACKAGE, head.size);
             let tile = tile.and_then(|id| tiles.tile(id).map(|tile| &tile[..id.width().into()]));
             if tile != Some(&hashes) {
-                return Err(StoreError::Corrupt("the last bundle does not hash to its tile"));
+                return Err(StoreError::Corrupt(
+                    "the last bundle does not hash to its tile",
+                ));
             }
         }
         // A crash between the transaction and the high-water file: catch up before going on.
@@ -478,28 +512,46 @@ impl Writer {
             .await
             .map_err(|error| StoreError::Unavailable(Box::new(error)))?
             .map_err(|error| StoreError::Unavailable(Box::new(error)))?;
-        let adopted = self.store.adoptions(&self.origin).await?.last().map_or(0, |a| a.version);
+        let adopted = self
+            .store
+            .adoptions(&self.origin)
+            .await?
+            .last()
+            .map_or(0, |a| a.version);
         self.book.reload(&self.origin).await?;
-        Ok(Tail { head, edge, open, adopted })
+        Ok(Tail {
+            head,
+            edge,
+            open,
+            adopted,
+        })
     }
 
     /// Adopts the newest trust list in the log, unless it has been adopted.
     pub(super) async fn adopt_trust_list(&mut self) -> Result<(), StoreError> {
         let chain = self.trust.borrow().clone();
         let newest = chain.newest();
-        let adopted = self.store.adoptions(&self.origin).await?.last().map_or(0, |a| a.version);
+        let adopted = self
+            .store
+            .adoptions(&self.origin)
+            .await?
+            .last()
+            .map_or(0, |a| a.version);
         if adopted >= newest.list.version {
             return Ok(());
         }
         let Some(member) = newest.list.member_of(&self.origin) else {
-            return Err(StoreError::Corrupt("this node's log is not in the trust list"));
+            return Err(StoreError::Corrupt(
+                "this node's log is not in the trust list",
+            ));
         };
-        let today =
-            huren_core::codes::Date::today_in_shanghai(self.clock.now().cast_signed());
+        let today = huren_core::codes::Date::today_in_shanghai(self.clock.now().cast_signed());
         let draft = Draft {
             envelope: Envelope {
                 kind: v1::Kind::TrustListAdoption as i32,
-                writer_region: member.province().ok_or(StoreError::Corrupt("member region"))?,
+                writer_region: member
+                    .province()
+                    .ok_or(StoreError::Corrupt("member region"))?,
                 provenance: v1::Provenance::Issued,
                 effective_date: today.as_yyyymmdd(),
                 target: None,
@@ -514,7 +566,10 @@ impl Writer {
         let leaf = prepare::sign(&draft, self.origin.as_str(), &self.keys)
             .map_err(|_| StoreError::Corrupt("adoption record"))?;
         let tag = disclosure::submission_tag(&self.keys.index, &newest.digest.0);
-        let prepared = Prepared { tag: Tag(tag), content: Content::Public(leaf) };
+        let prepared = Prepared {
+            tag: Tag(tag),
+            content: Content::Public(leaf),
+        };
         self.place(&[&prepared]).await.map(|_| ())
     }
 }
@@ -523,8 +578,11 @@ impl Writer {
 fn push(batch: &mut Batch, index: u64, leaf: Vec<u8>) -> Hash {
     let checked = CheckedLeaf::just_signed(&leaf);
     if let Some(row) = checked.certificate(index) {
-        let state =
-            TargetState { index, writer_region: row.writer_region, last_status: None };
+        let state = TargetState {
+            index,
+            writer_region: row.writer_region,
+            last_status: None,
+        };
         batch.targets.insert(row.leaf, state);
     }
     let hash = checked.leaf();
@@ -556,9 +614,10 @@ impl Existing {
         let (leaf, stored, effect) = match target {
             ChangeTarget::Leaf(leaf) => (*leaf, self.by_leaf.get(leaf).cloned(), None),
             ChangeTarget::Number(tag) => {
-                let found = self.standing(tag).last().or_else(|| {
-                    self.by_number.get(tag).and_then(|all| all.last())
-                });
+                let found = self
+                    .standing(tag)
+                    .last()
+                    .or_else(|| self.by_number.get(tag).and_then(|all| all.last()));
                 match (batch.numbers.get(tag), found) {
                     (Some(leaf), _) => (*leaf, None, None),
                     (None, Some(found)) => {
@@ -582,7 +641,12 @@ impl Existing {
 /// The last change that moved a certificate's standing.
 fn last_effect(found: &Found) -> Option<Effect> {
     let moves = |effect: &Effect| !matches!(effect, Effect::Correct | Effect::Reissue);
-    found.statuses.iter().map(|(row, _)| row.effect).rev().find(moves)
+    found
+        .statuses
+        .iter()
+        .map(|(row, _)| row.effect)
+        .rev()
+        .find(moves)
 }
 
 /// Whether a change makes sense after the last one: what is out of force can be reinstated,
@@ -598,12 +662,18 @@ fn fits(last: Option<Effect>, next: Effect) -> bool {
 
 fn status_effect(body: &[u8]) -> Option<Effect> {
     let change = v1::StatusChange::decode(body).ok()?;
-    u8::try_from(change.action).ok().and_then(Effect::from_number)
+    u8::try_from(change.action)
+        .ok()
+        .and_then(Effect::from_number)
 }
 
 fn bundle(number: u64, leaves: &[Vec<u8>]) -> Result<Bundle, StoreError> {
     let entries = encode_bundle(leaves.iter().map(Vec::as_slice))
         .map_err(|_| StoreError::Corrupt("a leaf is too large"))?;
     let width = u16::try_from(leaves.len()).unwrap_or(u16::MAX);
-    Ok(Bundle { number, width, entries: Bytes::from(entries) })
+    Ok(Bundle {
+        number,
+        width,
+        entries: Bytes::from(entries),
+    })
 }

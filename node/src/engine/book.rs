@@ -85,8 +85,13 @@ impl Book {
 
     /// Wakes whenever a peer shows a head of that log.
     pub fn news(&self, origin: &Origin) -> watch::Receiver<u64> {
-        let mut news = self.news.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-        news.entry(origin.clone()).or_insert_with(|| watch::channel(0).0).subscribe()
+        let mut news = self
+            .news
+            .write()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        news.entry(origin.clone())
+            .or_insert_with(|| watch::channel(0).0)
+            .subscribe()
     }
 
     /// A log.
@@ -106,13 +111,29 @@ impl Book {
 
     /// Notes what a peer shows. Whether it is worth anything is found out when it is used.
     pub fn see(&self, region: &str, head: v1::Head) {
-        let Ok(origin) = head.origin.parse::<Origin>() else { return };
-        let known = self.trust.borrow().newest().list.member_of(&origin).is_some();
+        let Ok(origin) = head.origin.parse::<Origin>() else {
+            return;
+        };
+        let known = self
+            .trust
+            .borrow()
+            .newest()
+            .list
+            .member_of(&origin)
+            .is_some();
         if known {
-            let mut seen = self.seen.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-            seen.entry(origin.clone()).or_default().insert(region.to_owned(), head);
+            let mut seen = self
+                .seen
+                .write()
+                .unwrap_or_else(std::sync::PoisonError::into_inner);
+            seen.entry(origin.clone())
+                .or_default()
+                .insert(region.to_owned(), head);
             drop(seen);
-            let news = self.news.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let news = self
+                .news
+                .read()
+                .unwrap_or_else(std::sync::PoisonError::into_inner);
             if let Some(news) = news.get(&origin) {
                 news.send_modify(|count| *count += 1);
             }
@@ -134,7 +155,10 @@ impl Book {
     fn take_in(&self, state: LogState) {
         let view = self.view(&state);
         let entry = Arc::new(Entry { view, state });
-        let mut entries = self.entries.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut entries = self
+            .entries
+            .write()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         entries.insert(entry.state.origin.clone(), entry);
     }
 
@@ -167,18 +191,31 @@ impl Book {
     /// If the store fails.
     pub async fn settle(&self, origin: &Origin) -> Result<(), StoreError> {
         let _one_at_a_time = self.settling.lock().await;
-        let Some(state) = self.store.log(origin).await? else { return Ok(()) };
+        let Some(state) = self.store.log(origin).await? else {
+            return Ok(());
+        };
         let chain = self.trust.borrow().clone();
-        let Some(member) = chain.newest().list.member_of(origin) else { return Ok(()) };
-        let Ok(policy) = chain.newest().list.policy(origin) else { return Ok(()) };
+        let Some(member) = chain.newest().list.member_of(origin) else {
+            return Ok(());
+        };
+        let Ok(policy) = chain.newest().list.policy(origin) else {
+            return Ok(());
+        };
         let latest = self.clock.now() + CLOCK_SKEW;
 
         let seen = self.seen(origin);
-        let own = [state.notes.published.as_slice(), state.notes.witnessed.as_slice()];
-        let shown = seen.values().flat_map(|h| [h.checkpoint.as_slice(), h.witnessed.as_slice()]);
+        let own = [
+            state.notes.published.as_slice(),
+            state.notes.witnessed.as_slice(),
+        ];
+        let shown = seen
+            .values()
+            .flat_map(|h| [h.checkpoint.as_slice(), h.witnessed.as_slice()]);
         let mut by_tree: BTreeMap<(u64, Hash), Vec<SignedCheckpoint>> = BTreeMap::new();
         for note in own.into_iter().chain(shown).filter(|note| !note.is_empty()) {
-            let Ok(signed) = replicate::read_checkpoint(member, origin, note) else { continue };
+            let Ok(signed) = replicate::read_checkpoint(member, origin, note) else {
+                continue;
+            };
             let tree = (signed.checkpoint().size, signed.checkpoint().root);
             by_tree.entry(tree).or_default().push(signed);
         }
@@ -267,13 +304,19 @@ impl Book {
     pub async fn cosign(&self, origin: &Origin, mirror: &Cosigner) -> Result<(), StoreError> {
         {
             let _one_at_a_time = self.settling.lock().await;
-            let Some(state) = self.store.log(origin).await? else { return Ok(()) };
+            let Some(state) = self.store.log(origin).await? else {
+                return Ok(());
+            };
             if state.role != Role::Mirror || state.frozen.is_some() || state.head.size == 0 {
                 return Ok(());
             }
-            let Ok(signed) = SignedCheckpoint::parse(&state.checkpoint) else { return Ok(()) };
+            let Ok(signed) = SignedCheckpoint::parse(&state.checkpoint) else {
+                return Ok(());
+            };
             let base = match SignedCheckpoint::parse(&state.notes.published) {
-                Ok(published) if same_tree(published.checkpoint(), signed.checkpoint()) => published,
+                Ok(published) if same_tree(published.checkpoint(), signed.checkpoint()) => {
+                    published
+                }
                 _ => signed,
             };
             let Ok(cosignature) = mirror.cosign(base.checkpoint(), self.clock.now()) else {
@@ -285,8 +328,10 @@ impl Book {
             let Ok(cosigned) = base.with_signatures(others.chain([cosignature])) else {
                 return Ok(());
             };
-            let notes =
-                Notes { published: cosigned.to_string().into_bytes(), ..state.notes.clone() };
+            let notes = Notes {
+                published: cosigned.to_string().into_bytes(),
+                ..state.notes.clone()
+            };
             self.store.put_notes(origin, notes).await?;
             self.reload(origin).await?;
         }
@@ -299,8 +344,18 @@ impl Book {
     /// If the store fails.
     pub async fn put_pending(&self, origin: &Origin, pending: Vec<u8>) -> Result<(), StoreError> {
         let _one_at_a_time = self.settling.lock().await;
-        let Some(state) = self.store.log(origin).await? else { return Ok(()) };
-        self.store.put_notes(origin, Notes { pending, ..state.notes }).await
+        let Some(state) = self.store.log(origin).await? else {
+            return Ok(());
+        };
+        self.store
+            .put_notes(
+                origin,
+                Notes {
+                    pending,
+                    ..state.notes
+                },
+            )
+            .await
     }
 
     /// Offers the own log's newest checkpoint to the members.
@@ -309,8 +364,13 @@ impl Book {
     /// If the store fails.
     pub async fn publish(&self, origin: &Origin) -> Result<(), StoreError> {
         let _one_at_a_time = self.settling.lock().await;
-        let Some(state) = self.store.log(origin).await? else { return Ok(()) };
-        let notes = Notes { published: state.checkpoint.clone(), ..state.notes.clone() };
+        let Some(state) = self.store.log(origin).await? else {
+            return Ok(());
+        };
+        let notes = Notes {
+            published: state.checkpoint.clone(),
+            ..state.notes.clone()
+        };
         self.store.put_notes(origin, notes).await?;
         self.reload(origin).await.map(|_| ())
     }
@@ -332,14 +392,21 @@ fn same_tree(a: &Checkpoint, b: &Checkpoint) -> bool {
 
 /// When the quorum's last needed cosignature was made; `None` without a quorum.
 fn quorum_time(policy: &Policy, signed: &SignedCheckpoint) -> Option<u64> {
-    policy.evaluate(signed).ok().and_then(|witnessed| witnessed.quorum_time)
+    policy
+        .evaluate(signed)
+        .ok()
+        .and_then(|witnessed| witnessed.quorum_time)
 }
 
 fn read<T>(lock: &RwLock<T>) -> std::sync::RwLockReadGuard<'_, T> {
-    lock.read().unwrap_or_else(std::sync::PoisonError::into_inner)
+    lock.read()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 /// Root of the empty tree, for logs that hold nothing.
 pub(crate) fn empty_head() -> huren_store::Head {
-    huren_store::Head { size: 0, root: merkle::empty_root() }
+    huren_store::Head {
+        size: 0,
+        root: merkle::empty_root(),
+    }
 }

@@ -21,9 +21,13 @@ pub struct SystemClock;
 #[async_trait]
 impl Clock for SystemClock {
     fn now(&self) -> u64 {
-        #[expect(clippy::disallowed_methods, reason = "the one place that reads the clock")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the one place that reads the clock"
+        )]
         let now = std::time::SystemTime::now();
-        now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+        now.duration_since(UNIX_EPOCH)
+            .map_or(0, |since| since.as_secs())
     }
 
     async fn sleep(&self, duration: Duration) {

@@ -57,7 +57,7 @@ impl DiscloseError {
 ///
 /// # Errors
 /// If the store fails.
-pub async fn page(
+pub(super) async fn page(
     sealing: &Sealing<'_>,
     keys: &WriterKeys,
     origin: &Origin,
@@ -67,7 +67,9 @@ pub async fn page(
     let leaves = leaves(sealing, origin, range.clone()).await?;
     let mut records = Vec::with_capacity(rows.len());
     for row in rows {
-        let Some((hash, _)) = leaves.get(&row.index) else { continue };
+        let Some((hash, _)) = leaves.get(&row.index) else {
+            continue;
+        };
         let openings = disclosure::unseal(sealing.at_rest, (origin, hash), &row.sealed)
             .map_err(|_| StoreError::Corrupt("sealed disclosures do not open"))?;
         let given: Vec<Opening> = openings.iter().filter_map(Opening::for_members).collect();
@@ -94,7 +96,7 @@ pub async fn page(
 ///
 /// # Errors
 /// [`DiscloseError`].
-pub async fn take(
+pub(super) async fn take(
     sealing: &Sealing<'_>,
     keys: &WriterKeys,
     peer: &dyn Peer,
@@ -114,8 +116,19 @@ pub async fn take(
             return Err(PeerError::Malformed.into());
         }
         let pages_range = next..page.end_index;
-        let rows = check(sealing, keys, origin, pages_range.clone(), page.records, partial).await?;
-        sealing.store.put_disclosures(origin, pages_range, rows).await?;
+        let rows = check(
+            sealing,
+            keys,
+            origin,
+            pages_range.clone(),
+            page.records,
+            partial,
+        )
+        .await?;
+        sealing
+            .store
+            .put_disclosures(origin, pages_range, rows)
+            .await?;
         next = page.end_index;
     }
     Ok(())
@@ -145,14 +158,18 @@ async fn check(
     }
     let mut rows = Vec::new();
     for (index, (hash, record)) in &leaves {
-        let Some((digests, is_certificate)) = digests(record.as_ref()) else { continue };
+        let Some((digests, is_certificate)) = digests(record.as_ref()) else {
+            continue;
+        };
         let gone = erased.get(index).map(Vec::as_slice).unwrap_or_default();
         let is_gone = |group: Group| gone.contains(&group.number().unsigned_abs());
         let record = given.remove(index).unwrap_or_default();
         let openings = disclosure::from_proto(&record.disclosures).ok_or(DiscloseError::Wrong)?;
         disclosure::check(&openings, digests).map_err(|_| DiscloseError::Wrong)?;
-        let openings: Vec<Opening> =
-            openings.into_iter().filter(|opening| !is_gone(opening.group)).collect();
+        let openings: Vec<Opening> = openings
+            .into_iter()
+            .filter(|opening| !is_gone(opening.group))
+            .collect();
         if is_certificate && !partial && registered.contains_key(hash) {
             let has = |group: Group| {
                 is_gone(group)
@@ -161,7 +178,10 @@ async fn check(
                             && (opening.values.is_some() || !group.travels_with_values())
                     })
             };
-            if ![Group::Certificate, Group::HolderName, Group::HolderId].into_iter().all(has) {
+            if ![Group::Certificate, Group::HolderName, Group::HolderId]
+                .into_iter()
+                .all(has)
+            {
                 return Err(DiscloseError::Missing);
             }
         }
@@ -183,7 +203,12 @@ async fn check(
         let nonce = random(sealing.random);
         let sealed = disclosure::seal(sealing.at_rest, nonce, (origin, hash), &openings)
             .map_err(|_| StoreError::Corrupt("sealing failed"))?;
-        rows.push(DisclosureRow { index: *index, number_tag, holder_tag, sealed });
+        rows.push(DisclosureRow {
+            index: *index,
+            number_tag,
+            holder_tag,
+            sealed,
+        });
     }
     Ok(rows)
 }
@@ -217,4 +242,3 @@ async fn leaves(
     }
     Ok(leaves)
 }
-

@@ -25,17 +25,24 @@ const RANGE: u64 = 4 * PACKAGE;
 ///
 /// # Errors
 /// If the store fails.
-pub async fn fold_up_to(
+pub(super) async fn fold_up_to(
     sealing: &Sealing<'_>,
     chain: &Arc<TrustChain>,
     origin: &Origin,
     size: u64,
 ) -> Result<u64, StoreError> {
     let (store, reader) = (sealing.store, sealing.reader);
-    let state = store.log(origin).await?.ok_or(StoreError::Corrupt("log is missing"))?;
+    let state = store
+        .log(origin)
+        .await?
+        .ok_or(StoreError::Corrupt("log is missing"))?;
     let mut next = state.folded;
     while next < size {
-        let adopted = store.adoptions(origin).await?.last().map_or(0, |row| row.version);
+        let adopted = store
+            .adoptions(origin)
+            .await?
+            .last()
+            .map_or(0, |row| row.version);
         let range = next..size.min((next / PACKAGE) * PACKAGE + RANGE);
         let checked = check_leaves(reader, chain, origin, range.clone()).await?;
         let refers: Vec<Hash> = checked.iter().flat_map(CheckedLeaf::refers_to).collect();
@@ -86,21 +93,31 @@ async fn check_leaves(
             let leaves = decode_bundle(&entries).map_err(|_| StoreError::Corrupt("bundle"))?;
             let wanted = usize::try_from(skip).unwrap_or(usize::MAX)
                 ..leaves.len().min(usize::try_from(end).unwrap_or(usize::MAX));
-            let leaves = leaves.get(wanted).ok_or(StoreError::Corrupt("bundle is too short"))?;
+            let leaves = leaves
+                .get(wanted)
+                .ok_or(StoreError::Corrupt("bundle is too short"))?;
             let check = |leaf: &&[u8]| CheckedLeaf::check(&chain, &origin, leaf);
             Ok::<_, StoreError>(leaves.iter().map(check).collect::<Vec<_>>())
         }));
     }
     let mut checked = Vec::new();
     for check in checks {
-        checked.extend(check.await.map_err(|error| StoreError::Unavailable(Box::new(error)))??);
+        checked.extend(
+            check
+                .await
+                .map_err(|error| StoreError::Unavailable(Box::new(error)))??,
+        );
     }
     let expected = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
-    if checked.len() == expected { Ok(checked) } else { Err(StoreError::Corrupt("missing leaves")) }
+    if checked.len() == expected {
+        Ok(checked)
+    } else {
+        Err(StoreError::Corrupt("missing leaves"))
+    }
 }
 
 /// What sealing and resealing disclosures needs.
-pub struct Sealing<'a> {
+pub(super) struct Sealing<'a> {
     /// Where they are.
     pub store: &'a dyn Store,
     /// Where their leaves are.
@@ -117,14 +134,17 @@ impl Sealing<'_> {
     ///
     /// # Errors
     /// If the store fails.
-    pub async fn erase(
+    pub(super) async fn erase(
         &self,
         origin: &Origin,
         erasures: &[ErasureRow],
     ) -> Result<Vec<Resealed>, StoreError> {
         let mut groups: BTreeMap<u64, Vec<u32>> = BTreeMap::new();
         for erasure in erasures {
-            groups.entry(erasure.target_index).or_default().extend(&erasure.groups);
+            groups
+                .entry(erasure.target_index)
+                .or_default()
+                .extend(&erasure.groups);
         }
         let mut resealed = Vec::new();
         for (index, groups) in groups {
@@ -135,7 +155,10 @@ impl Sealing<'_> {
                 let rows = self.store.disclosures(origin, index..index + 1).await?;
                 for row in rows {
                     let row = self.without(origin, row, &groups).await?;
-                    resealed.push(Resealed { index, row: Some(row) });
+                    resealed.push(Resealed {
+                        index,
+                        row: Some(row),
+                    });
                 }
             }
         }
@@ -157,6 +180,10 @@ impl Sealing<'_> {
         let nonce = random(self.random);
         let sealed = disclosure::seal(self.at_rest, nonce, (origin, &hash), &openings)
             .map_err(|_| StoreError::Corrupt("sealing failed"))?;
-        Ok(DisclosureRow { sealed, holder_tag: row.holder_tag.filter(|_| keeps_holder), ..row })
+        Ok(DisclosureRow {
+            sealed,
+            holder_tag: row.holder_tag.filter(|_| keeps_holder),
+            ..row
+        })
     }
 }

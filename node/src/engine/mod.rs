@@ -130,22 +130,44 @@ impl Engine {
     /// # Errors
     /// If the store fails, or holds a log in another role.
     pub async fn open(parts: Parts) -> Result<(Arc<Self>, Runner), StoreError> {
-        let Parts { region, origin, store, trust, peers, options, clock, random, .. } = parts;
+        let Parts {
+            region,
+            origin,
+            store,
+            trust,
+            peers,
+            options,
+            clock,
+            random,
+            ..
+        } = parts;
         for (position, list) in trust.lists().iter().enumerate() {
             let held = store.trust_lists().await?;
             if held.len() <= position {
-                store.put_trust_list(list.list.version, list.note().as_bytes()).await?;
+                store
+                    .put_trust_list(list.list.version, list.note().as_bytes())
+                    .await?;
             }
         }
         for member in &trust.newest().list.members {
-            let Ok(log) = member.origin.parse::<Origin>() else { continue };
-            let role = if log == origin { Role::Own } else { Role::Mirror };
+            let Ok(log) = member.origin.parse::<Origin>() else {
+                continue;
+            };
+            let role = if log == origin {
+                Role::Own
+            } else {
+                Role::Mirror
+            };
             store.create_log(&log, role).await?;
         }
         let (adopt, trust) = watch::channel(Arc::new(trust));
         let reader = Reader::new(Arc::clone(&store), options.cache_bytes);
-        let book =
-            Book::open(Arc::clone(&store), reader.clone(), Arc::clone(&clock), trust.clone());
+        let book = Book::open(
+            Arc::clone(&store),
+            reader.clone(),
+            Arc::clone(&clock),
+            trust.clone(),
+        );
         let book = Arc::new(book.await?);
         let keys = Arc::new(parts.keys);
         let high_water = Arc::new(parts.high_water);
@@ -237,7 +259,12 @@ impl Engine {
             return Ok(Err(AppendError::Unavailable));
         }
         let (reply, answer) = oneshot::channel();
-        if self.queue.send(append::Work { prepared, reply }).await.is_err() {
+        if self
+            .queue
+            .send(append::Work { prepared, reply })
+            .await
+            .is_err()
+        {
             return Ok(Err(AppendError::Unavailable));
         }
         Ok(answer.await.unwrap_or(Err(AppendError::Unavailable)))
@@ -255,7 +282,9 @@ impl Engine {
 
     /// Whether a quorum has cosigned a checkpoint that covers an index of the own log.
     pub fn is_witnessed(&self, index: u64) -> bool {
-        self.book.entry(&self.origin).is_some_and(|entry| entry.view.witnessed_size > index)
+        self.book
+            .entry(&self.origin)
+            .is_some_and(|entry| entry.view.witnessed_size > index)
     }
 
     /// Whether the own log takes submissions.
@@ -293,7 +322,10 @@ impl Engine {
     }
 
     fn progress(&self, origin: &Origin, change: impl FnOnce(&mut Progress)) {
-        let mut all = self.progress.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut all = self
+            .progress
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         change(all.entry(origin.clone()).or_default());
     }
 

@@ -15,7 +15,9 @@ pub trait Peer: Send + Sync + 'static {
     async fn heads(&self) -> Result<Vec<v1::Head>, PeerError>;
 
     /// Current heads, then every change.
-    async fn watch_heads(&self) -> Result<BoxStream<'static, Result<v1::Head, PeerError>>, PeerError>;
+    async fn watch_heads(
+        &self,
+    ) -> Result<BoxStream<'static, Result<v1::Head, PeerError>>, PeerError>;
 
     /// Packages `first ..` of a log, `count` of them, proven against its tree of `size` leaves.
     async fn packages(
@@ -27,8 +29,12 @@ pub trait Peer: Send + Sync + 'static {
     ) -> Result<BoxStream<'static, Result<PeerPackage, PeerError>>, PeerError>;
 
     /// Consistency proof between two sizes of a log.
-    async fn consistency(&self, origin: &Origin, old: u64, new: u64)
-    -> Result<Vec<Hash>, PeerError>;
+    async fn consistency(
+        &self,
+        origin: &Origin,
+        old: u64,
+        new: u64,
+    ) -> Result<Vec<Hash>, PeerError>;
 
     /// Disclosures of a range of leaves, page by page in ascending order.
     async fn disclosures(

@@ -31,7 +31,7 @@ pub struct WriterKeys {
 }
 
 /// A submission that is in order by itself.
-pub struct Prepared {
+pub(super) struct Prepared {
     /// Recognises the submission when it comes again.
     pub tag: Tag,
     /// What is to be written.
@@ -39,7 +39,7 @@ pub struct Prepared {
 }
 
 /// What is to be written.
-pub enum Content {
+pub(super) enum Content {
     /// A certificate, signed already: nothing in it depends on the log.
     Certificate(Box<SignedCertificate>),
     /// A change, which will name its target and predecessor when it is placed.
@@ -49,7 +49,7 @@ pub enum Content {
 }
 
 /// A certificate's leaf and what belongs to it.
-pub struct SignedCertificate {
+pub(super) struct SignedCertificate {
     /// The leaf's bytes.
     pub leaf: Vec<u8>,
     /// Tag of its number.
@@ -61,7 +61,7 @@ pub struct SignedCertificate {
 }
 
 /// A status change or erasure.
-pub struct PendingChange {
+pub(super) struct PendingChange {
     /// Which certificate.
     pub target: ChangeTarget,
     /// Envelope without target and predecessor.
@@ -73,7 +73,7 @@ pub struct PendingChange {
 }
 
 /// How a change names its certificate.
-pub enum ChangeTarget {
+pub(super) enum ChangeTarget {
     /// By number.
     Number(Tag),
     /// By leaf hash.
@@ -86,7 +86,12 @@ pub struct Refused(pub Vec<Invalid>);
 
 impl Refused {
     fn one(code: &'static str, field: &'static str, zh: &str, en: &str) -> Self {
-        Self(vec![Invalid { code, field, zh: zh.to_owned(), en: en.to_owned() }])
+        Self(vec![Invalid {
+            code,
+            field,
+            zh: zh.to_owned(),
+            en: en.to_owned(),
+        }])
     }
 }
 
@@ -94,7 +99,7 @@ impl Refused {
 ///
 /// # Errors
 /// [`Refused`] with every fault found.
-pub fn prepare(
+pub(super) fn prepare(
     request: &v1::SubmitRequest,
     province: Region,
     origin: &str,
@@ -117,7 +122,12 @@ pub fn prepare(
         given => given,
     };
     let body = request.body.as_ref().ok_or_else(|| {
-        Refused::one("BODY_MISSING", "body", "没有提交内容。", "There is nothing to record.")
+        Refused::one(
+            "BODY_MISSING",
+            "body",
+            "没有提交内容。",
+            "There is nothing to record.",
+        )
     })?;
     let envelope = |kind: v1::Kind, effective_date| Envelope {
         kind: kind as i32,
@@ -129,8 +139,8 @@ pub fn prepare(
     };
     let prepared = match body {
         v1::submit_request::Body::Certificate(certificate) => {
-            let checked =
-                submission::certificate(&values(&certificate.groups)?, province).map_err(Refused)?;
+            let checked = submission::certificate(&values(&certificate.groups)?, province)
+                .map_err(Refused)?;
             let number = checked.number.expose().to_owned();
             let tag = content_tag(keys, "certificate", &[number.as_bytes()], &checked.groups);
             let holder_tag = checked
@@ -152,12 +162,17 @@ pub fn prepare(
                 holder_tag: holder_tag.map(Tag),
                 openings,
             };
-            Prepared { tag, content: Content::Certificate(Box::new(certificate)) }
+            Prepared {
+                tag,
+                content: Content::Certificate(Box::new(certificate)),
+            }
         }
         v1::submit_request::Body::Status(status) => {
             let action = status.action();
-            let replaces =
-                matches!(action, v1::StatusAction::Correct | v1::StatusAction::Reissue);
+            let replaces = matches!(
+                action,
+                v1::StatusAction::Correct | v1::StatusAction::Reissue
+            );
             if action == v1::StatusAction::Unspecified {
                 return Err(Refused::one(
                     "STATUS_ACTION",
@@ -167,8 +182,9 @@ pub fn prepare(
                 ));
             }
             let groups = match (replaces, status.replaced.is_empty()) {
-                (true, false) => submission::replaced(&values(&status.replaced)?, province)
-                    .map_err(Refused)?,
+                (true, false) => {
+                    submission::replaced(&values(&status.replaced)?, province).map_err(Refused)?
+                }
                 (true, true) if action == v1::StatusAction::Reissue => BTreeMap::new(),
                 (false, true) => BTreeMap::new(),
                 _ => {
@@ -193,7 +209,11 @@ pub fn prepare(
             let body = v1::StatusChange {
                 action: action as i32,
                 reason: status.reason,
-                normaliser: if openings.is_empty() { 0 } else { normalise::VERSION },
+                normaliser: if openings.is_empty() {
+                    0
+                } else {
+                    normalise::VERSION
+                },
                 replaced: GroupDigests::of(&openings).to_proto(),
             };
             let change = PendingChange {
@@ -202,7 +222,10 @@ pub fn prepare(
                 body: body.encode_to_vec(),
                 openings,
             };
-            Prepared { tag, content: Content::Change(Box::new(change)) }
+            Prepared {
+                tag,
+                content: Content::Change(Box::new(change)),
+            }
         }
         v1::submit_request::Body::Erasure(erasure) => {
             let mut groups: Vec<i32> = erasure.groups.clone();
@@ -211,7 +234,10 @@ pub fn prepare(
             }
             groups.sort_unstable();
             groups.dedup();
-            if groups.iter().any(|number| Group::from_number(*number).is_none()) {
+            if groups
+                .iter()
+                .any(|number| Group::from_number(*number).is_none())
+            {
                 return Err(Refused::one(
                     "GROUP_UNKNOWN",
                     "groups",
@@ -221,7 +247,10 @@ pub fn prepare(
             }
             let date = effective_date(erasure.effective_date)?;
             let (target, named) = target(erasure.target.as_ref(), keys)?;
-            let listed: Vec<u8> = groups.iter().flat_map(|group| group.to_be_bytes()).collect();
+            let listed: Vec<u8> = groups
+                .iter()
+                .flat_map(|group| group.to_be_bytes())
+                .collect();
             let facts = [named.as_slice(), &listed, &date.to_be_bytes()];
             let change = PendingChange {
                 target,
@@ -230,7 +259,10 @@ pub fn prepare(
                 openings: Vec::new(),
             };
             let tag = content_tag(keys, "erasure", &facts, &BTreeMap::new());
-            Prepared { tag, content: Content::Change(Box::new(change)) }
+            Prepared {
+                tag,
+                content: Content::Change(Box::new(change)),
+            }
         }
         v1::submit_request::Body::Institution(institution) => {
             let entry = institution.institution.clone().unwrap_or_default();
@@ -243,8 +275,14 @@ pub fn prepare(
                 &[&body, &date.to_be_bytes()],
                 &BTreeMap::new(),
             );
-            let draft = Draft { envelope: envelope(v1::Kind::Institution, date), body };
-            Prepared { tag, content: Content::Public(sign(&draft, origin, keys)?) }
+            let draft = Draft {
+                envelope: envelope(v1::Kind::Institution, date),
+                body,
+            };
+            Prepared {
+                tag,
+                content: Content::Public(sign(&draft, origin, keys)?),
+            }
         }
     };
     Ok(prepared)
@@ -261,7 +299,10 @@ fn values(groups: &[v1::GroupValues]) -> Result<BTreeMap<Group, Values>, Refused
                 "A group is not known.",
             ));
         };
-        let fields = given.fields.iter().map(|f| (f.name.clone(), f.value.clone()));
+        let fields = given
+            .fields
+            .iter()
+            .map(|f| (f.name.clone(), f.value.clone()));
         if values.insert(group, Values::new(fields)).is_some() {
             return Err(Refused::one(
                 "GROUP_REPEATED",
@@ -286,7 +327,10 @@ fn target(
             "The target certificate is not named.",
         )
     };
-    match target.and_then(|target| target.target.as_ref()).ok_or_else(missing)? {
+    match target
+        .and_then(|target| target.target.as_ref())
+        .ok_or_else(missing)?
+    {
         v1::target::Target::Number(number) => {
             let tag = disclosure::number_tag(&keys.index, &normalise::number(number));
             Ok((ChangeTarget::Number(Tag(tag)), tag.to_vec()))
@@ -299,14 +343,16 @@ fn target(
 }
 
 fn effective_date(date: u32) -> Result<u32, Refused> {
-    huren_core::codes::Date::from_yyyymmdd(date).map(|_| date).map_err(|_| {
-        Refused::one(
-            "DATE_INVALID",
-            "effective_date",
-            "生效日期无效，应为 yyyymmdd。",
-            "The effective date is not a day in the form yyyymmdd.",
-        )
-    })
+    huren_core::codes::Date::from_yyyymmdd(date)
+        .map(|_| date)
+        .map_err(|_| {
+            Refused::one(
+                "DATE_INVALID",
+                "effective_date",
+                "生效日期无效，应为 yyyymmdd。",
+                "The effective date is not a day in the form yyyymmdd.",
+            )
+        })
 }
 
 /// The keyed hash of a whole normalised submission.

@@ -31,7 +31,11 @@ impl Reader {
             .max_capacity(cache_bytes / 2)
             .weigher(|_, entries: &Bytes| weight(entries.len()))
             .build();
-        Self { store, tiles, bundles }
+        Self {
+            store,
+            tiles,
+            bundles,
+        }
     }
 
     /// Tiles, from the cache where they are full.
@@ -86,7 +90,9 @@ impl Reader {
     /// # Errors
     /// If the store fails or holds a damaged bundle.
     pub async fn leaf(&self, origin: &Origin, index: u64) -> Result<Option<Vec<u8>>, StoreError> {
-        let Some(entries) = self.bundle(origin, index / PACKAGE).await? else { return Ok(None) };
+        let Some(entries) = self.bundle(origin, index / PACKAGE).await? else {
+            return Ok(None);
+        };
         let entries = decode_bundle(&entries).map_err(|_| StoreError::Corrupt("entry bundle"))?;
         let position = usize::try_from(index % PACKAGE).unwrap_or(usize::MAX);
         Ok(entries.get(position).map(|leaf| leaf.to_vec()))
@@ -99,7 +105,9 @@ impl Reader {
     pub async fn leaf_hash(&self, origin: &Origin, index: u64) -> Result<Option<Hash>, StoreError> {
         let position = usize::try_from(index % PACKAGE).unwrap_or(usize::MAX);
         let width = u16::try_from(position + 1).unwrap_or(u16::MAX);
-        let Some(id) = TileId::new(0, index / PACKAGE, width) else { return Ok(None) };
+        let Some(id) = TileId::new(0, index / PACKAGE, width) else {
+            return Ok(None);
+        };
         let tiles = self.tiles(origin, &[id]).await?;
         Ok(tiles.get(&id).and_then(|tile| tile.get(position)).copied())
     }
@@ -123,7 +131,9 @@ impl Reader {
         index: u64,
         size: u64,
     ) -> Result<Option<Vec<Hash>>, StoreError> {
-        let tiles = self.tiles(origin, &merkle::tiles_for_inclusion(index, size)).await?;
+        let tiles = self
+            .tiles(origin, &merkle::tiles_for_inclusion(index, size))
+            .await?;
         Ok(merkle::inclusion_proof(index, size, &tiles).ok())
     }
 
@@ -137,7 +147,9 @@ impl Reader {
         old: u64,
         new: u64,
     ) -> Result<Option<Vec<Hash>>, StoreError> {
-        let tiles = self.tiles(origin, &merkle::tiles_for_consistency(old, new)).await?;
+        let tiles = self
+            .tiles(origin, &merkle::tiles_for_consistency(old, new))
+            .await?;
         Ok(merkle::consistency_proof(old, new, &tiles).ok())
     }
 
@@ -153,13 +165,17 @@ impl Reader {
         size: u64,
     ) -> Result<Option<(Bytes, Vec<Hash>)>, StoreError> {
         let width = huren_core::replicate::width(number, size);
-        let Some(held) = self.bundle(origin, number).await? else { return Ok(None) };
+        let Some(held) = self.bundle(origin, number).await? else {
+            return Ok(None);
+        };
         let (start, end) = (number * PACKAGE, number * PACKAGE + u64::from(width));
         if width == 0 {
             return Ok(None);
         }
         let entries = decode_bundle(&held).map_err(|_| StoreError::Corrupt("entry bundle"))?;
-        let Some(wanted) = entries.get(..usize::from(width)) else { return Ok(None) };
+        let Some(wanted) = entries.get(..usize::from(width)) else {
+            return Ok(None);
+        };
         let bytes = if wanted.len() == entries.len() {
             held.clone()
         } else {

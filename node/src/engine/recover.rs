@@ -105,7 +105,11 @@ impl Engine {
             size if size == held.size => Some(held.root),
             size => self.reader.root(&self.origin, size).await?,
         };
-        if root == Some(signed.root) { Ok(()) } else { Err(RecoverError::OtherTree(signed.size)) }
+        if root == Some(signed.root) {
+            Ok(())
+        } else {
+            Err(RecoverError::OtherTree(signed.size))
+        }
     }
 
     /// Waits until two of the other members (or all, where there are fewer) have shown what
@@ -117,7 +121,9 @@ impl Engine {
             for (region, peer) in &self.peers {
                 if let Ok(heads) = peer.heads().await {
                     answered.insert(region.clone());
-                    heads.into_iter().for_each(|head| self.book.see(region, head));
+                    heads
+                        .into_iter()
+                        .for_each(|head| self.book.see(region, head));
                 }
             }
             if answered.len() < needed {
@@ -132,9 +138,7 @@ impl Engine {
         self.book
             .seen(&self.origin)
             .values()
-            .filter_map(|head| {
-                rules::read_checkpoint(member, &self.origin, &head.checkpoint).ok()
-            })
+            .filter_map(|head| rules::read_checkpoint(member, &self.origin, &head.checkpoint).ok())
             .max_by_key(|signed| signed.checkpoint().size)
     }
 
@@ -152,7 +156,9 @@ impl Engine {
                 "disclosures of the own log are lost"
             );
             let range = state.disclosed..state.folded;
-            self.store.put_disclosures(&self.origin, range, Vec::new()).await?;
+            self.store
+                .put_disclosures(&self.origin, range, Vec::new())
+                .await?;
             self.book.reload(&self.origin).await?;
         }
         Ok(())

@@ -13,7 +13,10 @@ use huren_core::{
 use huren_proto::v1;
 use huren_store::{Advance, Bundle, Error as StoreError, Head, LogState, Package};
 
-use super::{Engine, disclose, fold, peers::{Peer, PeerError, PeerPackage}};
+use super::{
+    Engine, disclose, fold,
+    peers::{Peer, PeerError, PeerPackage},
+};
 
 /// Packages asked for in one call.
 const RUN: u32 = 16;
@@ -79,7 +82,10 @@ impl Engine {
     }
 
     async fn state(&self, origin: &Origin) -> Result<LogState, StoreError> {
-        self.store.log(origin).await?.ok_or(StoreError::Corrupt("log is missing"))
+        self.store
+            .log(origin)
+            .await?
+            .ok_or(StoreError::Corrupt("log is missing"))
     }
 
     /// The checkpoint to fetch for: the pending one of an interrupted round, or the largest
@@ -95,11 +101,16 @@ impl Engine {
         {
             return Ok(Some(held));
         }
-        let Some(member) = chain.newest().list.member_of(&state.origin) else { return Ok(None) };
+        let Some(member) = chain.newest().list.member_of(&state.origin) else {
+            return Ok(None);
+        };
         let mut targets: Vec<Target> = Vec::new();
         for (region, head) in self.book.seen(&state.origin) {
             match replicate::read_checkpoint(member, &state.origin, &head.checkpoint) {
-                Ok(signed) => targets.push(Target { signed, shown_by: region }),
+                Ok(signed) => targets.push(Target {
+                    signed,
+                    shown_by: region,
+                }),
                 Err(refusal) if !head.checkpoint.is_empty() => {
                     tracing::warn!(origin = %state.origin, peer = region, code = refusal.code(),
                         "a peer shows a checkpoint that is not one of the log");
@@ -147,11 +158,18 @@ impl Engine {
         if ours.is_none_or(|root| root == seen.root) {
             return Ok(());
         }
-        let proof = self.reader.consistency(&state.origin, seen.size, state.head.size).await?;
+        let proof = self
+            .reader
+            .consistency(&state.origin, seen.size, state.head.size)
+            .await?;
         let evidence = Evidence {
             smaller: target.signed.note().to_string(),
             larger: String::from_utf8_lossy(&state.checkpoint).into_owned(),
-            proof: proof.unwrap_or_default().iter().map(Hash::to_base64).collect(),
+            proof: proof
+                .unwrap_or_default()
+                .iter()
+                .map(Hash::to_base64)
+                .collect(),
         };
         self.book.freeze(&state.origin, &evidence).await?;
         Err(SyncError::Refused("LOG_FROZEN"))
@@ -166,7 +184,9 @@ impl Engine {
         old: u64,
         new: u64,
     ) -> Result<bool, SyncError> {
-        let Some(peer) = self.peers.get(&target.shown_by) else { return Ok(false) };
+        let Some(peer) = self.peers.get(&target.shown_by) else {
+            return Ok(false);
+        };
         let seen = target.signed.checkpoint();
         let proof = match peer.consistency(&state.origin, old, new).await {
             Ok(proof) => proof,
@@ -175,13 +195,13 @@ impl Engine {
                 return Ok(false);
             }
         };
-        let verified =
-            merkle::verify_consistency(old, new, &state.head.root, &seen.root, &proof);
+        let verified = merkle::verify_consistency(old, new, &state.head.root, &seen.root, &proof);
         if verified.is_ok() {
             return Ok(true);
         }
         tracing::warn!(origin = %state.origin, peer = target.shown_by, "consistency proof fails");
-        if let Ok((old_root, new_root)) = merkle::consistency_roots(old, new, &state.head.root, &proof)
+        if let Ok((old_root, new_root)) =
+            merkle::consistency_roots(old, new, &state.head.root, &proof)
             && new_root == seen.root
             && old_root != state.head.root
         {
@@ -210,7 +230,9 @@ impl Engine {
     ) -> Result<(), SyncError> {
         let tree = pending.checkpoint();
         let from = state.head.size / PACKAGE;
-        let held = self.store.held_packages(&state.origin, from..replicate::packages(tree.size));
+        let held = self
+            .store
+            .held_packages(&state.origin, from..replicate::packages(tree.size));
         let runs = replicate::missing(tree.size, from, &held.await?, RUN);
         let sources = self.sources(chain, &state.origin, tree.size);
         if runs.is_empty() {
@@ -265,7 +287,10 @@ impl Engine {
         let end = first + u64::from(count);
         let mut last = SyncError::Peer(PeerError::Unreachable);
         for (region, peer) in sources {
-            match self.fetch_from(origin, tree, &mut first, end, peer.as_ref()).await {
+            match self
+                .fetch_from(origin, tree, &mut first, end, peer.as_ref())
+                .await
+            {
                 Ok(()) => {
                     self.note_source(origin, region);
                     return Ok(());
@@ -326,7 +351,10 @@ impl Engine {
         if tree.size <= state.head.size {
             return Ok(());
         }
-        let tiles = self.store.tiles(origin, &RightEdge::tiles(state.head.size)).await?;
+        let tiles = self
+            .store
+            .tiles(origin, &RightEdge::tiles(state.head.size))
+            .await?;
         let mut edge = RightEdge::load(state.head.size, &tiles)
             .map_err(|_| StoreError::Corrupt("a tile of the right edge is missing"))?;
         let mut new_tiles = std::collections::BTreeMap::new();
@@ -336,18 +364,26 @@ impl Engine {
             let leaves = self.leaf_hashes(origin, next..end).await?;
             // Full level-0 tiles came with their packages; what lies above them is new.
             let made = edge.append(&leaves);
-            new_tiles.extend(made.into_iter().filter(|(id, _)| id.level() > 0 || !id.is_full()));
+            new_tiles.extend(
+                made.into_iter()
+                    .filter(|(id, _)| id.level() > 0 || !id.is_full()),
+            );
             next = end;
         }
         if edge.root() != tree.root {
             return Err(SyncError::Refused("ROOT_MISMATCH"));
         }
         // A width that a later stride overtook is not needed any more.
-        let last: std::collections::BTreeMap<_, _> =
-            new_tiles.into_iter().map(|(id, tile)| ((id.level(), id.index()), (id, tile))).collect();
+        let last: std::collections::BTreeMap<_, _> = new_tiles
+            .into_iter()
+            .map(|(id, tile)| ((id.level(), id.index()), (id, tile)))
+            .collect();
         let advance = Advance {
             expected: state.head,
-            head: Head { size: tree.size, root: tree.root },
+            head: Head {
+                size: tree.size,
+                root: tree.root,
+            },
             checkpoint: pending.note().to_string().into_bytes(),
             tiles: last.into_values().collect(),
         };
@@ -368,7 +404,9 @@ impl Engine {
         let mut tiles = self.store.tiles(origin, &ids).await?;
         let mut hashes = Vec::new();
         for id in ids {
-            let tile = tiles.remove(&id).ok_or(StoreError::Corrupt("level-0 tile"))?;
+            let tile = tiles
+                .remove(&id)
+                .ok_or(StoreError::Corrupt("level-0 tile"))?;
             let first = id.index() * PACKAGE;
             let skip = usize::try_from(range.start.saturating_sub(first)).unwrap_or(usize::MAX);
             let tile = tile.get(skip..usize::from(id.width()));
@@ -386,8 +424,7 @@ impl Engine {
     ) -> Result<(), SyncError> {
         let state = self.state(origin).await?;
         let sealing = self.sealing();
-        let folded =
-            fold::fold_up_to(&sealing, chain, origin, state.head.size).await?;
+        let folded = fold::fold_up_to(&sealing, chain, origin, state.head.size).await?;
         if folded > state.folded {
             self.book.reload(origin).await?;
         }
@@ -396,12 +433,18 @@ impl Engine {
         }
         let mut last = None;
         let mut seen: Vec<_> = self.book.seen(origin).into_iter().collect();
-        let home = chain.newest().list.member_of(origin).map(|member| member.region.clone());
+        let home = chain
+            .newest()
+            .list
+            .member_of(origin)
+            .map(|member| member.region.clone());
         seen.sort_by_key(|(region, _)| Some(region) != home.as_ref());
         for (region, head) in seen {
             let disclosed = self.state(origin).await?.disclosed;
             let end = folded.min(head.disclosed_size);
-            let Some(peer) = self.peers.get(&region) else { continue };
+            let Some(peer) = self.peers.get(&region) else {
+                continue;
+            };
             if disclosed >= folded {
                 break;
             }
@@ -425,12 +468,23 @@ impl Engine {
 }
 
 fn check(tree: &Checkpoint, expected: u64, package: PeerPackage) -> Result<Package, SyncError> {
-    let PeerPackage { number, entries, proof } = package;
+    let PeerPackage {
+        number,
+        entries,
+        proof,
+    } = package;
     if number != expected {
         return Err(SyncError::Refused("PACKAGE_ORDER"));
     }
     let proven = replicate::check_package(number, &entries, &proof, tree.size, &tree.root)
         .map_err(|refusal| SyncError::Refused(refusal.code()))?;
     let width = replicate::width(number, tree.size);
-    Ok(Package { bundle: Bundle { number, width, entries }, leaves: proven.leaves })
+    Ok(Package {
+        bundle: Bundle {
+            number,
+            width,
+            entries,
+        },
+        leaves: proven.leaves,
+    })
 }

@@ -95,7 +95,9 @@ impl Engine {
     }
 
     async fn publish_next(&self) -> Result<(), StoreError> {
-        let Some(entry) = self.book.entry(&self.origin) else { return Ok(()) };
+        let Some(entry) = self.book.entry(&self.origin) else {
+            return Ok(());
+        };
         let published = SignedCheckpoint::parse(&entry.state.notes.published).ok();
         let published = published.map_or(0, |signed| signed.checkpoint().size);
         if published >= entry.state.head.size {
@@ -157,7 +159,9 @@ impl Engine {
 
     /// Takes note of a member's head of a log; settling finds out what it is worth.
     async fn hear(&self, region: &str, head: huren_proto::v1::Head) {
-        let Ok(origin) = head.origin.parse::<Origin>() else { return };
+        let Ok(origin) = head.origin.parse::<Origin>() else {
+            return;
+        };
         self.book.see(region, head);
         if let Err(error) = self.book.settle(&origin).await {
             tracing::warn!(%origin, %error, "cosignatures could not be kept");
@@ -166,7 +170,12 @@ impl Engine {
 
     fn reachable(&self, region: &str, reachable: bool) {
         let chain = self.trust();
-        let member = chain.newest().list.members.iter().find(|member| member.region == region);
+        let member = chain
+            .newest()
+            .list
+            .members
+            .iter()
+            .find(|member| member.region == region);
         if let Some(origin) = member.and_then(|member| member.origin.parse().ok()) {
             self.progress(&origin, |progress| progress.reachable = reachable);
         }
@@ -191,7 +200,12 @@ impl Engine {
                     delays.next().unwrap_or(MAX_DELAY)
                 }
             };
-            let code = outcome.as_ref().err().map(SyncError::code).unwrap_or_default().to_owned();
+            let code = outcome
+                .as_ref()
+                .err()
+                .map(SyncError::code)
+                .unwrap_or_default()
+                .to_owned();
             self.progress(origin, |progress| progress.last_error = code);
             // After a failure news does not cut the pause short: a hostile peer could otherwise
             // keep this node busy.

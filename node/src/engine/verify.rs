@@ -65,7 +65,10 @@ impl Engine {
     ///
     /// # Errors
     /// [`VerifyError`].
-    pub async fn verify(&self, asked: v1::VerifyRequest) -> Result<v1::VerifyResponse, VerifyError> {
+    pub async fn verify(
+        &self,
+        asked: v1::VerifyRequest,
+    ) -> Result<v1::VerifyResponse, VerifyError> {
         let question = self.question(&asked)?;
         let (answer, logs, candidates) = self.local_answer(&question).await?;
         let mut response = self.response(&asked, &question, &answer, &logs, &candidates);
@@ -86,7 +89,9 @@ impl Engine {
             && let Some(subject) = answer.subject
             && answer.verdict != Verdict::HolderMismatch
         {
-            let receipt = self.receipt(&question, &answer, &logs, &candidates[subject]).await?;
+            let receipt = self
+                .receipt(&question, &answer, &logs, &candidates[subject])
+                .await?;
             response.receipt = receipt.unwrap_or_default();
         }
         Ok(response)
@@ -108,7 +113,11 @@ impl Engine {
             holder_name: (!name.is_empty()).then(|| Values::new([("name", name)])),
             holder_id: holder_ids(&asked.holder_id),
             as_of,
-            max_age: if asked.max_age_seconds == 0 { DEFAULT_MAX_AGE } else { asked.max_age_seconds },
+            max_age: if asked.max_age_seconds == 0 {
+                DEFAULT_MAX_AGE
+            } else {
+                asked.max_age_seconds
+            },
             now,
         })
     }
@@ -118,16 +127,26 @@ impl Engine {
         question: &Question,
     ) -> Result<(Answer, Vec<LogView>, Vec<Candidate>), VerifyError> {
         let tag = Tag(disclosure::number_tag(&self.keys.index, &question.number));
-        let found = self.store.find_by_number(&[tag]).await?.into_iter().flatten();
+        let found = self
+            .store
+            .find_by_number(&[tag])
+            .await?
+            .into_iter()
+            .flatten();
         let mut candidates = Vec::new();
         for found in found {
             candidates.extend(self.candidate(found).await?);
         }
-        let logs: Vec<LogView> =
-            self.book.entries().iter().map(|entry| entry.view.clone()).collect();
+        let logs: Vec<LogView> = self
+            .book
+            .entries()
+            .iter()
+            .map(|entry| entry.view.clone())
+            .collect();
         // What lies beyond the stated size of its log is not taken into account yet.
         candidates.retain(|candidate| {
-            logs.iter().any(|log| log.origin == candidate.origin && candidate.index < log.size)
+            logs.iter()
+                .any(|log| log.origin == candidate.origin && candidate.index < log.size)
         });
         let mut answer = verdict::decide(question, &logs, &candidates);
         if self.trust_has_expired() {
@@ -138,10 +157,22 @@ impl Engine {
 
     /// Opens what was found.
     async fn candidate(&self, found: Found) -> Result<Option<Candidate>, StoreError> {
-        let Found { origin, index, leaf, sealed, statuses } = found;
-        let Some(bytes) = self.reader.leaf(&origin, index).await? else { return Ok(None) };
-        let Ok(record) = UnverifiedRecord::read(&bytes) else { return Ok(None) };
-        let Body::Certificate(digests) = record.body() else { return Ok(None) };
+        let Found {
+            origin,
+            index,
+            leaf,
+            sealed,
+            statuses,
+        } = found;
+        let Some(bytes) = self.reader.leaf(&origin, index).await? else {
+            return Ok(None);
+        };
+        let Ok(record) = UnverifiedRecord::read(&bytes) else {
+            return Ok(None);
+        };
+        let Body::Certificate(digests) = record.body() else {
+            return Ok(None);
+        };
         let open = |hash: &Hash, sealed: &[u8]| {
             disclosure::unseal(&self.keys.at_rest, (&origin, hash), sealed)
                 .map_err(|_| StoreError::Corrupt("sealed disclosures do not open"))
@@ -153,7 +184,11 @@ impl Engine {
                 None => Vec::new(),
             };
             let digests = self.replaced(&origin, row.index).await?;
-            changes.push(Change { row, digests, openings });
+            changes.push(Change {
+                row,
+                digests,
+                openings,
+            });
         }
         Ok(Some(Candidate {
             index,
@@ -189,7 +224,10 @@ impl Engine {
     ) -> Option<Result<v1::VerifyResponse, ()>> {
         let home = verdict::home_province(&question.number)?.to_string();
         let peer = Arc::clone(self.peers.get(&home)?);
-        let forwarded = v1::VerifyRequest { local_only: true, ..asked.clone() };
+        let forwarded = v1::VerifyRequest {
+            local_only: true,
+            ..asked.clone()
+        };
         let answer = tokio::select! {
             answer = peer.verify(forwarded) => answer.map_err(|_| ()),
             () = self.clock.sleep(HOME_PATIENCE) => Err(()),
@@ -210,8 +248,10 @@ impl Engine {
         candidates: &[Candidate],
     ) -> v1::VerifyResponse {
         let subject = answer.subject.map(|position| &candidates[position]);
-        let field =
-            |(name, value): (&str, &str)| v1::Field { name: name.into(), value: value.into() };
+        let field = |(name, value): (&str, &str)| v1::Field {
+            name: name.into(),
+            value: value.into(),
+        };
         v1::VerifyResponse {
             client_ref: asked.client_ref,
             verdict: verdict_number(answer.verdict),
@@ -235,9 +275,16 @@ impl Engine {
         logs: &[LogView],
         subject: &Candidate,
     ) -> Result<Option<Vec<u8>>, StoreError> {
-        let Some(entry) = self.book.entry(&subject.origin) else { return Ok(None) };
+        let Some(entry) = self.book.entry(&subject.origin) else {
+            return Ok(None);
+        };
         let read = |note: &[u8]| SignedCheckpoint::parse(note).ok();
-        let last = subject.statuses.iter().map(|c| c.row.index).chain([subject.index]).max();
+        let last = subject
+            .statuses
+            .iter()
+            .map(|c| c.row.index)
+            .chain([subject.index])
+            .max();
         // The cosigned checkpoint if it covers everything; before that the newest one, whose
         // receipt says itself that no quorum stands behind it yet.
         let covers = |note: &SignedCheckpoint| Some(note.checkpoint().size) > last;
@@ -245,17 +292,23 @@ impl Engine {
             .filter(covers)
             .or_else(|| read(&entry.state.notes.published).filter(covers))
             .or_else(|| read(&entry.state.checkpoint).filter(covers));
-        let Some(checkpoint) = checkpoint else { return Ok(None) };
-        let Some(certificate) =
-            self.proven(subject, subject.index, &subject.openings, &checkpoint).await?
+        let Some(checkpoint) = checkpoint else {
+            return Ok(None);
+        };
+        let Some(certificate) = self
+            .proven(subject, subject.index, &subject.openings, &checkpoint)
+            .await?
         else {
             return Ok(None);
         };
         let mut statuses = Vec::new();
         for change in &subject.statuses {
-            let proven =
-                self.proven(subject, change.row.index, &change.openings, &checkpoint).await?;
-            let Some(proven) = proven else { return Ok(None) };
+            let proven = self
+                .proven(subject, change.row.index, &change.openings, &checkpoint)
+                .await?;
+            let Some(proven) = proven else {
+                return Ok(None);
+            };
             statuses.push(proven);
         }
         let chain = self.trust.borrow().clone();
@@ -281,15 +334,25 @@ impl Engine {
             ),
             as_of_date,
             certificate: subject.leaf.map(|leaf| leaf.to_hex()).unwrap_or_default(),
-            statuses: subject.statuses.iter().map(|c| c.row.leaf.to_hex()).collect(),
+            statuses: subject
+                .statuses
+                .iter()
+                .map(|c| c.row.leaf.to_hex())
+                .collect(),
             verdict: answer.verdict,
             last_known: answer.last_known,
-            reasons: answer.reasons.iter().map(|reason| (*reason).into()).collect(),
+            reasons: answer
+                .reasons
+                .iter()
+                .map(|reason| (*reason).into())
+                .collect(),
             as_of: extents.collect(),
             trust_list_version: chain.newest().list.version,
             rules: concat!("huren/", env!("CARGO_PKG_VERSION")).to_owned(),
         };
-        let Some(asserted) = assertion.sign(&self.answer_key) else { return Ok(None) };
+        let Some(asserted) = assertion.sign(&self.answer_key) else {
+            return Ok(None);
+        };
         let receipt = Receipt {
             format: Receipt::FORMAT.to_owned(),
             proven: Proven {
@@ -313,12 +376,21 @@ impl Engine {
     ) -> Result<Option<ProvenLeaf>, StoreError> {
         let origin = &subject.origin;
         let size = checkpoint.checkpoint().size;
-        let Some(leaf) = self.reader.leaf(origin, index).await? else { return Ok(None) };
+        let Some(leaf) = self.reader.leaf(origin, index).await? else {
+            return Ok(None);
+        };
         let Some(hashes) = self.reader.inclusion(origin, index, size).await? else {
             return Ok(None);
         };
-        let proof = TlogProof { extra: None, index, hashes, checkpoint: checkpoint.clone() };
-        let disclosed = openings.iter().filter(|opening| opening.group == Group::Certificate);
+        let proof = TlogProof {
+            extra: None,
+            index,
+            hashes,
+            checkpoint: checkpoint.clone(),
+        };
+        let disclosed = openings
+            .iter()
+            .filter(|opening| opening.group == Group::Certificate);
         Ok(Some(ProvenLeaf {
             leaf: BASE64_STANDARD.encode(leaf),
             proof: proof.to_string(),
@@ -334,12 +406,17 @@ fn holder_ids(presented: &str) -> Vec<Values> {
     if number.is_empty() {
         return Vec::new();
     }
-    let kinds = IdKind::ALL.iter().filter(|kind| IdDocument::parse(**kind, &number).is_ok());
+    let kinds = IdKind::ALL
+        .iter()
+        .filter(|kind| IdDocument::parse(**kind, &number).is_ok());
     let mut values: Vec<Values> = kinds
         .map(|kind| Values::new([("id_kind", kind.token()), ("id_number", number.as_str())]))
         .collect();
     if values.is_empty() {
-        values.push(Values::new([("id_kind", "none"), ("id_number", number.as_str())]));
+        values.push(Values::new([
+            ("id_kind", "none"),
+            ("id_number", number.as_str()),
+        ]));
     }
     values
 }
@@ -357,7 +434,11 @@ pub(super) fn extent(log: &LogView, now: u64) -> v1::LogExtent {
 }
 
 fn reason(reason: Reason) -> v1::Reason {
-    v1::Reason { code: reason.code().into(), zh: reason.zh().into(), en: reason.en().into() }
+    v1::Reason {
+        code: reason.code().into(),
+        zh: reason.zh().into(),
+        en: reason.en().into(),
+    }
 }
 
 fn verdict_number(verdict: Verdict) -> i32 {

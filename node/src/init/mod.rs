@@ -209,6 +209,7 @@ pub fn init(
     )?;
     // From the first moment on: a node whose mark is missing has lost it, and signs nothing.
     make_directory(&config.data_dir)?;
+    config.trust.roots.parent().map_or(Ok(()), make_directory)?;
     let nothing = Head {
         size: 0,
         root: empty_root(),

@@ -15,18 +15,22 @@ impl Context {
     /// The key of the caller's certificate. Every connection has one: the handshake sees to it.
     fn peer<T>(request: &Request<T>) -> Result<PeerIdentity, Status> {
         let peer = request.extensions().get::<PeerIdentity>().copied();
-        peer.ok_or_else(|| refuse::unauthenticated())
+        peer.ok_or_else(refuse::unauthenticated)
     }
 
     fn member_of(&self, peer: PeerIdentity) -> Option<String> {
         let trust = self.engine.trust();
         let key = peer.spki_sha256.to_string();
         let mut members = trust.newest().list.members.iter();
-        members.find(|m| m.tls_keys.contains(&key)).map(|m| m.region.clone())
+        members
+            .find(|m| m.tls_keys.contains(&key))
+            .map(|m| m.region.clone())
     }
 
     fn caller_of(&self, peer: PeerIdentity) -> Option<&Caller> {
-        self.callers.iter().find(|caller| caller.tls_key == peer.spki_sha256)
+        self.callers
+            .iter()
+            .find(|caller| caller.tls_key == peer.spki_sha256)
     }
 
     /// The member that calls, by the TLS key that the trust list names for it.
@@ -47,9 +51,8 @@ impl Context {
     pub(super) fn verifier<T>(&self, request: &Request<T>) -> Result<(), Status> {
         let peer = Self::peer(request)?;
         let caller = self.caller_of(peer);
-        let allowed = caller.is_some_and(|caller| {
-            caller.roles.iter().any(|role| *role != CallerRole::Issuer)
-        });
+        let allowed = caller
+            .is_some_and(|caller| caller.roles.iter().any(|role| *role != CallerRole::Issuer));
         if allowed || self.member_of(peer).is_some() {
             Ok(())
         } else {
@@ -61,7 +64,11 @@ impl Context {
     pub(super) fn operator<T>(&self, request: &Request<T>) -> Result<(), Status> {
         let caller = self.caller_of(Self::peer(request)?);
         let operates = caller.is_some_and(|c| c.roles.contains(&CallerRole::Operator));
-        if operates { Ok(()) } else { Err(refuse::not_permitted("CALLER_NOT_OPERATOR")) }
+        if operates {
+            Ok(())
+        } else {
+            Err(refuse::not_permitted("CALLER_NOT_OPERATOR"))
+        }
     }
 }
 

@@ -45,9 +45,16 @@ impl RemotePeer {
 /// whose entry cannot be used is left out with a warning.
 pub fn peers(list: &TrustList, own: &Origin, identity: &Identity) -> Peers {
     let mut peers = Peers::new();
-    for member in list.members.iter().filter(|member| member.origin != own.as_str()) {
-        let pins: Vec<SpkiSha256> =
-            member.tls_keys.iter().filter_map(|key| key.parse().ok()).collect();
+    for member in list
+        .members
+        .iter()
+        .filter(|member| member.origin != own.as_str())
+    {
+        let pins: Vec<SpkiSha256> = member
+            .tls_keys
+            .iter()
+            .filter_map(|key| key.parse().ok())
+            .collect();
         let made = tls::parse_roots(member.tls_ca.as_bytes())
             .and_then(|roots| ClientTls::new(identity, &roots, Some(pins)))
             .map_err(|error| error.to_string())
@@ -69,18 +76,26 @@ pub fn peers(list: &TrustList, own: &Origin, identity: &Identity) -> Peers {
 impl Peer for RemotePeer {
     async fn heads(&self) -> Result<Vec<v1::Head>, PeerError> {
         let mut client = self.federation.clone();
-        Ok(in_time(client.get_heads(v1::GetHeadsRequest {})).await?.into_inner().heads)
+        Ok(in_time(client.get_heads(v1::GetHeadsRequest {}))
+            .await?
+            .into_inner()
+            .heads)
     }
 
     async fn watch_heads(
         &self,
     ) -> Result<BoxStream<'static, Result<v1::Head, PeerError>>, PeerError> {
         let mut client = self.federation.clone();
-        let heads = in_time(client.watch_heads(v1::WatchHeadsRequest {})).await?.into_inner();
+        let heads = in_time(client.watch_heads(v1::WatchHeadsRequest {}))
+            .await?
+            .into_inner();
         // No patience here: between changes there is nothing to hear.
         Ok(heads
             .map(|message| {
-                message.map_err(|status| peer_error(&status))?.head.ok_or(PeerError::Malformed)
+                message
+                    .map_err(|status| peer_error(&status))?
+                    .head
+                    .ok_or(PeerError::Malformed)
             })
             .boxed())
     }
@@ -102,8 +117,16 @@ impl Peer for RemotePeer {
         let packages = in_time(client.get_packages(request)).await?.into_inner();
         Ok(patient(packages)
             .map(|message| {
-                let v1::GetPackagesResponse { package, entries, proof } = message?;
-                Ok(PeerPackage { number: package, entries, proof: hashes(&proof)? })
+                let v1::GetPackagesResponse {
+                    package,
+                    entries,
+                    proof,
+                } = message?;
+                Ok(PeerPackage {
+                    number: package,
+                    entries,
+                    proof: hashes(&proof)?,
+                })
             })
             .boxed())
     }
@@ -120,7 +143,12 @@ impl Peer for RemotePeer {
             new_size: new,
         };
         let mut client = self.federation.clone();
-        hashes(&in_time(client.get_consistency(request)).await?.into_inner().proof)
+        hashes(
+            &in_time(client.get_consistency(request))
+                .await?
+                .into_inner()
+                .proof,
+        )
     }
 
     async fn disclosures(
@@ -130,7 +158,9 @@ impl Peer for RemotePeer {
     ) -> Result<BoxStream<'static, Result<v1::GetDisclosuresResponse, PeerError>>, PeerError> {
         let client = self.federation.clone();
         let origin = origin.to_string();
-        let calls = range.clone().step_by(usize::try_from(DISCLOSURES).unwrap_or(1));
+        let calls = range
+            .clone()
+            .step_by(usize::try_from(DISCLOSURES).unwrap_or(1));
         let pages = futures::stream::iter(calls)
             .then(move |first_index| {
                 let mut client = client.clone();
@@ -152,7 +182,10 @@ impl Peer for RemotePeer {
     async fn trust_lists(&self, first_version: u64) -> Result<Vec<Vec<u8>>, PeerError> {
         let mut client = self.federation.clone();
         let request = v1::GetTrustListsRequest { first_version };
-        Ok(in_time(client.get_trust_lists(request)).await?.into_inner().lists)
+        Ok(in_time(client.get_trust_lists(request))
+            .await?
+            .into_inner()
+            .lists)
     }
 
     async fn verify(&self, question: v1::VerifyRequest) -> Result<v1::VerifyResponse, PeerError> {
@@ -185,7 +218,10 @@ fn hashes(bytes: &[Vec<u8>]) -> Result<Vec<Hash>, PeerError> {
     if bytes.len() > 63 {
         return Err(PeerError::Malformed);
     }
-    bytes.iter().map(|hash| Hash::from_slice(hash).ok_or(PeerError::Malformed)).collect()
+    bytes
+        .iter()
+        .map(|hash| Hash::from_slice(hash).ok_or(PeerError::Malformed))
+        .collect()
 }
 
 fn peer_error(status: &Status) -> PeerError {

@@ -55,7 +55,11 @@ impl FederationService for Service {
         let asked = request.into_inner();
         let origin = self.held(&asked.origin, asked.tree_size)?;
         if asked.count == 0 || asked.count > MAX_PACKAGES {
-            return Err(refuse::bad_argument("PACKAGE_COUNT", "count", "1 to 64 packages a call"));
+            return Err(refuse::bad_argument(
+                "PACKAGE_COUNT",
+                "count",
+                "1 to 64 packages a call",
+            ));
         }
         let numbers = asked.first_package..asked.first_package.saturating_add(asked.count.into());
         let engine = Arc::clone(&self.0.engine);
@@ -77,7 +81,9 @@ impl FederationService for Service {
             return Err(refuse::bad_argument("SIZES", "old_size", "1 to new_size"));
         }
         let reader = self.0.engine.reader();
-        let proof = reader.consistency(&origin, asked.old_size, asked.new_size).await;
+        let proof = reader
+            .consistency(&origin, asked.old_size, asked.new_size)
+            .await;
         let proof = proof.map_err(|error| refuse::store(&error))?;
         let proof = proof.ok_or_else(|| refuse::not_held("PROOF_NOT_HELD"))?;
         let proof = proof.into_iter().map(|hash| hash.0.to_vec()).collect();
@@ -94,7 +100,12 @@ impl FederationService for Service {
         let asked = request.into_inner();
         let origin = origin(&asked.origin)?;
         let range = asked.first_index..asked.end_index;
-        let disclosed = self.0.engine.book().entry(&origin).map_or(0, |e| e.state.disclosed);
+        let disclosed = self
+            .0
+            .engine
+            .book()
+            .entry(&origin)
+            .map_or(0, |e| e.state.disclosed);
         if range.is_empty() || range.end - range.start > MAX_DISCLOSURES || range.end > disclosed {
             let en = "a range of 1 to 16384 leaves, up to the disclosed size";
             return Err(refuse::bad_argument("DISCLOSURE_RANGE", "end_index", en));
@@ -117,7 +128,10 @@ impl FederationService for Service {
         self.0.member(&request)?;
         let first = request.into_inner().first_version;
         let trust = self.0.engine.trust();
-        let lists = trust.lists().iter().filter(|list| list.list.version >= first);
+        let lists = trust
+            .lists()
+            .iter()
+            .filter(|list| list.list.version >= first);
         let lists = lists.map(|list| list.note().into_bytes()).collect();
         Ok(Response::new(v1::GetTrustListsResponse { lists }))
     }
@@ -151,7 +165,11 @@ async fn package(
     let package = package.map_err(|error| refuse::store(&error))?;
     let (entries, proof) = package.ok_or_else(|| refuse::not_held("PACKAGE_NOT_HELD"))?;
     let proof = proof.into_iter().map(|hash| hash.0.to_vec()).collect();
-    Ok(v1::GetPackagesResponse { package: number, entries, proof })
+    Ok(v1::GetPackagesResponse {
+        package: number,
+        entries,
+        proof,
+    })
 }
 
 /// Pages of a range, aligned so that each reads whole bundles.
@@ -159,7 +177,9 @@ fn pages(range: Range<u64>) -> impl Iterator<Item = Range<u64>> {
     let mut next = range.start;
     std::iter::from_fn(move || {
         let start = next;
-        next = range.end.min((start / Engine::DISCLOSURE_PAGE + 1) * Engine::DISCLOSURE_PAGE);
+        next = range
+            .end
+            .min((start / Engine::DISCLOSURE_PAGE + 1) * Engine::DISCLOSURE_PAGE);
         (start < range.end).then_some(start..next)
     })
 }
@@ -169,21 +189,24 @@ fn pages(range: Range<u64>) -> impl Iterator<Item = Range<u64>> {
 fn changed_heads(book: Arc<Book>) -> impl Stream<Item = v1::Head> {
     let changes = book.changes();
     let sent: HashMap<String, v1::Head> = HashMap::new();
-    stream::unfold((book, changes, sent), |(book, mut changes, mut sent)| async move {
-        loop {
-            changes.mark_unchanged();
-            let heads: Vec<v1::Head> = book
-                .entries()
-                .iter()
-                .map(|entry| Book::head(entry))
-                .filter(|head| sent.get(&head.origin) != Some(head))
-                .collect();
-            if !heads.is_empty() {
-                sent.extend(heads.iter().map(|head| (head.origin.clone(), head.clone())));
-                return Some((stream::iter(heads), (book, changes, sent)));
+    stream::unfold(
+        (book, changes, sent),
+        |(book, mut changes, mut sent)| async move {
+            loop {
+                changes.mark_unchanged();
+                let heads: Vec<v1::Head> = book
+                    .entries()
+                    .iter()
+                    .map(|entry| Book::head(entry))
+                    .filter(|head| sent.get(&head.origin) != Some(head))
+                    .collect();
+                if !heads.is_empty() {
+                    sent.extend(heads.iter().map(|head| (head.origin.clone(), head.clone())));
+                    return Some((stream::iter(heads), (book, changes, sent)));
+                }
+                changes.changed().await.ok()?;
             }
-            changes.changed().await.ok()?;
-        }
-    })
+        },
+    )
     .flatten()
 }

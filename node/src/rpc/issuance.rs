@@ -26,7 +26,10 @@ impl IssuanceService for Service {
             return Err(refuse::not_permitted("CALLER_KIND_OR_REGION"));
         }
         let engine = &self.0.engine;
-        let placed = engine.submit(&submission).await.map_err(|e| refuse::refused(&e))?;
+        let placed = engine
+            .submit(&submission)
+            .await
+            .map_err(|e| refuse::refused(&e))?;
         let placed = placed.map_err(|error| refuse::append(&error))?;
         Ok(Response::new(answer(engine, &submission, placed).await))
     }
@@ -51,7 +54,7 @@ impl IssuanceService for Service {
             })
             // Many are under way at once, so that one transaction takes many; what is beyond
             // waits in the caller's stream and so slows the caller down.
-            .buffer_unordered(self.0.in_flight)
+            .buffer_unordered(self.0.submissions)
             .take_until(self.0.stop.clone().cancelled_owned());
         Ok(Response::new(Box::pin(answers)))
     }
@@ -71,7 +74,10 @@ async fn one(engine: &Engine, caller: &Caller, given: v1::SubmitRequest) -> v1::
             }
         }
     };
-    v1::SubmitManyResponse { client_ref: given.client_ref, result: Some(result) }
+    v1::SubmitManyResponse {
+        client_ref: given.client_ref,
+        result: Some(result),
+    }
 }
 
 fn is_permitted(caller: &Caller, given: &v1::SubmitRequest) -> bool {

@@ -13,8 +13,7 @@ use std::{io, sync::Arc, time::Duration};
 use futures::Stream;
 use huren_proto::v1::{
     federation_service_server::FederationServiceServer,
-    issuance_service_server::IssuanceServiceServer,
-    operator_service_server::OperatorServiceServer,
+    issuance_service_server::IssuanceServiceServer, operator_service_server::OperatorServiceServer,
     verification_service_server::VerificationServiceServer,
 };
 use tokio_util::sync::CancellationToken;
@@ -34,8 +33,10 @@ pub(crate) struct Context {
     callers: Arc<[Caller]>,
     /// Streams end on it, so that a node can stop while members listen.
     stop: CancellationToken,
-    /// Requests of one stream under way at once.
-    in_flight: usize,
+    /// Questions of one stream under way at once.
+    questions: usize,
+    /// Submissions of one stream under way at once: enough to fill a batch while another commits.
+    submissions: usize,
 }
 
 /// Bounds of the gRPC port.
@@ -43,8 +44,10 @@ pub(crate) struct Context {
 pub struct RpcLimits {
     /// Longest message from a caller, in bytes.
     pub message_bytes: usize,
-    /// Requests of one stream under way at once.
-    pub in_flight: usize,
+    /// Questions of one stream under way at once.
+    pub questions: usize,
+    /// Submissions of one stream under way at once.
+    pub submissions: usize,
     /// Requests of one connection under way at once.
     pub streams: u32,
 }
@@ -64,11 +67,16 @@ pub async fn serve(
         engine,
         callers: callers.into(),
         stop: stop.clone(),
-        in_flight: limits.in_flight,
+        questions: limits.questions,
+        submissions: limits.submissions,
     };
     let (health, health_service) = tonic_health::server::health_reporter();
-    health.set_serving::<VerificationServiceServer<verification::Service>>().await;
-    health.set_serving::<FederationServiceServer<federation::Service>>().await;
+    health
+        .set_serving::<VerificationServiceServer<verification::Service>>()
+        .await;
+    health
+        .set_serving::<FederationServiceServer<federation::Service>>()
+        .await;
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(huren_proto::DESCRIPTORS)
         .build_v1();
@@ -83,7 +91,9 @@ pub async fn serve(
             IssuanceServiceServer::new(issuance::Service(context.clone()))
                 .max_decoding_message_size(limits.message_bytes),
         )
-        .add_service(FederationServiceServer::new(federation::Service(context.clone())))
+        .add_service(FederationServiceServer::new(federation::Service(
+            context.clone(),
+        )))
         .add_service(
             VerificationServiceServer::new(verification::Service(context.clone()))
                 .max_decoding_message_size(limits.message_bytes),
@@ -93,5 +103,7 @@ pub async fn serve(
         Ok(reflection) => router = router.add_service(reflection),
         Err(error) => tracing::error!(%error, "no reflection"),
     }
-    router.serve_with_incoming_shutdown(incoming, stop.cancelled_owned()).await
+    router
+        .serve_with_incoming_shutdown(incoming, stop.cancelled_owned())
+        .await
 }

@@ -15,6 +15,8 @@ impl OperatorService for Service {
     ) -> Result<Response<v1::GetStatusResponse>, Status> {
         self.0.operator(&request)?;
         let status = self.0.engine.status().await;
-        status.map(Response::new).map_err(|error| refuse::store(&error))
+        status
+            .map(Response::new)
+            .map_err(|error| refuse::store(&error))
     }
 }

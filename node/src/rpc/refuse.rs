@@ -24,7 +24,13 @@ fn with(code: Code, reason: &str, zh: &str, en: &str, details: ErrorDetails) -> 
 /// No client certificate.
 pub(super) fn unauthenticated() -> Status {
     let (zh, en) = ("需要客户端证书。", "A client certificate is needed.");
-    with(Code::Unauthenticated, "CALLER_UNKNOWN", zh, en, ErrorDetails::new())
+    with(
+        Code::Unauthenticated,
+        "CALLER_UNKNOWN",
+        zh,
+        en,
+        ErrorDetails::new(),
+    )
 }
 
 /// A known certificate that may not do this.
@@ -43,7 +49,10 @@ pub(super) fn bad_argument(code: &'static str, field: &str, en: &str) -> Status 
 
 /// What is asked for is not held here.
 pub(super) fn not_held(code: &'static str) -> Status {
-    let (zh, en) = ("本节点未持有所请求的数据。", "This node does not hold what is asked for.");
+    let (zh, en) = (
+        "本节点未持有所请求的数据。",
+        "This node does not hold what is asked for.",
+    );
     with(Code::NotFound, code, zh, en, ErrorDetails::new())
 }
 
@@ -57,7 +66,10 @@ pub(super) fn store(error: &StoreError) -> Status {
             with(Code::ResourceExhausted, "STORE_FULL", zh, en, details)
         }
         _ => {
-            let (zh, en) = ("数据库暂不可用。", "The database is not available at present.");
+            let (zh, en) = (
+                "数据库暂不可用。",
+                "The database is not available at present.",
+            );
             with(Code::Unavailable, "STORE", zh, en, details)
         }
     }
@@ -70,7 +82,13 @@ pub(super) fn verify(error: &VerifyError) -> Status {
         error => {
             let violation = FieldViolation::new("", error.to_string());
             let details = ErrorDetails::with_bad_request(vec![violation]);
-            with(Code::InvalidArgument, error.code(), error.zh(), &error.to_string(), details)
+            with(
+                Code::InvalidArgument,
+                error.code(),
+                error.zh(),
+                &error.to_string(),
+                details,
+            )
         }
     }
 }
@@ -80,7 +98,10 @@ pub(super) fn refused(Refused(faults): &Refused) -> Status {
     let violations: Vec<FieldViolation> = faults
         .iter()
         .map(|fault| {
-            FieldViolation::new(fault.field, format!("{}: {} {}", fault.code, fault.zh, fault.en))
+            FieldViolation::new(
+                fault.field,
+                format!("{}: {} {}", fault.code, fault.zh, fault.en),
+            )
         })
         .collect();
     let details = ErrorDetails::with_bad_request(violations);
@@ -100,25 +121,29 @@ pub(super) fn append(error: &AppendError) -> Status {
         AppendError::NumberTaken => (Code::AlreadyExists, ErrorDetails::new()),
         AppendError::TargetUnknown => (Code::NotFound, ErrorDetails::new()),
         AppendError::StatusUnfit => (Code::FailedPrecondition, ErrorDetails::new()),
-        AppendError::Unavailable => {
-            (Code::Unavailable, ErrorDetails::with_retry_info(Some(RETRY)))
-        }
-        AppendError::Full => {
-            (Code::ResourceExhausted, ErrorDetails::with_retry_info(Some(RETRY)))
-        }
+        AppendError::Unavailable => (
+            Code::Unavailable,
+            ErrorDetails::with_retry_info(Some(RETRY)),
+        ),
+        AppendError::Full => (
+            Code::ResourceExhausted,
+            ErrorDetails::with_retry_info(Some(RETRY)),
+        ),
     };
     with(code, error.code(), error.zh(), &error.to_string(), details)
 }
 
 /// Faults of one submission of a stream.
 pub(super) fn rejection(Refused(faults): &Refused) -> v1::Rejection {
-    faults.first().map_or_else(v1::Rejection::default, |fault| v1::Rejection {
-        code: fault.code.to_owned(),
-        field: fault.field.to_owned(),
-        message_zh: fault.zh.clone(),
-        message_en: fault.en.clone(),
-        retryable: false,
-    })
+    faults
+        .first()
+        .map_or_else(v1::Rejection::default, |fault| v1::Rejection {
+            code: fault.code.to_owned(),
+            field: fault.field.to_owned(),
+            message_zh: fault.zh.clone(),
+            message_en: fault.en.clone(),
+            retryable: false,
+        })
 }
 
 /// Why the log did not take one submission of a stream.

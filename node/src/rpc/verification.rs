@@ -18,7 +18,9 @@ impl VerificationService for Service {
     ) -> Result<Response<v1::VerifyResponse>, Status> {
         self.0.verifier(&request)?;
         let answer = self.0.engine.verify(request.into_inner()).await;
-        answer.map(Response::new).map_err(|error| refuse::verify(&error))
+        answer
+            .map(Response::new)
+            .map_err(|error| refuse::verify(&error))
     }
 
     type VerifyManyStream =
@@ -51,10 +53,12 @@ impl VerificationService for Service {
                             ..Default::default()
                         },
                     };
-                    Ok(v1::VerifyManyResponse { answer: Some(answer) })
+                    Ok(v1::VerifyManyResponse {
+                        answer: Some(answer),
+                    })
                 }
             })
-            .buffer_unordered(self.0.in_flight)
+            .buffer_unordered(self.0.questions)
             .take_until(self.0.stop.clone().cancelled_owned());
         Ok(Response::new(Box::pin(answers)))
     }

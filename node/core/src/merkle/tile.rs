@@ -174,7 +174,7 @@ mod tests {
         assert_eq!(level0[273], 112);
         assert_eq!(widths(1, 70_000), [256, 17]);
         assert_eq!(widths(2, 70_000), [1]);
-        assert_eq!(widths(3, 70_000), []);
+        assert_eq!(widths(3, 70_000), Vec::<u16>::new());
         assert_eq!(widths(0, 256), [256]);
         assert_eq!(widths(1, 256), [1]);
     }

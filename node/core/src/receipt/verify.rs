@@ -7,13 +7,14 @@ use crate::{
     checkpoint::Origin,
     codes::Date,
     disclosure::{self, Group, Opening, Values},
+    merkle::Hash,
     note::Note,
     policy::{Policy, PolicyError},
     record::{Body, UnverifiedRecord, VerifiedRecord},
     register::{Effect, StatusRow},
     tlog_proof::{TlogProof, TlogProofVerifyError},
     trust::{RootKeys, SignedTrustList, TrustChain},
-    verdict::{Verdict, fold_statuses},
+    verdict::{Verdict, fold_statuses, term},
 };
 
 use super::{Assertion, ProvenLeaf, Receipt};
@@ -136,7 +137,9 @@ pub fn verify(json: &[u8], roots: &RootKeys) -> Result<Checked, ReceiptError> {
         serde_json::from_slice(json).map_err(|_| ReceiptError::Format)?;
     match value.get("format").and_then(|format| format.as_str()) {
         Some(Receipt::FORMAT) => {}
-        Some(other) if other.starts_with("huren/receipt/") => return Err(ReceiptError::NewerFormat),
+        Some(other) if other.starts_with("huren/receipt/") => {
+            return Err(ReceiptError::NewerFormat);
+        }
         _ => return Err(ReceiptError::Format),
     }
     let receipt: Receipt = serde_json::from_value(value).map_err(|_| ReceiptError::Format)?;
@@ -149,14 +152,24 @@ pub fn verify(json: &[u8], roots: &RootKeys) -> Result<Checked, ReceiptError> {
         return Err(ReceiptError::Contradiction);
     }
 
-    let proof = TlogProof::parse(&receipt.proven.certificate.proof)
-        .map_err(|_| ReceiptError::Proof(0))?;
+    let proof =
+        TlogProof::parse(&receipt.proven.certificate.proof).map_err(|_| ReceiptError::Proof(0))?;
     let origin = proof.checkpoint.checkpoint().origin.clone();
-    let member = list.list.member_of(&origin).ok_or(ReceiptError::UnknownLog)?;
-    let policy = list.list.policy(&origin).map_err(|_| ReceiptError::UnknownLog)?;
-    let context = Context { list, origin: &origin, policy: &policy };
+    let member = list
+        .list
+        .member_of(&origin)
+        .ok_or(ReceiptError::UnknownLog)?;
+    let policy = list
+        .list
+        .policy(&origin)
+        .map_err(|_| ReceiptError::UnknownLog)?;
+    let context = Context {
+        list,
+        origin: &origin,
+        policy: &policy,
+    };
 
-    let (index, certificate) = context.leaf(&receipt.proven.certificate)?;
+    let (index, _, certificate) = context.leaf(&receipt.proven.certificate)?;
     let Body::Certificate(digests) = &certificate.body else {
         return Err(ReceiptError::Record("not a certificate"));
     };
@@ -168,8 +181,13 @@ pub fn verify(json: &[u8], roots: &RootKeys) -> Result<Checked, ReceiptError> {
     let mut rows = Vec::new();
     let mut previous = None;
     for status in &receipt.proven.statuses {
-        let (at, record) = context.leaf(status)?;
-        let Body::StatusChange { action, reason, replaced } = &record.body else {
+        let (at, key, record) = context.leaf(status)?;
+        let Body::StatusChange {
+            action,
+            reason,
+            replaced,
+        } = &record.body
+        else {
             return Err(ReceiptError::Statuses);
         };
         let follows = record.envelope.target == Some(certificate.leaf)
@@ -177,11 +195,16 @@ pub fn verify(json: &[u8], roots: &RootKeys) -> Result<Checked, ReceiptError> {
         if !follows {
             return Err(ReceiptError::Statuses);
         }
+        let subject = &certificate.envelope.writer_region;
+        if !list.authority().may_change(&origin, &key, subject) {
+            return Err(ReceiptError::Record("KEY_REGION"));
+        }
         disclosure::check(&status.disclosed, replaced).map_err(|_| ReceiptError::Disclosure)?;
         if record.envelope.effective_date <= as_of.as_yyyymmdd()
-            && let Some(corrected) = opened(&status.disclosed)
+            && replaced.get(Group::Certificate).is_some()
         {
-            values = corrected.clone();
+            // Who leaves a correction's content out does not bring the corrected one back.
+            values = opened(&status.disclosed).cloned().unwrap_or_default();
         }
         previous = Some(record.leaf);
         rows.push(StatusRow {
@@ -193,11 +216,16 @@ pub fn verify(json: &[u8], roots: &RootKeys) -> Result<Checked, ReceiptError> {
             effective_date: record.envelope.effective_date,
         });
     }
-    check_assertion(&assertion, &certificate, &rows, as_of)?;
+    check_assertion(&assertion, &certificate, &rows, &values, as_of)?;
 
-    let witnessed = policy.evaluate(&proof.checkpoint).map_err(|_| ReceiptError::NoQuorum)?;
-    let cosignatures =
-        witnessed.timestamps.into_iter().map(|(name, time)| (name.to_string(), time)).collect();
+    let witnessed = policy
+        .evaluate(&proof.checkpoint)
+        .map_err(|_| ReceiptError::NoQuorum)?;
+    let cosignatures = witnessed
+        .timestamps
+        .into_iter()
+        .map(|(name, time)| (name.to_string(), time))
+        .collect();
     Ok(Checked {
         home: member.region.clone(),
         proven_size: proof.checkpoint.checkpoint().size,
@@ -217,19 +245,25 @@ struct Context<'a> {
 
 impl Context<'_> {
     /// A leaf that the log proves, signed by a key with authority for its place.
-    fn leaf(&self, proven: &ProvenLeaf) -> Result<(u64, VerifiedRecord), ReceiptError> {
-        let bytes = BASE64_STANDARD.decode(&proven.leaf).map_err(|_| ReceiptError::Format)?;
+    fn leaf(&self, proven: &ProvenLeaf) -> Result<(u64, Hash, VerifiedRecord), ReceiptError> {
+        let bytes = BASE64_STANDARD
+            .decode(&proven.leaf)
+            .map_err(|_| ReceiptError::Format)?;
         let proof = TlogProof::parse(&proven.proof).map_err(|_| ReceiptError::Proof(0))?;
         let index = proof.index;
         if proof.checkpoint.checkpoint().origin != *self.origin {
             return Err(ReceiptError::Proof(index));
         }
         let record = UnverifiedRecord::read(&bytes).map_err(|e| ReceiptError::Record(e.code()))?;
-        proof.verify(record.leaf(), self.policy).map_err(|error| match error {
-            TlogProofVerifyError::Inclusion(_) => ReceiptError::Proof(index),
-            TlogProofVerifyError::Policy(PolicyError::QuorumNotMet(_)) => ReceiptError::NoQuorum,
-            TlogProofVerifyError::Policy(_) => ReceiptError::LogSignature,
-        })?;
+        proof
+            .verify(record.leaf(), self.policy)
+            .map_err(|error| match error {
+                TlogProofVerifyError::Inclusion(_) => ReceiptError::Proof(index),
+                TlogProofVerifyError::Policy(PolicyError::QuorumNotMet(_)) => {
+                    ReceiptError::NoQuorum
+                }
+                TlogProofVerifyError::Policy(_) => ReceiptError::LogSignature,
+            })?;
         if *record.body() == Body::Newer {
             return Err(ReceiptError::NewerRecord);
         }
@@ -237,7 +271,13 @@ impl Context<'_> {
         let envelope = record.envelope();
         let authority = self.list.authority();
         authority
-            .check(self.origin, &key, index, envelope.kind, &envelope.writer_region)
+            .check(
+                self.origin,
+                &key,
+                index,
+                envelope.kind,
+                &envelope.writer_region,
+            )
             .map_err(|refusal| ReceiptError::Record(refusal.code()))?;
         let verifier = authority
             .verifier(self.origin, &key)
@@ -246,7 +286,7 @@ impl Context<'_> {
         let record = record
             .verify(self.origin.as_str(), verifier)
             .map_err(|error| ReceiptError::Record(error.code()))?;
-        Ok((index, record))
+        Ok((index, key, record))
     }
 }
 
@@ -266,13 +306,18 @@ fn read_assertion(note: &str, list: &SignedTrustList) -> Result<Assertion, Recei
         .ok_or(ReceiptError::AnswerSignature)?;
     let assertion: Assertion =
         serde_json::from_str(json).map_err(|_| ReceiptError::AnswerSignature)?;
-    let member = list.list.members.iter().find(|m| m.region == assertion.answered_by);
+    let member = list
+        .list
+        .members
+        .iter()
+        .find(|m| m.region == assertion.answered_by);
     let keys: Vec<_> = member
         .into_iter()
         .flat_map(|member| &member.answer_keys)
         .filter_map(|key| key.parse().ok())
         .collect();
-    note.verify(&keys).map_err(|_| ReceiptError::AnswerSignature)?;
+    note.verify(&keys)
+        .map_err(|_| ReceiptError::AnswerSignature)?;
     Ok(assertion)
 }
 
@@ -282,6 +327,7 @@ fn check_assertion(
     assertion: &Assertion,
     certificate: &VerifiedRecord,
     rows: &[StatusRow],
+    values: &Values,
     as_of: Date,
 ) -> Result<(), ReceiptError> {
     let hashes: Vec<String> = rows.iter().map(|row| row.leaf.to_hex()).collect();
@@ -289,18 +335,26 @@ fn check_assertion(
         return Err(ReceiptError::Contradiction);
     }
     let (proven, _) = fold_statuses(rows.iter(), as_of);
+    let ended = term(values, as_of).is_some();
     let claimed = match assertion.verdict {
         Verdict::Unknown => assertion.last_known,
         verdict => Some(verdict),
     };
     let agrees = match claimed {
         None | Some(Verdict::HolderMismatch | Verdict::NotFound | Verdict::Unknown) => true,
-        Some(Verdict::Valid | Verdict::Expired | Verdict::Pending) => proven == Verdict::Valid,
+        Some(Verdict::Valid | Verdict::Pending) => proven == Verdict::Valid && !ended,
+        Some(Verdict::Expired) => proven == Verdict::Valid,
         Some(other) => other == proven,
     };
-    if agrees { Ok(()) } else { Err(ReceiptError::Contradiction) }
+    if agrees {
+        Ok(())
+    } else {
+        Err(ReceiptError::Contradiction)
+    }
 }
 
 fn effect(action: StatusAction) -> Option<Effect> {
-    u8::try_from(action as i32).ok().and_then(Effect::from_number)
+    u8::try_from(action as i32)
+        .ok()
+        .and_then(Effect::from_number)
 }

@@ -75,9 +75,11 @@ impl Effect {
     /// The effect of a number, if it is one.
     pub fn from_number(number: u8) -> Option<Self> {
         use Effect::*;
-        [Revoke, Void, Suspend, Reinstate, Correct, Reissue, Supersede, Newer]
-            .into_iter()
-            .find(|effect| *effect as u8 == number)
+        [
+            Revoke, Void, Suspend, Reinstate, Correct, Reissue, Supersede, Newer,
+        ]
+        .into_iter()
+        .find(|effect| *effect as u8 == number)
     }
 }
 

@@ -20,7 +20,7 @@ use super::{
 #[derive(Clone, Debug)]
 pub struct CheckedLeaf {
     leaf: Hash,
-    outcome: Result<Signed, &'static str>,
+    outcome: Result<Signed, Unfit>,
 }
 
 #[derive(Clone, Debug)]
@@ -30,38 +30,76 @@ struct Signed {
     body: Body,
 }
 
+/// Why a leaf cannot be folded, wherever it stands.
+#[derive(Clone, Copy, Debug)]
+enum Unfit {
+    /// It breaks a rule; the reason code.
+    Refused(&'static str),
+    /// It adopts a list that is not held, under a key that may stand in that list alone.
+    NeedsTrustList(NeedsTrustList),
+}
+
 impl CheckedLeaf {
     /// Reads a leaf of the log `origin` and checks its signature under the key that it names,
-    /// as the newest list has it: lists close keys' windows, and never drop or replace a key.
+    /// whichever list of the chain names it: whether that list holds at the leaf's place is the
+    /// fold's question, and must not depend on which lists came later.
     pub fn check(chain: &TrustChain, origin: &Origin, leaf: &[u8]) -> Self {
         let outcome = Self::signed(chain, origin, leaf);
-        Self { leaf: merkle::leaf_hash(leaf), outcome }
+        Self {
+            leaf: merkle::leaf_hash(leaf),
+            outcome,
+        }
     }
 
-    fn signed(chain: &TrustChain, origin: &Origin, leaf: &[u8]) -> Result<Signed, &'static str> {
-        let record = UnverifiedRecord::read(leaf).map_err(|error| error.code())?;
-        let key = record.key_id().ok_or("KEY_UNKNOWN")?;
-        let verifier = chain.newest().authority().verifier(origin, &key).ok_or("KEY_UNKNOWN")?;
+    fn signed(chain: &TrustChain, origin: &Origin, leaf: &[u8]) -> Result<Signed, Unfit> {
+        let record = UnverifiedRecord::read(leaf).map_err(|error| Unfit::Refused(error.code()))?;
+        let key = record.key_id().ok_or(Unfit::Refused("KEY_UNKNOWN"))?;
+        let lists = chain.lists().iter().rev();
+        let mut listed = lists.filter_map(|list| list.authority().verifier(origin, &key));
+        let Some(verifier) = listed.next() else {
+            return Err(match record.body() {
+                Body::TrustListAdoption { version, .. } if chain.version(*version).is_none() => {
+                    Unfit::NeedsTrustList(NeedsTrustList { version: *version })
+                }
+                _ => Unfit::Refused("KEY_UNKNOWN"),
+            });
+        };
         let Some(verifier) = verifier else {
             // A listed key of an algorithm that came after this program: it may well be
             // right, so its target becomes unknown rather than staying as it was.
-            return Ok(Signed { key, envelope: record.envelope().clone(), body: Body::Newer });
+            return Ok(Signed {
+                key,
+                envelope: record.envelope().clone(),
+                body: Body::Newer,
+            });
         };
-        let VerifiedRecord { envelope, body, .. } =
-            record.verify(origin.as_str(), verifier).map_err(|error| error.code())?;
-        Ok(Signed { key, envelope, body })
+        let VerifiedRecord { envelope, body, .. } = record
+            .verify(origin.as_str(), verifier)
+            .map_err(|error| Unfit::Refused(error.code()))?;
+        Ok(Signed {
+            key,
+            envelope,
+            body,
+        })
     }
 
     /// A leaf that the caller signed a moment ago: its signature is not checked again.
     pub fn just_signed(leaf: &[u8]) -> Self {
         let outcome = UnverifiedRecord::read_strict(leaf)
-            .map_err(|error| error.code())
+            .map_err(|error| Unfit::Refused(error.code()))
             .and_then(|record| {
-                let key = record.key_id().ok_or("KEY_UNKNOWN")?;
+                let key = record.key_id().ok_or(Unfit::Refused("KEY_UNKNOWN"))?;
                 let (envelope, body) = record.into_parts();
-                Ok(Signed { key, envelope, body })
+                Ok(Signed {
+                    key,
+                    envelope,
+                    body,
+                })
             });
-        Self { leaf: merkle::leaf_hash(leaf), outcome }
+        Self {
+            leaf: merkle::leaf_hash(leaf),
+            outcome,
+        }
     }
 
     /// The leaf's hash.
@@ -82,7 +120,11 @@ impl CheckedLeaf {
     /// The leaf hashes whose state [`Fold::new`] wants to know: the leaf's own (was it folded
     /// before?) and its target's.
     pub fn refers_to(&self) -> impl Iterator<Item = Hash> {
-        let target = self.outcome.as_ref().ok().and_then(|signed| signed.envelope.target);
+        let target = self
+            .outcome
+            .as_ref()
+            .ok()
+            .and_then(|signed| signed.envelope.target);
         std::iter::once(self.leaf).chain(target)
     }
 }
@@ -120,7 +162,14 @@ impl<'a> Fold<'a> {
         adopted: u64,
         targets: Targets,
     ) -> Self {
-        Self { origin, chain, adopted, next, targets, changes: Changes::default() }
+        Self {
+            origin,
+            chain,
+            adopted,
+            next,
+            targets,
+            changes: Changes::default(),
+        }
     }
 
     /// Folds the next leaf. Never fails because of what a leaf says: what breaks a rule is
@@ -133,10 +182,14 @@ impl<'a> Fold<'a> {
         let CheckedLeaf { leaf, outcome } = checked;
         let result = match outcome {
             Ok(signed) => self.place(index, leaf, signed)?,
-            Err(code) => Err(code),
+            Err(Unfit::NeedsTrustList(needs)) => return Err(needs),
+            Err(Unfit::Refused(code)) => Err(code),
         };
         if let Err(code) = result {
-            self.changes.quarantined.push(QuarantineRow { index, code: code.to_owned() });
+            self.changes.quarantined.push(QuarantineRow {
+                index,
+                code: code.to_owned(),
+            });
         }
         self.next += 1;
         Ok(())
@@ -163,7 +216,11 @@ impl<'a> Fold<'a> {
         &mut self,
         index: u64,
         leaf: Hash,
-        Signed { key, envelope, body }: Signed,
+        Signed {
+            key,
+            envelope,
+            body,
+        }: Signed,
     ) -> Result<Result<(), &'static str>, NeedsTrustList> {
         // A list speaks for its own adoption: the key that adopts it must be valid in it.
         let version = match body {
@@ -177,7 +234,10 @@ impl<'a> Fold<'a> {
             return Err(NeedsTrustList { version });
         };
         let (kind, writer) = (envelope.kind, &envelope.writer_region);
-        if let Err(refusal) = list.authority().check(self.origin, &key, index, kind, writer) {
+        if let Err(refusal) = list
+            .authority()
+            .check(self.origin, &key, index, kind, writer)
+        {
             return Ok(Err(refusal.code()));
         }
         Ok(match body {
@@ -186,9 +246,14 @@ impl<'a> Fold<'a> {
                 self.status(index, leaf, &key, &envelope, action, reason as u32)
             }
             Body::Erasure(groups) => self.target(&key, &envelope).map(|target| {
-                let groups = groups.into_iter().map(|group| group.number().unsigned_abs());
-                let row =
-                    ErasureRow { index, target_index: target.index, groups: groups.collect() };
+                let groups = groups
+                    .into_iter()
+                    .map(|group| group.number().unsigned_abs());
+                let row = ErasureRow {
+                    index,
+                    target_index: target.index,
+                    groups: groups.collect(),
+                };
                 self.changes.erasures.push(row);
             }),
             Body::Institution(institution) => {
@@ -224,8 +289,19 @@ impl<'a> Fold<'a> {
             return Err("RECORD_REPEATED");
         }
         let writer_region = envelope.writer_region.number();
-        self.targets.insert(leaf, TargetState { index, writer_region, last_status: None });
-        self.changes.certificates.push(CertificateRow { index, leaf, writer_region });
+        self.targets.insert(
+            leaf,
+            TargetState {
+                index,
+                writer_region,
+                last_status: None,
+            },
+        );
+        self.changes.certificates.push(CertificateRow {
+            index,
+            leaf,
+            writer_region,
+        });
         Ok(())
     }
 
@@ -277,7 +353,9 @@ impl<'a> Fold<'a> {
         key: &Hash,
         envelope: &Envelope,
     ) -> Result<(), &'static str> {
-        let Ok(target) = self.target(key, envelope) else { return Err("SCHEMA_NEWER") };
+        let Ok(target) = self.target(key, envelope) else {
+            return Err("SCHEMA_NEWER");
+        };
         let row = StatusRow {
             index,
             leaf,
@@ -295,7 +373,10 @@ impl<'a> Fold<'a> {
         let hash = envelope.target.ok_or("TARGET_UNKNOWN")?;
         let target = self.targets.get(&hash).ok_or("TARGET_UNKNOWN")?;
         let subject = Region::from_number(target.writer_region).ok_or("TARGET_UNKNOWN")?;
-        let authority = self.chain.version(self.adopted).map(|list| list.authority());
+        let authority = self
+            .chain
+            .version(self.adopted)
+            .map(|list| list.authority());
         if !authority.is_some_and(|a| a.may_change(self.origin, key, &subject)) {
             return Err("KEY_REGION");
         }

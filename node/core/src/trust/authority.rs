@@ -62,7 +62,9 @@ impl Authority {
     pub(super) fn compile(list: &TrustList) -> Self {
         let mut logs = HashMap::new();
         for member in &list.members {
-            let Some(region) = member.province() else { continue };
+            let Some(region) = member.province() else {
+                continue;
+            };
             let keys = member
                 .record_keys
                 .iter()

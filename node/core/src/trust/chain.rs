@@ -1,10 +1,18 @@
 //! The chain of trust lists, verified from root keys.
 
+use std::collections::BTreeSet;
+
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use sha2::{Digest as _, Sha256};
 
-use crate::{checkpoint::Origin, merkle::Hash, note::Note};
+use crate::{
+    checkpoint::Origin,
+    keys::{Algorithm, RecordVerifier},
+    merkle::Hash,
+    note::{Note, SignatureType, VerifierKey},
+};
 
-use super::{Authority, RootKeys, TrustList};
+use super::{Authority, Member, RecordKey, RootKeys, TrustList};
 
 /// A list that verified.
 #[derive(Clone, Debug)]
@@ -45,7 +53,10 @@ pub enum TrustError {
     #[error("the root keys or their threshold are not valid")]
     Roots,
     /// Not a signed note with the expected header.
-    #[error("not a trust list: expected a signed note that starts with {:?}", TrustList::HEADER)]
+    #[error(
+        "not a trust list: expected a signed note that starts with {:?}",
+        TrustList::HEADER
+    )]
     Format,
     /// Its content breaks a rule, or holds something newer than this program.
     #[error("the content of the trust list is not valid: {0}")]
@@ -104,7 +115,11 @@ impl TrustChain {
             let list = chain.check_next(roots, note)?;
             chain.lists.push(list);
         }
-        if chain.lists.is_empty() { Err(TrustError::Empty) } else { Ok(chain) }
+        if chain.lists.is_empty() {
+            Err(TrustError::Empty)
+        } else {
+            Ok(chain)
+        }
     }
 
     /// This chain with one more list, verified from the newest one.
@@ -131,12 +146,17 @@ impl TrustChain {
             serde_json::from_str(json).map_err(|error| TrustError::Content(error.to_string()))?;
         let (held, predecessor, authorities) = match self.lists.last() {
             None => (0, String::new(), roots.clone()),
-            Some(last) => {
-                (last.list.version, last.digest.to_hex(), RootKeys::new(&last.list.root)?)
-            }
+            Some(last) => (
+                last.list.version,
+                last.digest.to_hex(),
+                RootKeys::new(&last.list.root)?,
+            ),
         };
         if list.version != held + 1 {
-            return Err(TrustError::NotNext { got: list.version, held });
+            return Err(TrustError::NotNext {
+                got: list.version,
+                held,
+            });
         }
         if list.previous != predecessor {
             return Err(TrustError::OtherPredecessor);
@@ -146,7 +166,12 @@ impl TrustChain {
         check_content(&list)?;
         let digest = Hash(Sha256::digest(note.text()).into());
         let authority = Authority::compile(&list);
-        Ok(SignedTrustList { list, digest, note, authority })
+        Ok(SignedTrustList {
+            list,
+            digest,
+            note,
+            authority,
+        })
     }
 
     /// The newest list.
@@ -156,7 +181,8 @@ impl TrustChain {
 
     /// A version, if it is held.
     pub fn version(&self, version: u64) -> Option<&SignedTrustList> {
-        self.lists.get(usize::try_from(version.checked_sub(1)?).ok()?)
+        self.lists
+            .get(usize::try_from(version.checked_sub(1)?).ok()?)
     }
 
     /// All lists, ascending.
@@ -166,41 +192,100 @@ impl TrustChain {
 
     /// The chain up to a version.
     pub fn up_to(&self, version: u64) -> &[SignedTrustList] {
-        let end = usize::try_from(version).unwrap_or(usize::MAX).min(self.lists.len());
+        let end = usize::try_from(version)
+            .unwrap_or(usize::MAX)
+            .min(self.lists.len());
         &self.lists[..end]
     }
 }
 
 /// What a list must satisfy beyond its form.
 fn check_content(list: &TrustList) -> Result<(), TrustError> {
-    let rule = |holds: bool, what: &str| {
-        if holds { Ok(()) } else { Err(TrustError::Content(what.to_owned())) }
-    };
     rule(list.issued < list.expires, "it expires before it is issued")?;
     rule(
         list.members.is_sorted_by(|a, b| a.region < b.region),
         "members ascend by region, each once",
     )?;
-    rule(list.quorum < list.members.len().max(1), "the quorum is larger than the other members")?;
-    let mut keys = std::collections::BTreeSet::new();
+    rule(
+        list.quorum < list.members.len().max(1),
+        "the quorum is larger than the other members",
+    )?;
+    let (mut origins, mut keys) = (BTreeSet::new(), BTreeSet::new());
     for member in &list.members {
         rule(
-            member.province().is_some_and(|region| region.to_string() == member.region),
+            member
+                .province()
+                .is_some_and(|r| r == r.province() && r.to_string() == member.region),
             "a member's region is a province code",
         )?;
         let origin: Origin = member
             .origin
             .parse()
             .map_err(|_| TrustError::Content("an origin is not valid".to_owned()))?;
-        rule(!member.log_keys.is_empty(), "a member has no log key")?;
-        list.policy(&origin).map_err(|error| TrustError::Content(error.to_string()))?;
-        let roles = [&member.witness_key, &member.mirror_key];
-        for key in member.log_keys.iter().map(|k| &k.key).chain(roles).chain(&member.answer_keys) {
-            let key: crate::note::VerifierKey = key
-                .parse()
-                .map_err(|_| TrustError::Content("a verifier key is not valid".to_owned()))?;
-            rule(keys.insert(key.public_key().to_bytes()), "one key serves two roles")?;
+        rule(
+            origins.insert(&member.origin),
+            "two members have one origin",
+        )?;
+        list.policy(&origin)
+            .map_err(|error| TrustError::Content(error.to_string()))?;
+        for key in member_keys(member)? {
+            rule(keys.insert(key), "one key serves two roles")?;
         }
     }
     Ok(())
+}
+
+/// The public keys of a member, each of which must have one role only.
+fn member_keys(member: &Member) -> Result<Vec<Vec<u8>>, TrustError> {
+    rule(!member.log_keys.is_empty(), "a member has no log key")?;
+    let mut keys = Vec::new();
+    let cosigners = [&member.witness_key, &member.mirror_key];
+    let log_keys = member.log_keys.iter().map(|log| &log.key);
+    for key in cosigners
+        .into_iter()
+        .chain(&member.answer_keys)
+        .chain(log_keys.clone())
+    {
+        keys.push(note_key(key)?.public_key().to_bytes().to_vec());
+    }
+    for key in log_keys {
+        // Otherwise no checkpoint of this log would ever verify.
+        rule(
+            note_key(key)?.name().as_str() == member.origin,
+            "a log key's name is the origin",
+        )?;
+    }
+    for key in &member.answer_keys {
+        let plain = note_key(key)?.signature_type() == SignatureType::Ed25519;
+        rule(plain, "an answer key is of signature type 0x01")?;
+    }
+    for key in &member.record_keys {
+        keys.push(record_key(key)?);
+    }
+    Ok(keys)
+}
+
+fn note_key(key: &str) -> Result<VerifierKey, TrustError> {
+    key.parse()
+        .map_err(|_| TrustError::Content("a verifier key is not valid".to_owned()))
+}
+
+/// The bytes of a record key. Algorithms that this program does not know are taken as they are.
+fn record_key(key: &RecordKey) -> Result<Vec<u8>, TrustError> {
+    let invalid = || TrustError::Content("a record key is not valid".to_owned());
+    let bytes = BASE64_STANDARD
+        .decode(&key.public_key)
+        .map_err(|_| invalid())?;
+    if let Some(algorithm) = Algorithm::from_name(&key.alg) {
+        RecordVerifier::new(algorithm, &bytes).map_err(|_| invalid())?;
+    }
+    Ok(bytes)
+}
+
+fn rule(holds: bool, what: &str) -> Result<(), TrustError> {
+    if holds {
+        Ok(())
+    } else {
+        Err(TrustError::Content(what.to_owned()))
+    }
 }

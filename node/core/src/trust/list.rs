@@ -125,7 +125,10 @@ impl KeyWindow {
 impl LogKey {
     /// Where in the log it holds.
     pub fn window(&self) -> KeyWindow {
-        KeyWindow { from_index: self.from_index, until_index: self.until_index }
+        KeyWindow {
+            from_index: self.from_index,
+            until_index: self.until_index,
+        }
     }
 }
 
@@ -138,7 +141,11 @@ impl TrustList {
     /// # Errors
     /// Only if a value cannot be written as JSON, which these types rule out.
     pub fn to_text(&self) -> Result<String, serde_json::Error> {
-        Ok(format!("{}\n{}\n", Self::HEADER, serde_json::to_string_pretty(self)?))
+        Ok(format!(
+            "{}\n{}\n",
+            Self::HEADER,
+            serde_json::to_string_pretty(self)?
+        ))
     }
 
     /// The member of a province.
@@ -149,7 +156,9 @@ impl TrustList {
 
     /// The member of a log.
     pub fn member_of(&self, origin: &Origin) -> Option<&Member> {
-        self.members.iter().find(|member| member.origin == origin.as_str())
+        self.members
+            .iter()
+            .find(|member| member.origin == origin.as_str())
     }
 
     /// The tlog-policy of a log: its keys, and the quorum over the other members, each of
@@ -165,8 +174,12 @@ impl TrustList {
             }
         }
         let mut groups = Vec::new();
-        for Member { region, witness_key, mirror_key, .. } in
-            self.members.iter().filter(|m| m.origin != origin.as_str())
+        for Member {
+            region,
+            witness_key,
+            mirror_key,
+            ..
+        } in self.members.iter().filter(|m| m.origin != origin.as_str())
         {
             text += &format!("witness witness-{region} {witness_key}\n");
             text += &format!("witness mirror-{region} {mirror_key}\n");
@@ -176,7 +189,11 @@ impl TrustList {
         if groups.is_empty() || self.quorum == 0 {
             text += "quorum none\n";
         } else {
-            text += &format!("group members {} {}\nquorum members\n", self.quorum, groups.join(" "));
+            text += &format!(
+                "group members {} {}\nquorum members\n",
+                self.quorum,
+                groups.join(" ")
+            );
         }
         Policy::parse(text.as_bytes())
     }
@@ -201,7 +218,10 @@ impl Member {
 impl RecordKey {
     /// Where in the log it holds.
     pub fn window(&self) -> KeyWindow {
-        KeyWindow { from_index: self.from_index, until_index: self.until_index }
+        KeyWindow {
+            from_index: self.from_index,
+            until_index: self.until_index,
+        }
     }
 
     /// Whether it may sign records of a kind, given by number.
@@ -212,7 +232,9 @@ impl RecordKey {
 
     /// Whether it may write on behalf of a region.
     pub fn writes_for(&self, region: &Region) -> bool {
-        self.regions.iter().any(|r| Region::parse(r).is_ok_and(|own| own.contains(region)))
+        self.regions
+            .iter()
+            .any(|r| Region::parse(r).is_ok_and(|own| own.contains(region)))
     }
 }
 
@@ -220,7 +242,10 @@ impl RecordKey {
 /// case without the prefix; the bare number for a kind that this program does not know.
 pub fn kind_name(kind: i32) -> String {
     match Kind::try_from(kind) {
-        Ok(kind) => kind.as_str_name().trim_start_matches("KIND_").to_lowercase(),
+        Ok(kind) => kind
+            .as_str_name()
+            .trim_start_matches("KIND_")
+            .to_lowercase(),
         Err(_) => kind.to_string(),
     }
 }

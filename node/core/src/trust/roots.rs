@@ -29,7 +29,10 @@ impl RootKeys {
         if distinct.len() != keys.len() || role.threshold < 1 || role.threshold > keys.len() {
             return Err(TrustError::Roots);
         }
-        Ok(Self { threshold: role.threshold, keys })
+        Ok(Self {
+            threshold: role.threshold,
+            keys,
+        })
     }
 
     /// Checks that enough of the keys signed a note.
@@ -38,14 +41,19 @@ impl RootKeys {
     /// `Threshold` if fewer did, `Signature` if one of the signatures is bad.
     pub(super) fn check(&self, note: &Note) -> Result<(), TrustError> {
         let have = match note.verify(&self.keys) {
-            Ok(signers) => {
-                signers.iter().map(|key| key.public_key().to_bytes()).collect::<BTreeSet<_>>().len()
-            }
+            Ok(signers) => signers
+                .iter()
+                .map(|key| key.public_key().to_bytes())
+                .collect::<BTreeSet<_>>()
+                .len(),
             Err(NoteVerifyError::NoKnownSignature) => 0,
             Err(_) => return Err(TrustError::Signature),
         };
         if have < self.threshold {
-            return Err(TrustError::Threshold { have, need: self.threshold });
+            return Err(TrustError::Threshold {
+                have,
+                need: self.threshold,
+            });
         }
         Ok(())
     }
@@ -68,8 +76,15 @@ impl FromStr for RootKeys {
     type Err = TrustError;
 
     fn from_str(text: &str) -> Result<Self, TrustError> {
-        let mut role = RootRole { threshold: 0, keys: Vec::new() };
-        for line in text.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#')) {
+        let mut role = RootRole {
+            threshold: 0,
+            keys: Vec::new(),
+        };
+        for line in text
+            .lines()
+            .map(str::trim)
+            .filter(|l| !l.is_empty() && !l.starts_with('#'))
+        {
             match line.split_once(' ') {
                 Some(("threshold", number)) if role.threshold == 0 => {
                     role.threshold = number.trim().parse().map_err(|_| TrustError::Roots)?;

@@ -1,0 +1,221 @@
+//! Whoever signs records for a log, and the facts that they are about.
+
+use std::collections::BTreeMap;
+
+use ed25519_dalek::{Signer as _, SigningKey};
+use huren_core::{
+    checkpoint::Origin,
+    codes::Region,
+    disclosure::{self, Group, GroupDigests, Opening, Values},
+    keys::RecordSigner,
+    merkle::{Hash, leaf_hash},
+    normalise,
+    record::{Draft, Envelope},
+};
+use huren_proto::v1;
+use prost::Message;
+
+/// A record key at work for a region.
+#[derive(Clone, Copy)]
+pub(crate) struct Writer<'a> {
+    pub(crate) origin: &'a Origin,
+    pub(crate) seed: [u8; 32],
+    pub(crate) region: Region,
+}
+
+impl<'a> Writer<'a> {
+    pub(crate) const fn new(origin: &'a Origin, seed: [u8; 32], region: Region) -> Self {
+        Self {
+            origin,
+            seed,
+            region,
+        }
+    }
+
+    pub(crate) const fn for_region(self, region: Region) -> Self {
+        Self { region, ..self }
+    }
+
+    /// An envelope without target; certificates bear no date.
+    pub(crate) fn envelope(&self, kind: v1::Kind) -> Envelope {
+        Envelope {
+            kind: kind as i32,
+            writer_region: self.region,
+            provenance: v1::Provenance::Issued,
+            effective_date: if kind == v1::Kind::Certificate {
+                0
+            } else {
+                20_250_601
+            },
+            target: None,
+            previous: None,
+        }
+    }
+
+    pub(crate) fn sign(&self, envelope: Envelope, body: &impl Message) -> Vec<u8> {
+        let draft = Draft {
+            envelope,
+            body: body.encode_to_vec(),
+        };
+        draft
+            .sign(self.origin.as_str(), &RecordSigner::from_seed(&self.seed))
+            .unwrap()
+    }
+
+    pub(crate) fn certificate(&self, openings: &[Opening]) -> Vec<u8> {
+        let groups = GroupDigests::of(openings).to_proto();
+        let body = v1::Certificate {
+            normaliser: normalise::VERSION,
+            groups,
+        };
+        self.sign(self.envelope(v1::Kind::Certificate), &body)
+    }
+
+    pub(crate) fn status(
+        &self,
+        action: v1::StatusAction,
+        target: Hash,
+        previous: Option<Hash>,
+    ) -> Vec<u8> {
+        self.change(action, target, previous, &[])
+    }
+
+    /// A status change that replaces the digests of some groups.
+    pub(crate) fn change(
+        &self,
+        action: v1::StatusAction,
+        target: Hash,
+        previous: Option<Hash>,
+        replaced: &[Opening],
+    ) -> Vec<u8> {
+        let replaced = GroupDigests::of(replaced).to_proto();
+        let body = v1::StatusChange {
+            action: action as i32,
+            reason: v1::StatusReason::Decision as i32,
+            normaliser: if replaced.is_empty() {
+                0
+            } else {
+                normalise::VERSION
+            },
+            replaced,
+        };
+        let envelope = self.envelope(v1::Kind::StatusChange);
+        self.sign(
+            Envelope {
+                target: Some(target),
+                previous,
+                ..envelope
+            },
+            &body,
+        )
+    }
+
+    pub(crate) fn erasure(&self, target: Hash, groups: &[Group]) -> Vec<u8> {
+        let body = v1::Erasure {
+            groups: groups.iter().map(|group| group.number()).collect(),
+        };
+        let envelope = self.envelope(v1::Kind::Erasure);
+        self.sign(
+            Envelope {
+                target: Some(target),
+                ..envelope
+            },
+            &body,
+        )
+    }
+
+    pub(crate) fn institution(&self, code: &str) -> Vec<u8> {
+        let body = v1::Institution {
+            code: code.to_owned(),
+            name: "宁波职业技能评价中心".to_owned(),
+            kind: v1::InstitutionKind::Social as i32,
+            home_region: self.region.to_string(),
+            state: v1::InstitutionState::Active as i32,
+            ..Default::default()
+        };
+        self.sign(self.envelope(v1::Kind::Institution), &body)
+    }
+
+    pub(crate) fn adoption(&self, version: u64, digest: Hash) -> Vec<u8> {
+        let body = v1::TrustListAdoption {
+            version,
+            digest: digest.0.to_vec(),
+        };
+        self.sign(self.envelope(v1::Kind::TrustListAdoption), &body)
+    }
+
+    /// What a record's signature covers, put together from the specification of the leaf.
+    pub(crate) fn signing_input(&self, record: &[u8]) -> Vec<u8> {
+        let key_id = RecordSigner::from_seed(&self.seed).id().0;
+        let mut input = b"huren/record/v1\n".to_vec();
+        input.extend(frame(&[
+            b"ed25519",
+            &key_id,
+            self.origin.as_str().as_bytes(),
+            record,
+        ]));
+        input
+    }
+
+    /// Signs a record message as it is, whatever rule it breaks.
+    pub(crate) fn sign_anything(&self, record: Vec<u8>) -> v1::SignedRecord {
+        let key = SigningKey::from_bytes(&self.seed);
+        v1::SignedRecord {
+            alg: v1::SignatureAlgorithm::Ed25519 as i32,
+            key_id: RecordSigner::from_seed(&self.seed).id().0.to_vec(),
+            signature: key.sign(&self.signing_input(&record)).to_bytes().to_vec(),
+            record,
+        }
+    }
+}
+
+/// Parts behind their lengths (uint32, big-endian).
+pub(crate) fn frame(parts: &[&[u8]]) -> Vec<u8> {
+    let length = |part: &[u8]| u32::try_from(part.len()).unwrap().to_be_bytes();
+    parts
+        .iter()
+        .flat_map(|part| [&length(part), *part].concat())
+        .collect()
+}
+
+/// The hash under which a leaf is a target or predecessor.
+pub(crate) fn hash(leaf: &[u8]) -> Hash {
+    leaf_hash(leaf)
+}
+
+pub(crate) fn values(fields: &[(&str, &str)]) -> Values {
+    Values::new(fields.iter().copied())
+}
+
+/// What opens a made-up certificate of 张三 with all groups; salts depend on `salt` alone.
+pub(crate) fn openings(number: &str, salt: u8) -> Vec<Opening> {
+    let certificate = [
+        ("number", number),
+        ("track", "L"),
+        ("occupation_edition", "2022"),
+        ("occupation_code", "6-31-01-03"),
+        ("occupation_name", "电工"),
+        ("level", "3"),
+        ("institution_name", "宁波职业技能评价中心"),
+        ("issue_date", "2024-03-01"),
+    ];
+    let holder_id = [
+        ("id_kind", "resident_id"),
+        ("id_number", "11010519491231002X"),
+    ];
+    let groups = BTreeMap::from([
+        (Group::Certificate, values(&certificate)),
+        (Group::HolderName, values(&[("name", "张三")])),
+        (Group::HolderId, values(&holder_id)),
+        (Group::Statistics, values(&[("activity", "regular")])),
+        (
+            Group::Scores,
+            values(&[("theory", "86"), ("skills", "91.5")]),
+        ),
+    ]);
+    let mut next = salt;
+    disclosure::open(groups, || {
+        next = next.wrapping_add(1);
+        [next; 16]
+    })
+}

@@ -1,0 +1,110 @@
+//! The command line: one subcommand for each thing to do.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Args, Parser, Subcommand};
+use huren_proto::v1::issuance_service_client::IssuanceServiceClient;
+
+use crate::{connect::NodeArgs, demo, generate, import, log, peers, trust, verify};
+
+/// 互认：长三角技能人才评价证书互查互认 / Huren: mutual recognition of skill certificates
+#[derive(Debug, Parser)]
+#[command(name = "huren", version, max_term_width = 100)]
+pub struct Cli {
+    /// 输出 JSON，供程序读取 / print JSON for programs
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// 命令 / command
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// 生成虚构数据（可重现） / invent reproducible test data
+    Gen(generate::GenArgs),
+    /// 导入 CSV / import a CSV file into the province's log
+    ///
+    /// 退出码 / exit codes: 0 全部接受 all accepted, 3 部分拒绝 some rejected, 1 失败 failed.
+    Import(ImportArgs),
+    /// 核验证书 / verify a certificate
+    Verify(verify::VerifyArgs),
+    /// 核验回执 / receipts
+    #[command(subcommand)]
+    Receipt(verify::ReceiptCommand),
+    /// 公开日志 / the public log
+    #[command(subcommand)]
+    Log(log::LogCommand),
+    /// 成员与复制状态 / members and how far each is replicated
+    Peers(NodeArgs),
+    /// 信任清单 / the trust list
+    #[command(subcommand)]
+    Trust(trust::TrustCommand),
+    /// 演示：四省一市节点互查互认 / four provincial nodes on this machine
+    Demo(demo::DemoArgs),
+    /// 节点命令，同 huren-node / the node's own commands
+    #[command(hide = true)]
+    Node(huren_node::cli::NodeArgs),
+}
+
+/// What to import, and where.
+#[derive(Debug, Args)]
+pub struct ImportArgs {
+    /// 连接 / connection
+    #[command(flatten)]
+    pub node: NodeArgs,
+    /// 内容 / what
+    #[command(flatten)]
+    pub import: import::ImportArgs,
+}
+
+/// Carries out a command; failures are printed to standard error.
+pub async fn run(cli: Cli) -> ExitCode {
+    match dispatch(cli).await {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("错误 / error: {error:#}");
+            ExitCode::from(1)
+        }
+    }
+}
+
+async fn dispatch(cli: Cli) -> Result<ExitCode> {
+    let json = cli.json;
+    let done = |()| ExitCode::SUCCESS;
+    match cli.command {
+        Command::Gen(args) => {
+            let summary = generate::run(&args, &import::progress_bar())?;
+            if json || args.json {
+                println!("{}", serde_json::to_string_pretty(&summary)?);
+            } else {
+                println!("{summary}");
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Import(args) => {
+            let progress = import::progress_bar();
+            let report = if args.import.check {
+                import::check(&args.import, &progress).await
+            } else {
+                let client = IssuanceServiceClient::new(args.node.channel()?);
+                import::run(client, &args.import, &progress).await
+            };
+            if json || args.import.json {
+                println!("{}", serde_json::to_string_pretty(&report)?);
+            } else {
+                println!("{report}");
+            }
+            Ok(ExitCode::from(report.exit_code()))
+        }
+        Command::Verify(args) => verify::verify(&args, json).await,
+        Command::Receipt(command) => verify::receipt(&command, json),
+        Command::Log(command) => log::run(&command, json).await.map(done),
+        Command::Peers(node) => peers::run(&node, json).await.map(done),
+        Command::Trust(command) => trust::run(&command, json).map(done),
+        Command::Demo(args) => demo::run(&args, json).await,
+        Command::Node(args) => Ok(huren_node::cli::run(args).await),
+    }
+}

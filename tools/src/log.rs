@@ -1,0 +1,195 @@
+//! `huren log`: reading a public log as any auditor could, over its tlog-tiles resources.
+
+use std::{collections::HashMap, path::PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+use clap::{Args, Subcommand};
+use huren_core::{
+    checkpoint::SignedCheckpoint,
+    merkle::{self, Hash, TileId, decode_bundle, entries_path},
+    record::{Body, UnverifiedRecord},
+    tlog_proof::TlogProof,
+    trust::kind_name,
+};
+use serde_json::json;
+
+use crate::connect;
+
+/// 公开日志 / the public log.
+#[derive(Subcommand, Debug)]
+pub enum LogCommand {
+    /// 显示检查点 / show the checkpoint
+    Checkpoint(LogArgs),
+    /// 逐条显示记录（只有信封与摘要） / show records: envelopes and digests, nothing personal
+    Show {
+        /// 日志 / the log
+        #[command(flatten)]
+        log: LogArgs,
+        /// 起始序号 / first index
+        #[arg(long, default_value_t = 0)]
+        from: u64,
+        /// 条数 / how many
+        #[arg(long, default_value_t = 20)]
+        count: u64,
+    },
+    /// 为一条记录取得入日志证明（tlog-proof） / prove that a record is in the log
+    Prove {
+        /// 日志 / the log
+        #[command(flatten)]
+        log: LogArgs,
+        /// 序号 / its index
+        #[arg(long)]
+        index: u64,
+    },
+}
+
+/// Which log.
+#[derive(Args, Debug)]
+pub struct LogArgs {
+    /// 日志网址前缀 / the log's URL prefix, such as http://127.0.0.1:8080/log/33
+    #[arg(long, value_name = "URL")]
+    pub url: String,
+    /// https 时节点证书的签发机构 / with https: authority of the node's certificate
+    #[arg(long, value_name = "FILE")]
+    pub ca: Option<PathBuf>,
+}
+
+impl LogArgs {
+    async fn get(&self, path: &str) -> Result<bytes::Bytes> {
+        let url = format!("{}/{path}", self.url.trim_end_matches('/'));
+        let found = connect::get(&url, self.ca.as_ref()).await?;
+        found.with_context(|| format!("没有此资源 / there is no {url}"))
+    }
+
+    async fn checkpoint(&self) -> Result<SignedCheckpoint> {
+        let note = self.get("checkpoint").await?;
+        SignedCheckpoint::parse(&note).context("不是检查点 / not a checkpoint")
+    }
+
+    async fn tiles(&self, ids: &[TileId]) -> Result<HashMap<TileId, Vec<Hash>>> {
+        let mut tiles = HashMap::new();
+        for id in ids {
+            let bytes = self.get(&id.path()).await?;
+            let hashes: Option<Vec<Hash>> = bytes.chunks(32).map(Hash::from_slice).collect();
+            tiles.insert(*id, hashes.context("瓦片损坏 / a tile is damaged")?);
+        }
+        Ok(tiles)
+    }
+
+    async fn bundle(&self, number: u64, size: u64) -> Result<Vec<Vec<u8>>> {
+        let id = TileId::in_tree(0, number, size).context("序号超出日志 / beyond the log")?;
+        let entries = self.get(&entries_path(number, id.width())).await?;
+        let entries = decode_bundle(&entries).context("条目包损坏 / a bundle is damaged")?;
+        Ok(entries.into_iter().map(<[u8]>::to_vec).collect())
+    }
+}
+
+/// Carries out a command.
+pub async fn run(command: &LogCommand, json_out: bool) -> Result<()> {
+    match command {
+        LogCommand::Checkpoint(log) => checkpoint(log, json_out).await,
+        LogCommand::Show { log, from, count } => show(log, *from, *count, json_out).await,
+        LogCommand::Prove { log, index } => prove(log, *index, json_out).await,
+    }
+}
+
+async fn checkpoint(log: &LogArgs, json_out: bool) -> Result<()> {
+    let signed = log.checkpoint().await?;
+    if json_out {
+        let checkpoint = signed.checkpoint();
+        let signatures = signed
+            .note()
+            .signatures()
+            .iter()
+            .map(|s| s.name().to_string());
+        let value = json!({
+            "origin": checkpoint.origin.as_str(),
+            "size": checkpoint.size,
+            "root": checkpoint.root.to_base64(),
+            "signatures": signatures.collect::<Vec<_>>(),
+            "note": signed.to_string(),
+        });
+        println!("{value:#}");
+    } else {
+        print!("{signed}");
+    }
+    Ok(())
+}
+
+async fn show(log: &LogArgs, from: u64, count: u64, json_out: bool) -> Result<()> {
+    let size = log.checkpoint().await?.checkpoint().size;
+    let end = size.min(from.saturating_add(count));
+    let mut index = from;
+    while index < end {
+        let entries = log.bundle(index / 256, size).await?;
+        for (position, leaf) in entries.iter().enumerate() {
+            let at = index / 256 * 256 + position as u64;
+            if at >= index && at < end {
+                print_leaf(at, leaf, json_out);
+            }
+        }
+        index = (index / 256 + 1) * 256;
+    }
+    Ok(())
+}
+
+fn print_leaf(index: u64, leaf: &[u8], json_out: bool) {
+    let hash = merkle::leaf_hash(leaf);
+    let value = match UnverifiedRecord::read(leaf) {
+        Err(error) => json!({"index": index, "leaf": hash.to_hex(), "error": error.code()}),
+        Ok(record) => {
+            let envelope = record.envelope();
+            json!({
+                "index": index,
+                "leaf": hash.to_hex(),
+                "kind": kind_name(envelope.kind),
+                "writer_region": envelope.writer_region.to_string(),
+                "effective_date": envelope.effective_date,
+                "target": envelope.target.map(|target| target.to_hex()),
+                "newer": *record.body() == Body::Newer,
+                "bytes": leaf.len(),
+            })
+        }
+    };
+    if json_out {
+        println!("{value}");
+    } else {
+        println!(
+            "{index:>8}  {}  {:<20} {:<8} {}",
+            &hash.to_hex()[..16],
+            value["kind"].as_str().unwrap_or("—"),
+            value["writer_region"].as_str().unwrap_or("—"),
+            value["target"]
+                .as_str()
+                .map_or(String::new(), |target| format!("→ {}", &target[..16])),
+        );
+    }
+}
+
+async fn prove(log: &LogArgs, index: u64, json_out: bool) -> Result<()> {
+    let checkpoint = log.checkpoint().await?;
+    let (size, root) = (checkpoint.checkpoint().size, checkpoint.checkpoint().root);
+    if index >= size {
+        bail!("序号超出日志 / the log has {size} leaves");
+    }
+    let tiles = log.tiles(&merkle::tiles_for_inclusion(index, size)).await?;
+    let hashes = merkle::inclusion_proof(index, size, &tiles)?;
+    let entries = log.bundle(index / 256, size).await?;
+    let position = usize::try_from(index % 256)?;
+    let leaf = merkle::leaf_hash(entries.get(position).context("条目缺失 / entry missing")?);
+    merkle::verify_inclusion(index, size, &leaf, &hashes, &root)
+        .context("日志的瓦片与其检查点不符 / the log's tiles do not fit its checkpoint")?;
+    let proof = TlogProof {
+        extra: None,
+        index,
+        hashes,
+        checkpoint,
+    };
+    if json_out {
+        let value = json!({"index": index, "leaf": leaf.to_hex(), "proof": proof.to_string()});
+        println!("{value:#}");
+    } else {
+        print!("{proof}");
+    }
+    Ok(())
+}

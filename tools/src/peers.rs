@@ -1,0 +1,71 @@
+//! `huren peers`: what the own node knows of every member.
+
+use anyhow::Result;
+use huren_proto::v1::{self, operator_service_client::OperatorServiceClient};
+use serde_json::json;
+
+use crate::connect::NodeArgs;
+
+/// Fetches the state of a node.
+pub async fn status(node: &NodeArgs) -> Result<v1::GetStatusResponse> {
+    let mut client = OperatorServiceClient::new(node.channel()?);
+    Ok(client
+        .get_status(v1::GetStatusRequest {})
+        .await?
+        .into_inner())
+}
+
+/// Prints it.
+pub async fn run(node: &NodeArgs, json_out: bool) -> Result<()> {
+    let status = status(node).await?;
+    if json_out {
+        println!("{:#}", status_json(&status));
+        return Ok(());
+    }
+    println!(
+        "节点 node {}  版本 version {}  信任清单 trust list {} 至 until {}",
+        status.region, status.version, status.trust_list_version, status.trust_list_expires
+    );
+    println!("地区 成员可达  已存    已知    见证    时龄   隔离  状态");
+    for log in &status.logs {
+        let extent = log.extent.clone().unwrap_or_default();
+        let age = extent
+            .age_seconds
+            .map_or("—".to_owned(), |age| format!("{age} s"));
+        let state = match (extent.frozen, log.last_error.as_str()) {
+            (true, _) => "已冻结 frozen",
+            (false, "") => "正常 ok",
+            (false, error) => error,
+        };
+        println!(
+            "{:<4} {:<8} {:>7} {:>7} {:>7} {:>7} {:>5}  {state}",
+            extent.region,
+            if log.reachable { "是 yes" } else { "否 no" },
+            log.held_size,
+            log.known_size,
+            extent.witnessed_size,
+            age,
+            log.quarantined,
+        );
+    }
+    Ok(())
+}
+
+fn status_json(status: &v1::GetStatusResponse) -> serde_json::Value {
+    let log = |log: &v1::LogStatus| {
+        let extent = log.extent.clone().unwrap_or_default();
+        json!({
+            "origin": extent.origin, "region": extent.region, "size": extent.size,
+            "witnessed_size": extent.witnessed_size, "age_seconds": extent.age_seconds,
+            "frozen": extent.frozen, "held_size": log.held_size, "known_size": log.known_size,
+            "quarantined": log.quarantined, "reachable": log.reachable,
+            "last_error": log.last_error, "source": log.source,
+        })
+    };
+    json!({
+        "region": status.region, "version": status.version,
+        "trust_list_version": status.trust_list_version,
+        "trust_list_expires": status.trust_list_expires,
+        "logs": status.logs.iter().map(log).collect::<Vec<_>>(),
+    })
+}

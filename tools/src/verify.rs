@@ -1,0 +1,246 @@
+//! `huren verify` and `huren receipt`.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use anyhow::{Context as _, Result};
+use clap::{Args, Subcommand};
+use huren_core::{
+    receipt::{self, Checked},
+    trust::RootKeys,
+};
+use huren_proto::v1::{self, verification_service_client::VerificationServiceClient};
+use serde_json::json;
+
+use crate::connect::NodeArgs;
+
+/// 核验一份证书 / verify one certificate.
+///
+/// 退出码 / exit codes: 0 有效 valid, 1 无效 not in force, 2 无法判定 cannot tell.
+#[derive(Args, Debug)]
+pub struct VerifyArgs {
+    /// 连接 / connection
+    #[command(flatten)]
+    pub node: NodeArgs,
+    /// 证书编号 / certificate number
+    #[arg(long)]
+    pub number: String,
+    /// 持证人姓名 / holder's name
+    #[arg(long, default_value = "")]
+    pub name: String,
+    /// 证件号码 / number of the holder's identity document
+    #[arg(long, default_value = "")]
+    pub id: String,
+    /// 所询日期 yyyymmdd，缺省为今天 / the day asked about [default: today]
+    #[arg(long, default_value_t = 0)]
+    pub as_of: u32,
+    /// 证据最大时限（秒），缺省 24 小时 / largest age of the evidence in seconds [default: 24 hours]
+    #[arg(long, default_value_t = 0)]
+    pub max_age: u64,
+    /// 将核验回执写入文件 / write the receipt to this file
+    #[arg(long, value_name = "FILE")]
+    pub receipt: Option<PathBuf>,
+}
+
+/// 核验回执 / receipts.
+#[derive(Subcommand, Debug)]
+pub enum ReceiptCommand {
+    /// 离线核验回执，只需信任根公钥 / check a receipt offline, with the root keys alone
+    ///
+    /// 退出码 / exit codes: 0 真实 genuine, 1 不真实 not genuine, 2 无法判定 cannot tell.
+    Verify {
+        /// 回执文件 / the receipt
+        file: PathBuf,
+        /// 信任根公钥文件 / file of root keys
+        #[arg(long, value_name = "ROOTS")]
+        trust: PathBuf,
+    },
+}
+
+/// Asks a node.
+pub async fn verify(args: &VerifyArgs, json_out: bool) -> Result<ExitCode> {
+    let mut client = VerificationServiceClient::new(args.node.channel()?);
+    let question = v1::VerifyRequest {
+        number: args.number.clone(),
+        holder_name: args.name.clone(),
+        holder_id: args.id.clone(),
+        as_of_date: args.as_of,
+        max_age_seconds: args.max_age,
+        want_receipt: args.receipt.is_some(),
+        ..Default::default()
+    };
+    let answer = client.verify(question).await?.into_inner();
+    if let Some(path) = &args.receipt {
+        if answer.receipt.is_empty() {
+            eprintln!("没有可证明的内容，未写回执 / nothing can be proven: no receipt written");
+        } else {
+            std::fs::write(path, &answer.receipt)
+                .with_context(|| format!("无法写入 / cannot write {}", path.display()))?;
+        }
+    }
+    if json_out {
+        println!("{:#}", answer_json(&answer));
+    } else {
+        print_answer(&answer);
+    }
+    Ok(match answer.verdict() {
+        v1::Verdict::Valid => ExitCode::SUCCESS,
+        v1::Verdict::Unknown | v1::Verdict::Pending => ExitCode::from(2),
+        _ => ExitCode::from(1),
+    })
+}
+
+/// An answer for programs.
+pub fn answer_json(answer: &v1::VerifyResponse) -> serde_json::Value {
+    let name = |verdict: v1::Verdict| {
+        verdict
+            .as_str_name()
+            .trim_start_matches("VERDICT_")
+            .to_lowercase()
+    };
+    json!({
+        "verdict": name(answer.verdict()),
+        "last_known": (answer.last_known != 0).then(|| name(answer.last_known())),
+        "reasons": answer.reasons.iter()
+            .map(|r| json!({"code": r.code, "zh": r.zh, "en": r.en})).collect::<Vec<_>>(),
+        "as_of_date": answer.as_of_date,
+        "as_of": answer.as_of.iter().map(|log| json!({
+            "origin": log.origin, "region": log.region, "size": log.size,
+            "witnessed_size": log.witnessed_size, "age_seconds": log.age_seconds,
+            "frozen": log.frozen,
+        })).collect::<Vec<_>>(),
+        "certificate": answer.certificate.iter()
+            .map(|f| (f.name.clone(), f.value.clone().into()))
+            .collect::<serde_json::Map<_, _>>(),
+        "origin": answer.origin,
+        "index": answer.index,
+        "answered_by": answer.answered_by,
+        "has_receipt": !answer.receipt.is_empty(),
+    })
+}
+
+fn print_answer(answer: &v1::VerifyResponse) {
+    println!("结论 verdict: {}", words(answer.verdict()));
+    if answer.last_known != 0 {
+        println!("  最后已知 last known: {}", words(answer.last_known()));
+    }
+    for reason in &answer.reasons {
+        println!("  {}: {} {}", reason.code, reason.zh, reason.en);
+    }
+    for field in &answer.certificate {
+        println!("  {}: {}", field.name, field.value);
+    }
+    if !answer.origin.is_empty() {
+        println!("日志 log: {} #{}", answer.origin, answer.index);
+    }
+    println!("答复节点 answered by: {}", answer.answered_by);
+    for log in &answer.as_of {
+        let age = log
+            .age_seconds
+            .map_or("—".to_owned(), |age| format!("{age} s"));
+        println!(
+            "  截至 as of: {} {} 叶 leaves, 见证 cosigned {}, 时龄 age {age}",
+            log.region, log.size, log.witnessed_size
+        );
+    }
+}
+
+/// A verdict in both languages.
+pub fn words(verdict: v1::Verdict) -> &'static str {
+    match verdict {
+        v1::Verdict::Unspecified => "—",
+        v1::Verdict::Valid => "有效 valid",
+        v1::Verdict::Revoked => "已撤销 revoked",
+        v1::Verdict::Void => "已作废 void",
+        v1::Verdict::Suspended => "暂停使用 suspended",
+        v1::Verdict::Superseded => "已被取代 superseded",
+        v1::Verdict::Expired => "已过有效期 expired",
+        v1::Verdict::HolderMismatch => "持证人不符 holder mismatch",
+        v1::Verdict::Pending => "待见证 pending",
+        v1::Verdict::Unknown => "无法判定 unknown",
+        v1::Verdict::NotFound => "未查到 not found",
+    }
+}
+
+/// Checks a receipt offline.
+pub fn receipt(command: &ReceiptCommand, json_out: bool) -> Result<ExitCode> {
+    let ReceiptCommand::Verify { file, trust } = command;
+    let read = |path: &PathBuf| {
+        std::fs::read(path).with_context(|| format!("无法读取 / cannot read {}", path.display()))
+    };
+    let roots: RootKeys = String::from_utf8(read(trust)?)?.parse()?;
+    match receipt::verify(&read(file)?, &roots) {
+        Ok(checked) => {
+            if json_out {
+                println!("{:#}", checked_json(&checked));
+            } else {
+                print_checked(&checked);
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(error) => {
+            let undecided = error.is_undecided();
+            if json_out {
+                let genuine = if undecided { json!(null) } else { json!(false) };
+                let (code, zh) = (error.code(), error.zh());
+                println!(
+                    "{:#}",
+                    json!({"genuine": genuine, "code": code, "zh": zh, "en": error.to_string()})
+                );
+            } else {
+                let verdict = if undecided {
+                    "无法判定 cannot tell"
+                } else {
+                    "不真实 not genuine"
+                };
+                println!("{verdict}: {}: {} {error}", error.code(), error.zh());
+            }
+            Ok(ExitCode::from(if undecided { 2 } else { 1 }))
+        }
+    }
+}
+
+fn checked_json(checked: &Checked) -> serde_json::Value {
+    json!({
+        "genuine": true,
+        "proven": {
+            "home": checked.home,
+            "origin": checked.origin.as_str(),
+            "index": checked.index,
+            "size": checked.proven_size,
+            "cosignatures": checked.cosignatures.iter()
+                .map(|(by, time)| json!({"by": by, "time": time})).collect::<Vec<_>>(),
+            "certificate": checked.certificate,
+        },
+        "asserted": checked.assertion,
+    })
+}
+
+fn print_checked(checked: &Checked) {
+    let assertion = &checked.assertion;
+    println!("真实 genuine");
+    println!(
+        "已证明 proven: {} #{} ≤ {}",
+        checked.origin, checked.index, checked.proven_size
+    );
+    for (by, time) in &checked.cosignatures {
+        println!("  见证 cosigned by {by} @ {time}");
+    }
+    for (name, value) in checked.certificate.iter() {
+        println!("  {name}: {value}");
+    }
+    println!(
+        "由 {} 断言 asserted by {}: {} {} ({}), {}",
+        assertion.answered_by,
+        assertion.answered_by,
+        assertion.verdict.zh(),
+        assertion.verdict.en(),
+        assertion.as_of_date,
+        assertion.time
+    );
+    for reason in &assertion.reasons {
+        println!("  {}: {} {}", reason.code, reason.zh, reason.en);
+    }
+    println!(
+        "此回执只说明截至所列日志大小的情况。/ It speaks of the log sizes that it lists, and of nothing later."
+    );
+}
