@@ -28,8 +28,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let directory = tempfile::tempdir()?;
     let path = directory.path().join("huren.sqlite");
     let store = Sqlite::open(&path, SqliteOptions::default()).await?;
-    let own = Origin::new("huren.zj.example/log/33".to_owned())?;
-    let mirror = Origin::new("huren.ah.example/log/34".to_owned())?;
+    let own: Origin = "huren.zj.example/log/33".parse()?;
+    let mirror: Origin = "huren.ah.example/log/34".parse()?;
     store.create_log(&own, Role::Own).await?;
     store.create_log(&mirror, Role::Mirror).await?;
 
@@ -144,6 +144,7 @@ fn certificates(start: u64, end: u64, kind: u64) -> Changes {
     let row = |index| CertificateRow {
         index,
         leaf: Hash(key(kind, index)),
+        writer_region: 330_000,
     };
     Changes {
         certificates: (start..end).map(row).collect(),

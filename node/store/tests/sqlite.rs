@@ -15,11 +15,11 @@ use huren_store::{
 };
 
 fn own() -> Origin {
-    Origin::new("huren.zj.example/log/33".to_owned()).unwrap()
+    "huren.zj.example/log/33".parse().unwrap()
 }
 
 fn mirror() -> Origin {
-    Origin::new("huren.ah.example/log/34".to_owned()).unwrap()
+    "huren.ah.example/log/34".parse().unwrap()
 }
 
 async fn open(path: &Path) -> Sqlite {
@@ -167,7 +167,11 @@ async fn everything_is_there_after_reopening() {
         }],
         tiles: vec![(TileId::new(0, 0, 2).unwrap(), vec![leaf, leaf])],
         changes: Changes {
-            certificates: vec![CertificateRow { index: 0, leaf }],
+            certificates: vec![CertificateRow {
+                index: 0,
+                leaf,
+                writer_region: 330_206,
+            }],
             statuses: vec![StatusRow {
                 index: 1,
                 leaf: Hash([8; 32]),

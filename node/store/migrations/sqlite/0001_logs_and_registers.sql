@@ -139,8 +139,10 @@ CREATE TABLE quarantine (
 CREATE TABLE disclosures (
     -- Order of arrival.
     id          INTEGER PRIMARY KEY,
-    -- Place of the leaf; its bitwise complement, which is negative, once the row is erased
-    -- or replaced.
+    -- 1; 0 once the row is erased or replaced. (SQLite keeps both in the row's header, so
+    -- that the row stays as long as it was.)
+    live        INTEGER NOT NULL CHECK (live IN (0, 1)),
+    -- Place of the leaf.
     place       INTEGER NOT NULL,
     -- Tag of the certificate number, 32 bytes; NULL for corrections.
     number_tag  BLOB,
@@ -149,12 +151,11 @@ CREATE TABLE disclosures (
     -- Sealed content.
     sealed      BLOB    NOT NULL
 ) STRICT;
--- One row that counts for each place. The complement is of no use for finding anything.
-CREATE UNIQUE INDEX disclosures_by_place ON disclosures (place) WHERE place >= 0;
+CREATE UNIQUE INDEX disclosures_by_place ON disclosures (place) WHERE live = 1;
 CREATE INDEX disclosures_by_number ON disclosures (substr(number_tag, 1, 8))
-    WHERE number_tag IS NOT NULL AND place >= 0;
+    WHERE number_tag IS NOT NULL AND live = 1;
 CREATE INDEX disclosures_by_holder ON disclosures (substr(holder_tag, 1, 8))
-    WHERE holder_tag IS NOT NULL AND place >= 0;
+    WHERE holder_tag IS NOT NULL AND live = 1;
 
 -- Submissions to the own log, so that a repeated one finds its first index.
 CREATE TABLE submissions (

@@ -1,7 +1,7 @@
 use super::*;
 
 fn origin() -> Origin {
-    Origin::new("huren.zj.example/log/33".to_owned()).unwrap()
+    "huren.zj.example/log/33".parse().unwrap()
 }
 
 fn head(size: u64) -> Head {
@@ -126,7 +126,7 @@ fn the_mark_never_goes_back() {
         assert!(matches!(error, HighWaterError::Backwards { held: 3, .. }));
     }
     file.write(&origin(), &head(3)).unwrap();
-    let other = Origin::new("huren.sh.example/log/31".to_owned()).unwrap();
+    let other: Origin = "huren.sh.example/log/31".parse().unwrap();
     let error = file.write(&other, &head(4)).unwrap_err();
     assert!(matches!(error, HighWaterError::OtherLog { held } if held == origin()));
     assert_eq!(file.read().unwrap(), Some((origin(), head(3))));
@@ -144,7 +144,9 @@ fn a_crash_while_the_file_is_made_leaves_none() {
 #[test]
 fn a_name_that_does_not_fit_is_refused() {
     let (_directory, file) = written(0);
-    let long = Origin::new(format!("huren.example/{}", "a".repeat(SLOT))).unwrap();
+    let long: Origin = format!("huren.example/{}", "a".repeat(SLOT))
+        .parse()
+        .unwrap();
     let error = file.write(&long, &head(1)).unwrap_err();
     assert!(matches!(error, HighWaterError::TooLong));
     assert_eq!(file.read().unwrap(), None);

@@ -31,7 +31,7 @@ impl Default for SqliteOptions {
         Self {
             readers: 4,
             reader_cache_kib: 2_000,
-            writer_cache_kib: 16_000,
+            writer_cache_kib: 32_000,
             busy_timeout: Duration::from_secs(5),
         }
     }
@@ -46,8 +46,9 @@ pub(super) async fn writer(path: &Path, options: &SqliteOptions) -> Result<Sqlit
         .synchronous(SqliteSynchronous::Full)
         .pragma("secure_delete", "ON")
         // Random index pages are written again and again: a longer WAL gathers several
-        // changes of a page before it is copied into the database (in pages of 4 KiB).
-        .pragma("wal_autocheckpoint", "4000")
+        // changes of a page before it is copied into the database (in pages of 4 KiB, which
+        // makes 64 MiB).
+        .pragma("wal_autocheckpoint", "16000")
         // What a large transaction leaves of the WAL is given back beyond this (bytes).
         .pragma("journal_size_limit", "67108864");
     let writer = pool(1)

@@ -13,18 +13,21 @@ use super::{
 use crate::{DisclosureRow, Error, Resealed, Tag};
 
 const INSERT: Insert = Insert {
-    into: "INSERT INTO disclosures (place, number_tag, holder_tag, sealed)",
-    columns: 4,
+    into: "INSERT INTO disclosures (live, place, number_tag, holder_tag, sealed)",
+    columns: 5,
     conflict: "",
 };
 
-/// Takes the row out of use and overwrites it. Every column keeps its length (the complement
-/// of an integer is as long as the integer), which is what makes SQLite write over the old
-/// bytes instead of moving the row; the schema says why it has to.
-const ERASE: &str = "UPDATE disclosures SET place = ~place, \
+/// `live` of a row that counts.
+const LIVE: i64 = 1;
+
+/// Takes the row out of use and overwrites it. Every column keeps its length, which is what
+/// makes SQLite write over the old bytes instead of moving the row; the schema says why it
+/// has to.
+const ERASE: &str = "UPDATE disclosures SET live = 0, \
      number_tag = zeroblob(length(number_tag)), \
      holder_tag = zeroblob(length(holder_tag)), \
-     sealed = zeroblob(length(sealed)) WHERE place >= 0 AND place = $1";
+     sealed = zeroblob(length(sealed)) WHERE live = 1 AND place = $1";
 
 /// Keeps rows; those that are held already for the same leaves are erased.
 pub(super) async fn put(
@@ -35,7 +38,7 @@ pub(super) async fn put(
     let indexes = rows.iter().map(|row| row.index);
     if let (Some(first), Some(last)) = (indexes.clone().min(), indexes.clone().max()) {
         let held: Vec<i64> = sqlx::query_scalar(
-            "SELECT place FROM disclosures WHERE place >= 0 AND place >= $1 AND place <= $2",
+            "SELECT place FROM disclosures WHERE live = 1 AND place >= $1 AND place <= $2",
         )
         .bind(log.place(first)?)
         .bind(log.place(last)?)
@@ -76,6 +79,7 @@ async fn insert(
     INSERT
         .rows(db, rows, |query, row| {
             Ok(query
+                .bind(LIVE)
                 .bind(log.place(row.index)?)
                 .bind(bytes(row.number_tag))
                 .bind(bytes(row.holder_tag))
@@ -92,7 +96,7 @@ pub(super) async fn range(
     type Row = (i64, Option<Vec<u8>>, Option<Vec<u8>>, Vec<u8>);
     let (start, end) = offsets(&range);
     let rows: Vec<Row> = sqlx::query_as(
-        "SELECT place, number_tag, holder_tag, sealed FROM disclosures WHERE place >= 0 \
+        "SELECT place, number_tag, holder_tag, sealed FROM disclosures WHERE live = 1 \
          AND place >= (SELECT id << 40 FROM logs WHERE origin = $1) + $2 \
          AND place < (SELECT id << 40 FROM logs WHERE origin = $1) + $3 ORDER BY place",
     )

@@ -78,8 +78,8 @@ pub(super) fn select(by: By, tags: usize) -> String {
          JOIN logs l ON l.id = d.place >> 40 \
          LEFT JOIN certificates c ON c.place = d.place \
          LEFT JOIN statuses s ON s.target = d.place \
-         LEFT JOIN disclosures sd ON sd.place = s.place AND sd.place >= 0 \
-         WHERE d.place >= 0 AND d.{column} IS NOT NULL AND substr(d.{column}, 1, 8) IN {list} \
+         LEFT JOIN disclosures sd ON sd.place = s.place AND sd.live = 1 \
+         WHERE d.live = 1 AND d.{column} IS NOT NULL AND substr(d.{column}, 1, 8) IN {list} \
          ORDER BY l.origin, d.place, s.place"
     )
 }

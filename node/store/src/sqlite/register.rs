@@ -123,6 +123,9 @@ pub(super) async fn drop_all(db: &mut SqliteConnection, name: &Origin) -> Result
     Ok(())
 }
 
+/// Place, leaf, writer, leaf of the last status change.
+type TargetRow = (i64, Vec<u8>, i64, Option<Vec<u8>>);
+
 pub(super) async fn targets(
     db: &SqlitePool,
     name: &Origin,
@@ -137,8 +140,7 @@ pub(super) async fn targets(
         for prefix in prefixes(chunk) {
             query = query.bind(prefix);
         }
-        let rows: Vec<(i64, Vec<u8>, i64, Option<Vec<u8>>)> =
-            query.bind(name.as_str()).fetch_all(db.connection()).await?;
+        let rows: Vec<TargetRow> = query.bind(name.as_str()).fetch_all(db.connection()).await?;
         // Last to first: of a leaf that is there twice, the first stays.
         for (place, leaf, writer, last_status) in rows {
             let leaf = hash(&leaf)?;
@@ -163,7 +165,8 @@ pub(super) fn select_targets(leaves: usize) -> String {
     let list = prefix_list(leaves);
     format!(
         "SELECT c.place, c.leaf, c.writer, (SELECT s.leaf FROM statuses s \
-         WHERE s.target = c.place AND s.effect <> 255 ORDER BY s.place DESC LIMIT 1) FROM certificates c \
+         WHERE s.target = c.place AND s.effect <> 255 ORDER BY s.place DESC LIMIT 1) \
+         FROM certificates c \
          WHERE substr(c.leaf, 1, 8) IN {list} \
          AND c.place >> 40 = (SELECT id FROM logs WHERE origin = ?) \
          ORDER BY c.place DESC"
@@ -176,12 +179,16 @@ pub(super) async fn statuses(
     target: u64,
 ) -> Result<Vec<StatusRow>, Error> {
     type Row = (i64, Vec<u8>, i64, i64, i64);
+    // As a range: cut off, an index that no log can have must not reach the next log.
+    let (start, end) = offsets(&(target..target.saturating_add(1)));
     let rows: Vec<Row> = sqlx::query_as(
         "SELECT place, leaf, effect, reason, effective FROM statuses \
-         WHERE target = (SELECT id << 40 FROM logs WHERE origin = $1) + $2 ORDER BY place",
+         WHERE target >= (SELECT id << 40 FROM logs WHERE origin = $1) + $2 \
+         AND target < (SELECT id << 40 FROM logs WHERE origin = $1) + $3 ORDER BY place",
     )
     .bind(name.as_str())
-    .bind(integer(target)?)
+    .bind(start)
+    .bind(end)
     .fetch_all(db)
     .await?;
     rows.into_iter()

@@ -7,7 +7,7 @@ async fn store() -> (tempfile::TempDir, Sqlite, Origin) {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("huren.sqlite");
     let store = Sqlite::open(path, SqliteOptions::default()).await.unwrap();
-    let origin = Origin::new("huren.zj.example/log/33".to_owned()).unwrap();
+    let origin: Origin = "huren.zj.example/log/33".parse().unwrap();
     store.create_log(&origin, Role::Own).await.unwrap();
     (directory, store, origin)
 }
@@ -72,7 +72,12 @@ async fn a_broken_off_transaction_does_not_block_the_writer() {
 #[tokio::test]
 async fn look_ups_use_the_small_indexes() {
     let (_directory, store, _) = store().await;
+    let range = "SELECT sealed FROM disclosures WHERE live = 1 AND place >= $1 AND place < $2";
     for (sql, index) in [
+        (
+            range.to_owned(),
+            "disclosures_by_place (place>? AND place<?)",
+        ),
         (find::select(find::By::Number, 20), "disclosures_by_number"),
         (find::select(find::By::Holder, 1), "disclosures_by_holder"),
         (find::select(find::By::Number, 1_000), "statuses_by_target"),

@@ -10,14 +10,12 @@ use huren_core::{
 use huren_store::{Advance, Append, Bundle, DisclosureRow, Error, Head, Package, Role, Store, Tag};
 
 pub(crate) fn own() -> &'static Origin {
-    static NAME: LazyLock<Origin> =
-        LazyLock::new(|| Origin::new("huren.zj.example/log/33".to_owned()).unwrap());
+    static NAME: LazyLock<Origin> = LazyLock::new(|| "huren.zj.example/log/33".parse().unwrap());
     &NAME
 }
 
 pub(crate) fn mirror() -> &'static Origin {
-    static NAME: LazyLock<Origin> =
-        LazyLock::new(|| Origin::new("huren.ah.example/log/34".to_owned()).unwrap());
+    static NAME: LazyLock<Origin> = LazyLock::new(|| "huren.ah.example/log/34".parse().unwrap());
     &NAME
 }
 
@@ -79,6 +77,7 @@ pub(crate) fn certificate(index: u64) -> CertificateRow {
     CertificateRow {
         index,
         leaf: hash(index),
+        writer_region: 330_000,
     }
 }
 

@@ -68,6 +68,7 @@ contract! {
     register:
         folding_follows_the_head_step_by_step
         targets_are_certificates_with_their_last_status
+        statuses_are_of_one_certificate
         many_targets_at_once
         a_leaf_that_is_there_twice_is_found_first
         directories_span_logs

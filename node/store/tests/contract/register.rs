@@ -47,7 +47,8 @@ pub(crate) async fn targets_are_certificates_with_their_last_status(store: &dyn 
     };
     applied(store, 0..7, changes).await;
     let later = Changes {
-        statuses: vec![status(8, 1, Effect::Void)],
+        // One that is not understood is nobody's predecessor.
+        statuses: vec![status(7, 1, Effect::Void), status(8, 1, Effect::Newer)],
         ..Changes::default()
     };
     applied(store, 7..9, later).await;
@@ -55,13 +56,48 @@ pub(crate) async fn targets_are_certificates_with_their_last_status(store: &dyn 
     let asked = [hash(1), hash(0), hash(4), hash(77), hash(1), hash(2)];
     let state = |index, last: Option<u64>| {
         let last_status = last.map(hash);
-        (hash(index), TargetState { index, last_status })
+        let target = TargetState {
+            index,
+            writer_region: 330_000,
+            last_status,
+        };
+        (hash(index), target)
     };
-    let expected = HashMap::from([state(0, None), state(1, Some(8)), state(2, Some(6))]);
+    let expected = HashMap::from([state(0, None), state(1, Some(7)), state(2, Some(6))]);
     assert_eq!(store.targets(mirror(), &asked).await.unwrap(), expected);
     assert!(store.targets(mirror(), &[]).await.unwrap().is_empty());
     own_log(store, 0).await;
     assert!(store.targets(own(), &asked).await.unwrap().is_empty());
+}
+
+pub(crate) async fn statuses_are_of_one_certificate(store: &dyn Store) {
+    mirrored_log(store, 9).await;
+    let rows = vec![
+        status(4, 0, Effect::Suspend),
+        status(5, 1, Effect::Void),
+        status(6, 0, Effect::Newer),
+    ];
+    let changes = Changes {
+        statuses: rows.clone(),
+        ..certificates(0..3)
+    };
+    applied(store, 0..7, changes).await;
+    let of = async |log, target| store.statuses(log, target).await.unwrap();
+    assert_eq!(of(mirror(), 0).await, [rows[0].clone(), rows[2].clone()]);
+    // The other log was made later: its places follow this one's.
+    own_log(store, 1).await;
+    let ours = huren_store::Append {
+        changes: Changes {
+            statuses: vec![status(1, 0, Effect::Revoke)],
+            ..Changes::default()
+        },
+        ..bare_append(1, 2)
+    };
+    store.append(own(), ours).await.unwrap();
+    assert_eq!(of(own(), 0).await.len(), 1);
+    for none in [2, 1 << 40, u64::MAX] {
+        assert_eq!(of(mirror(), none).await, []);
+    }
 }
 
 pub(crate) async fn many_targets_at_once(store: &dyn Store) {
