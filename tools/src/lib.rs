@@ -1,1 +1,5 @@
-//! The operator's, caller's and auditor's tool
+//! The operator's, caller's and auditor's tool.
+
+pub mod files;
+pub mod generate;
+pub mod import;

@@ -1,0 +1,222 @@
+//! `huren import`: tables of certificates, status changes and institutions into the log.
+//!
+//! Rows are checked here by the node's own rules first, so that most of what would be refused
+//! is refused without a connection. An import can be run again at any time: the node answers
+//! for what it already has with the first index, and nothing is recorded twice.
+
+mod convert;
+mod fault;
+mod header;
+mod institution;
+mod journal;
+mod outcome;
+mod rejects;
+mod report;
+mod rows;
+mod send;
+mod source;
+mod status;
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use huren_core::codes::Region;
+use huren_proto::v1;
+use huren_proto::v1::issuance_service_client::IssuanceServiceClient;
+use indicatif::{ProgressBar, ProgressStyle};
+use tokio::sync::mpsc;
+use tonic::transport::Channel;
+
+pub use report::Report;
+
+use crate::files::{Encoding, Kind};
+use convert::Conversion;
+use journal::Journal;
+use outcome::Outcome;
+use rejects::Rejects;
+use rows::Read;
+use send::{SendError, Sender};
+use source::{Source, SourceError};
+
+/// 将 CSV 文件导入本省日志 / import a CSV file into the province's log
+///
+/// 退出码：0 全部接受；3 部分行被拒绝；1 导入失败。重复运行不会重复登记。
+/// Exit code: 0 all accepted, 3 some rows rejected, 1 failed. Running it again adds nothing twice.
+#[derive(Clone, Debug, clap::Args)]
+pub struct ImportArgs {
+    /// CSV 文件（UTF-8 或 GB18030；逗号、分号或制表符分隔） / the table
+    pub file: PathBuf,
+    /// 写入地区代码：本省，或省内市、县 / on whose behalf: the province, or a city or county in it
+    #[arg(long)]
+    pub region: Region,
+    /// 文件种类；默认按表头判断 / what it is about; by default the header tells
+    #[arg(long, value_enum)]
+    pub kind: Option<Kind>,
+    /// 文件编码；默认自动识别 / its encoding; by default detected
+    #[arg(long, value_enum)]
+    pub encoding: Option<Encoding>,
+    /// 标记为历史存量补录 / mark the records as loaded from old stock
+    #[arg(long)]
+    pub backfilled: bool,
+    /// 等待其他成员见证后才算接受 / count a row as accepted only when a quorum has cosigned it
+    #[arg(long)]
+    pub witnessed: bool,
+    /// 没有“职业编码版本”列时采用的大典版本 / edition of the occupation codes
+    #[arg(long, value_name = "YEAR", default_value_t = 2022)]
+    pub edition: u16,
+    /// 只检查，不提交 / check the rows, send nothing
+    #[arg(long)]
+    pub check: bool,
+    /// 被拒绝的行写入此文件，默认 FILE.rejects.csv；改正后可直接再导入 / where refused rows go
+    #[arg(long, value_name = "FILE")]
+    pub rejects: Option<PathBuf>,
+    /// 将每条回执追加到此文件（JSON 行） / append every acknowledgement to this file (JSON lines)
+    #[arg(long, value_name = "FILE")]
+    pub journal: Option<PathBuf>,
+    /// 同时在途的行数 / how many rows may be unanswered at a time
+    #[arg(long, value_name = "N", default_value_t = 1_024)]
+    pub in_flight: usize,
+    /// 以 JSON 输出结果 / print the result as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// How often and when to try again.
+    #[arg(skip)]
+    pub retry: Retry,
+}
+
+/// How often and when to try again: rows that the node puts off, and lost connections.
+#[derive(Clone, Copy, Debug)]
+pub struct Retry {
+    /// How often one row is sent again, and how many failures of the connection in a row
+    /// are borne.
+    pub attempts: u32,
+    /// The wait before the first attempt; it doubles with each.
+    pub first_delay: Duration,
+    /// The longest wait.
+    pub longest_delay: Duration,
+}
+
+impl Default for Retry {
+    /// About two minutes in all: longer than a node takes to restart.
+    fn default() -> Self {
+        Self {
+            attempts: 15,
+            first_delay: Duration::from_millis(100),
+            longest_delay: Duration::from_secs(15),
+        }
+    }
+}
+
+/// A progress bar on standard error, if that is a terminal.
+pub fn progress_bar() -> ProgressBar {
+    let bar = ProgressBar::no_length();
+    let style = ProgressStyle::with_template("{spinner} {human_pos} 行 rows  {per_sec}  {elapsed}");
+    bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()))
+}
+
+/// Imports a file. Nothing is sent if the file cannot be read or lacks a required column.
+pub async fn run(
+    client: IssuanceServiceClient<Channel>,
+    args: &ImportArgs,
+    progress: &ProgressBar,
+) -> Report {
+    with_rows(args, progress, async |rows, outcome| {
+        Sender::new(client, outcome, args.in_flight, args.retry)
+            .run(rows)
+            .await
+    })
+    .await
+}
+
+/// Checks a file without a node: what [`run`] would refuse before sending.
+pub async fn check(args: &ImportArgs, progress: &ProgressBar) -> Report {
+    let mut report = with_rows(args, progress, async |mut rows, outcome| {
+        while let Some(read) = rows.recv().await {
+            let Read { row, result } = read?;
+            outcome.report.read += 1;
+            match result {
+                Ok(_) => outcome.valid(),
+                Err(faults) => outcome.rejected(&row, &faults)?,
+            }
+        }
+        Ok(())
+    })
+    .await;
+    report.check_only = true;
+    report
+}
+
+type Rows = mpsc::Receiver<Result<Read, SourceError>>;
+
+/// Opens the file, lets `work` deal with its rows, and makes the report.
+async fn with_rows(
+    args: &ImportArgs,
+    progress: &ProgressBar,
+    work: impl AsyncFnOnce(Rows, &mut Outcome<'_>) -> Result<(), SendError>,
+) -> Report {
+    let start = Instant::now();
+    let mut report = Report {
+        file: args.file.clone(),
+        ..Report::default()
+    };
+    let failed = |mut report: Report, error: &dyn std::fmt::Display| {
+        report.failure = Some(error.to_string());
+        report
+    };
+    let source = match Source::open(&args.file, args.encoding, args.kind) {
+        Ok(source) => source,
+        Err(error) => return failed(report, &error),
+    };
+    report.kind = Some(source.header.kind);
+    report.encoding = Some(source.encoding);
+    report.unknown_columns = source.header.unknown();
+    let conversion = args.conversion(&source);
+    let rejects = args
+        .rejects
+        .clone()
+        .unwrap_or_else(|| Rejects::default_path(&args.file));
+    let rejects = Rejects::new(
+        rejects,
+        source.header.clone(),
+        source.encoding,
+        source.delimiter,
+    );
+    let (rejects, journal) = match (rejects, Journal::open(args.journal.as_deref())) {
+        (Ok(rejects), Ok(journal)) => (rejects, journal),
+        (Err(error), _) | (_, Err(error)) => return failed(report, &error),
+    };
+    let mut outcome = Outcome {
+        report,
+        rejects,
+        journal,
+        progress,
+    };
+    let result = work(rows::read(source, conversion), &mut outcome).await;
+    progress.finish_and_clear();
+    if let Err(error) = result {
+        outcome.report.failure = Some(error.to_string());
+    }
+    outcome.finish(start.elapsed())
+}
+
+impl ImportArgs {
+    fn conversion(&self, source: &Source) -> Conversion {
+        Conversion {
+            header: source.header.clone(),
+            writer_region: self.region,
+            provenance: if self.backfilled {
+                v1::Provenance::Backfilled
+            } else {
+                v1::Provenance::Issued
+            },
+            wait: if self.witnessed {
+                v1::Wait::Witnessed
+            } else {
+                v1::Wait::Durable
+            },
+            edition: self.edition,
+        }
+    }
+}

@@ -1,0 +1,299 @@
+//! Sending rows over one stream at a time, a bounded number in flight.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::io;
+use std::time::Duration;
+
+use huren_proto::v1;
+use huren_proto::v1::issuance_service_client::IssuanceServiceClient;
+use huren_proto::v1::submit_many_response::Result as Answer;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep, sleep_until};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::transport::Channel;
+use tonic::{Code, Status, Streaming};
+
+use super::Retry;
+use super::convert::Submission;
+use super::fault::RowFault;
+use super::outcome::Outcome;
+use super::rows::Read;
+use super::source::{RawRow, SourceError};
+
+/// Why an import stopped early.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum SendError {
+    /// The file.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// Rejects or journal cannot be written.
+    #[error("无法写入拒绝清单或日志 / rejects or journal cannot be written: {0}")]
+    Write(#[from] io::Error),
+    /// The node refuses the caller, or cannot be reached any more.
+    #[error("节点拒绝或不可达 / the node refuses or cannot be reached: {:?} {}", .0.code(), .0.message())]
+    Node(Box<Status>),
+}
+
+/// A row that was sent and not answered yet, or waits to be sent again.
+struct Pending {
+    row: RawRow,
+    submission: Submission,
+    /// How often the node has put it off.
+    put_off: u32,
+}
+
+/// A stream to the node.
+struct Connection {
+    requests: mpsc::Sender<v1::SubmitManyRequest>,
+    answers: Streaming<v1::SubmitManyResponse>,
+}
+
+/// Sends rows and books their answers.
+///
+/// Every row is either not read yet, held back, pending, or booked. Whatever happens to the
+/// connection, pending rows are sent again: the node recognises what it already has.
+pub(super) struct Sender<'a, 'b> {
+    client: IssuanceServiceClient<Channel>,
+    outcome: &'a mut Outcome<'b>,
+    in_flight: usize,
+    retry: Retry,
+    /// By line, which is the reference given to the node.
+    pending: BTreeMap<u64, Pending>,
+    /// What pending rows are about: one row about each thing is pending at a time, so that
+    /// the changes of one certificate take effect in the order of the file.
+    subjects: HashSet<String>,
+    /// Pending rows that the node put off, and when to send them again.
+    put_off: BTreeSet<(Instant, u64)>,
+    /// The next row, if it has to wait for an earlier one about the same thing.
+    held: Option<Pending>,
+    /// Failures of the connection since the last answer.
+    failures: u32,
+}
+
+impl<'a, 'b> Sender<'a, 'b> {
+    pub(super) fn new(
+        client: IssuanceServiceClient<Channel>,
+        outcome: &'a mut Outcome<'b>,
+        in_flight: usize,
+        retry: Retry,
+    ) -> Self {
+        Self {
+            client,
+            outcome,
+            in_flight: in_flight.max(1),
+            retry,
+            pending: BTreeMap::new(),
+            subjects: HashSet::new(),
+            put_off: BTreeSet::new(),
+            held: None,
+            failures: 0,
+        }
+    }
+
+    /// Sends everything that comes out of `rows` and returns when all of it is booked.
+    pub(super) async fn run(
+        mut self,
+        mut rows: mpsc::Receiver<Result<Read, SourceError>>,
+    ) -> Result<(), SendError> {
+        let mut connection: Option<Connection> = None;
+        let mut is_read = false;
+        while !(is_read && self.held.is_none() && self.pending.is_empty()) {
+            self.release_held(connection.as_ref());
+            if connection.is_none() && !self.pending.is_empty() {
+                connection = self.connect().await?;
+                continue;
+            }
+            let has_room = self.held.is_none() && self.pending.len() < self.in_flight;
+            let due = self.put_off.first().map(|(at, _)| *at);
+            tokio::select! {
+                row = rows.recv(), if has_room && !is_read => match row {
+                    Some(read) => self.take(read?, connection.as_ref())?,
+                    None => is_read = true,
+                },
+                answer = next_answer(connection.as_mut()), if connection.is_some() => match answer {
+                    Ok(answer) => self.book(answer)?,
+                    Err(status) => {
+                        connection = None;
+                        self.lost(status).await?;
+                    }
+                },
+                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
+                    self.send_due(connection.as_ref());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes a row that was read.
+    fn take(&mut self, read: Read, connection: Option<&Connection>) -> Result<(), SendError> {
+        self.outcome.report.read += 1;
+        match read.result {
+            Err(faults) => self.outcome.rejected(&read.row, &faults)?,
+            Ok(submission) => {
+                self.held = Some(Pending {
+                    row: read.row,
+                    submission,
+                    put_off: 0,
+                });
+                self.release_held(connection);
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends the row that is held back, if nothing about the same thing is pending.
+    fn release_held(&mut self, connection: Option<&Connection>) {
+        let Some(held) = self.held.take() else { return };
+        if self.subjects.contains(&held.submission.subject) {
+            self.held = Some(held);
+            return;
+        }
+        self.subjects.insert(held.submission.subject.clone());
+        send(connection, &held);
+        self.pending.insert(held.row.line, held);
+    }
+
+    /// Opens a stream and sends everything that is pending and not put off. The channel has
+    /// room for every pending row, each of which is in it at most once: sending never waits.
+    async fn connect(&mut self) -> Result<Option<Connection>, SendError> {
+        let (requests, receiver) = mpsc::channel(self.in_flight);
+        let waiting: BTreeSet<u64> = self.put_off.iter().map(|(_, line)| *line).collect();
+        // Before the call: a node may wait for the first row before it answers the call.
+        for pending in self
+            .pending
+            .values()
+            .filter(|p| !waiting.contains(&p.row.line))
+        {
+            offer(&requests, pending);
+        }
+        match self.client.submit_many(ReceiverStream::new(receiver)).await {
+            Ok(response) => Ok(Some(Connection {
+                requests,
+                answers: response.into_inner(),
+            })),
+            Err(status) => {
+                self.lost(Some(status)).await?;
+                Ok(None)
+            }
+        }
+    }
+
+    /// The stream has ended while rows are pending, or could not be opened.
+    async fn lost(&mut self, status: Option<Status>) -> Result<(), SendError> {
+        let status = status.unwrap_or_else(|| Status::unavailable("stream ended"));
+        self.failures += 1;
+        if !is_temporary(status.code()) || self.failures > self.retry.attempts {
+            return Err(SendError::Node(Box::new(status)));
+        }
+        self.outcome.report.reconnects += 1;
+        sleep(self.retry.delay(self.failures)).await;
+        Ok(())
+    }
+
+    /// Books an answer. One to a row that is not pending says nothing new.
+    fn book(&mut self, answer: v1::SubmitManyResponse) -> Result<(), SendError> {
+        self.failures = 0;
+        let Some(mut pending) = self.pending.remove(&answer.client_ref) else {
+            return Ok(());
+        };
+        let result = answer
+            .result
+            .unwrap_or_else(|| Answer::Rejected(empty_answer()));
+        match result {
+            Answer::Rejected(rejection)
+                if rejection.retryable && pending.put_off < self.retry.attempts =>
+            {
+                pending.put_off += 1;
+                let due = Instant::now() + self.retry.delay(pending.put_off);
+                self.outcome.report.retries += 1;
+                self.put_off.insert((due, pending.row.line));
+                self.pending.insert(pending.row.line, pending);
+                return Ok(());
+            }
+            Answer::Rejected(rejection) => {
+                self.outcome
+                    .rejected(&pending.row, &[RowFault::from(rejection)])?;
+            }
+            Answer::Accepted(accepted) => self.outcome.accepted(&pending.row, &accepted)?,
+        }
+        self.subjects.remove(&pending.submission.subject);
+        Ok(())
+    }
+
+    /// Sends again what was put off until now. Without a connection it is sent with the next.
+    fn send_due(&mut self, connection: Option<&Connection>) {
+        let now = Instant::now();
+        while let Some((due, line)) = self.put_off.first().copied() {
+            if due > now {
+                return;
+            }
+            self.put_off.pop_first();
+            if let Some(pending) = self.pending.get(&line) {
+                send(connection, pending);
+            }
+        }
+    }
+}
+
+fn send(connection: Option<&Connection>, pending: &Pending) {
+    if let Some(connection) = connection {
+        offer(&connection.requests, pending);
+    }
+}
+
+/// Puts a row into the stream. If the stream has just ended, that is noticed where answers
+/// are awaited, and the row is sent with the next stream.
+fn offer(requests: &mpsc::Sender<v1::SubmitManyRequest>, pending: &Pending) {
+    let submission = Some(pending.submission.request.clone());
+    let _ = requests.try_send(v1::SubmitManyRequest { submission });
+}
+
+async fn next_answer(
+    connection: Option<&mut Connection>,
+) -> Result<v1::SubmitManyResponse, Option<Status>> {
+    let Some(connection) = connection else {
+        return Err(None);
+    };
+    connection
+        .answers
+        .message()
+        .await
+        .map_err(Some)?
+        .ok_or(None)
+}
+
+/// Failures after which the same call may succeed. `Unknown` and `Internal` are what HTTP/2
+/// reports when a node dies under a stream.
+fn is_temporary(code: Code) -> bool {
+    matches!(
+        code,
+        Code::Unavailable
+            | Code::Cancelled
+            | Code::Aborted
+            | Code::DeadlineExceeded
+            | Code::ResourceExhausted
+            | Code::Unknown
+            | Code::Internal
+    )
+}
+
+fn empty_answer() -> v1::Rejection {
+    v1::Rejection {
+        code: "ANSWER_EMPTY".to_owned(),
+        message_zh: "节点的答复没有内容".to_owned(),
+        message_en: "the node's answer is empty".to_owned(),
+        retryable: true,
+        ..Default::default()
+    }
+}
+
+impl Retry {
+    /// How long to wait before the attempt with a number, from 1.
+    fn delay(&self, attempt: u32) -> Duration {
+        let factor = 1u32 << attempt.saturating_sub(1).min(16);
+        self.first_delay
+            .saturating_mul(factor)
+            .min(self.longest_delay)
+    }
+}
