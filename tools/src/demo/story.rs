@@ -1,6 +1,11 @@
 //! What happens in the demo, step by step, through public interfaces only.
 
-use std::{collections::{BTreeMap, BTreeSet}, fs, path::PathBuf, time::Instant};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::PathBuf,
+    time::Instant,
+};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use huren_core::{codes::Region, receipt, trust::RootKeys, verdict::Verdict};
@@ -108,7 +113,9 @@ impl Story<'_> {
         let (all, count) = (folder.join("all.csv"), (records + LATE).to_string());
         let mut command = Command::new(std::env::current_exe()?);
         command.args(["gen", "--region", &region.to_string(), "--count", &count]);
-        command.args(["--seed", &region.to_string(), "--out"]).arg(&all);
+        command
+            .args(["--seed", &region.to_string(), "--out"])
+            .arg(&all);
         let output = command.output().await?;
         let failed = String::from_utf8_lossy(&output.stderr).into_owned();
         ensure!(output.status.success(), "gen: {failed}");
@@ -117,7 +124,10 @@ impl Story<'_> {
         let (header, rows) = text.split_once('\n').context("empty table")?;
         let rows: Vec<&str> = rows.split_inclusive('\n').collect();
         let (now, later) = rows.split_at(records.try_into()?);
-        let tables = Tables { now: folder.join("stock.csv"), later: folder.join("late.csv") };
+        let tables = Tables {
+            now: folder.join("stock.csv"),
+            later: folder.join("late.csv"),
+        };
         fs::write(&tables.now, format!("{header}\n{}", now.concat()))?;
         fs::write(&tables.later, format!("{header}\n{}", later.concat()))?;
         Ok(tables)
@@ -125,7 +135,9 @@ impl Story<'_> {
 
     async fn import_file(&self, region: Region, csv: &PathBuf, count: u32) -> Result<()> {
         let mut command = Command::new(std::env::current_exe()?);
-        command.args(["--json", "import", "--region", &region.to_string()]).arg(csv);
+        command
+            .args(["--json", "import", "--region", &region.to_string()])
+            .arg(csv);
         command.arg("--dir").arg(&self.cast.node(region).dir);
         let output = command.output().await?;
         let failed = String::from_utf8_lossy(&output.stderr).into_owned();

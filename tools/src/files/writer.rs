@@ -4,44 +4,71 @@ use std::io::{self, Write};
 
 use super::Encoding;
 
-/// Writes rows in an encoding, with the line ends that spreadsheets expect.
+/// Writes rows in an encoding, with the line ends that spreadsheets expect (RFC 4180).
 pub(crate) struct TableWriter<W> {
     inner: W,
     encoding: Encoding,
-    delimiter: u8,
+    delimiter: char,
+    /// The row that is being put together; kept for its memory.
+    line: String,
 }
 
 impl<W: Write> TableWriter<W> {
-    /// Starts a table with its byte order mark, if it has one.
+    /// Starts a table with its byte order mark, if it has one. The delimiter is ASCII.
     pub(crate) fn new(mut inner: W, encoding: Encoding, delimiter: u8) -> io::Result<Self> {
         inner.write_all(encoding.mark())?;
         Ok(Self {
             inner,
             encoding,
-            delimiter,
+            delimiter: char::from(delimiter),
+            line: String::new(),
         })
     }
 
     /// Writes one row.
-    pub(crate) fn row<C: AsRef<[u8]>>(
+    pub(crate) fn row<C: AsRef<str>>(
         &mut self,
         cells: impl IntoIterator<Item = C>,
     ) -> io::Result<()> {
-        let mut csv = csv::WriterBuilder::new()
-            .delimiter(self.delimiter)
-            .terminator(csv::Terminator::CRLF)
-            .from_writer(Vec::new());
-        csv.write_record(cells)?;
-        let line = csv
-            .into_inner()
-            .map_err(|error| io::Error::other(error.to_string()))?;
-        let line = String::from_utf8(line).map_err(io::Error::other)?;
-        let (encoded, _, _) = self.encoding.rules().encode(&line);
+        self.line.clear();
+        for (at, cell) in cells.into_iter().enumerate() {
+            if at > 0 {
+                self.line.push(self.delimiter);
+            }
+            self.push(cell.as_ref());
+        }
+        self.line.push_str("\r\n");
+        let (encoded, _, _) = self.encoding.rules().encode(&self.line);
         self.inner.write_all(&encoded)
+    }
+
+    fn push(&mut self, cell: &str) {
+        if !cell.contains([self.delimiter, '"', '\r', '\n']) {
+            self.line.push_str(cell);
+            return;
+        }
+        self.line.push('"');
+        self.line.push_str(&cell.replace('"', "\"\""));
+        self.line.push('"');
     }
 
     /// Hands what is written on to the system.
     pub(crate) fn flush(&mut self) -> io::Result<()> {
         self.inner.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_are_quoted_where_they_must_be() {
+        let mut bytes = Vec::new();
+        let mut table = TableWriter::new(&mut bytes, Encoding::Utf8Bom, b';').unwrap();
+        table.row(["a", "b;c", "d\"e", "f\ng", "h,i", ""]).unwrap();
+        table.flush().unwrap();
+        let text = String::from_utf8(bytes).unwrap();
+        assert_eq!(text, "\u{feff}a;\"b;c\";\"d\"\"e\";\"f\ng\";h,i;\r\n");
     }
 }

@@ -229,7 +229,7 @@ impl Table {
         })
     }
 
-    fn row<C: AsRef<[u8]>>(&mut self, cells: impl IntoIterator<Item = C>) -> anyhow::Result<()> {
+    fn row<C: AsRef<str>>(&mut self, cells: impl IntoIterator<Item = C>) -> anyhow::Result<()> {
         self.rows += 1;
         self.writer
             .row(cells)

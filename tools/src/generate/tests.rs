@@ -56,7 +56,12 @@ fn the_first_rows_are_what_they_were() {
     assert_eq!(numbers, FIRST_NUMBERS);
 }
 
-const FIRST_NUMBERS: [&str; 4] = ["", "", "", ""];
+const FIRST_NUMBERS: [&str; 4] = [
+    "S000033110017214000001",
+    "Y000033020016265000001",
+    "Y000033030000194000001",
+    "Y000033030000223000001",
+];
 
 #[test]
 fn numbers_are_unique_and_names_vary() {
@@ -107,4 +112,23 @@ fn shares() {
     check("-1%", None);
     check("三", None);
     check("NaN", None);
+}
+
+#[test]
+fn the_command_line_is_sound() {
+    use clap::{Args as _, Command};
+    GenArgs::augment_args(Command::new("gen")).debug_assert();
+    crate::import::ImportArgs::augment_args(Command::new("import")).debug_assert();
+    let parse = |line: &str| {
+        let command = GenArgs::augment_args(Command::new("gen"));
+        command.try_get_matches_from(line.split(' ')).is_ok()
+    };
+    assert!(parse(
+        "gen --region 33 --count 5000 --seed 7 --faulty 3% --out a.csv --encoding gb18030"
+    ));
+    assert!(parse(
+        "gen --region 33 --out a.csv --statuses 3 --statuses-out s.csv"
+    ));
+    assert!(!parse("gen --region 33 --out a.csv --statuses 3"));
+    assert!(!parse("gen --region 330 --out a.csv"));
 }

@@ -83,7 +83,9 @@ impl Conversion {
                 }
             }
             self.complete(group, &mut values);
-            if !values.is_empty() {
+            // What a certificate must have is there even if blank, so that the column is named.
+            let is_required = self.header.kind == Kind::Certificates && REQUIRED.contains(&group);
+            if is_required || !values.is_empty() {
                 groups.insert(group, Values::new(values));
             }
         }
@@ -104,7 +106,7 @@ impl Conversion {
                 self.default("track", "L", values);
                 self.default("occupation_edition", &self.edition.to_string(), values);
             }
-            Group::HolderId if values.contains_key("id_number") => {
+            Group::HolderId if self.header.kind == Kind::Certificates || !values.is_empty() => {
                 self.default("id_kind", "居民身份证", values);
             }
             _ => {}
@@ -122,6 +124,8 @@ impl Conversion {
         }
     }
 }
+
+const REQUIRED: [Group; 3] = [Group::Certificate, Group::HolderName, Group::HolderId];
 
 /// The fields of each group, as `huren_core::submission` names them.
 const GROUPS: [(Group, &[&str]); 5] = [

@@ -76,8 +76,11 @@ impl Source {
             inner: DecodingReader::new(bytes, encoding),
             since_row: Arc::clone(&since_row),
         };
+        // The reader's own treatment of CRLF leaves the LF to the next row, whose line
+        // number is then one too small.
         let mut rows = csv::ReaderBuilder::new()
             .delimiter(delimiter)
+            .terminator(csv::Terminator::Any(b'\n'))
             .flexible(true)
             .from_reader(metered);
         let names = rows.headers().map_err(|error| read_error(error, 1))?;
