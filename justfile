@@ -1,0 +1,21 @@
+# Everything that CI does.
+check:
+    .ci/run
+fmt:
+    cargo fmt --all
+lint:
+    cargo clippy --workspace --all-targets --locked -- -D warnings
+test *ARGS="--workspace":
+    cargo test --locked {{ARGS}}
+doc:
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
+proto:
+    buf lint proto
+deny:
+    cargo deny --locked check
+demo *ARGS:
+    cargo run --release --locked --bin huren -- demo {{ARGS}}
+node *ARGS:
+    cargo run --release --locked --bin huren-node -- {{ARGS}}
+bench *ARGS:
+    cargo run --release --locked --bin huren -- bench {{ARGS}}
