@@ -110,7 +110,7 @@ fn wrong_values_are_refused_by_name() {
             "regions = [\"3\"]",
             "callers.issuer.regions",
         ),
-        ("\"issuer\", \"verifier\"]\n", "]\n", "callers.issuer.roles"),
+        ("\"issuer\", \"verifier\", \"operator\"]\n", "]\n", "callers.issuer.roles"),
         ("tls_key = \"00", "tls_key = \"0", "callers.issuer.tls_key"),
     ];
     for (from, to, expected) in cases {
@@ -162,7 +162,7 @@ fn callers_are_told_apart() {
 
 #[test]
 fn only_issuers_write_and_only_their_kinds() {
-    let verifier = changed("\"issuer\", \"verifier\"]", "\"verifier\"]").unwrap();
+    let verifier = changed("\"issuer\", \"verifier\", \"operator\"]", "\"verifier\"]").unwrap();
     assert!(!verifier.callers[0].may_write(Kind::Certificate, &Region::ZHEJIANG));
     let config = changed("kinds = [\"*\"]", "kinds = [\"status_change\"]").unwrap();
     assert!(config.callers[0].may_write(Kind::StatusChange, &Region::ZHEJIANG));
