@@ -1,6 +1,7 @@
-//! HTTP: the listener, what holds for every request, and the routes that need no engine.
+//! HTTP: the listener, what holds for every request, and the routes.
 
 pub mod health;
+pub mod page;
 pub mod tiles;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};

@@ -1,0 +1,151 @@
+//! How often one address may ask: a token bucket for each, in memory that never grows.
+
+use std::{
+    hash::{BuildHasher, RandomState},
+    net::{IpAddr, Ipv6Addr},
+    sync::{Mutex, PoisonError},
+};
+
+/// Buckets. Addresses that fall into the same one share it, which can only make it stricter;
+/// which ones do cannot be predicted from outside, as the hash is keyed.
+const BUCKETS: usize = 1 << 14;
+
+/// Shares of a question; each second brings as many as questions are allowed in a minute.
+const QUESTION: u64 = 60;
+
+#[derive(Clone, Copy)]
+struct Bucket {
+    shares: u64,
+    filled_at: u64,
+}
+
+/// Limits questions by address.
+pub(super) struct RateLimit<S = RandomState> {
+    buckets: Box<[Mutex<Bucket>]>,
+    per_minute: u64,
+    hasher: S,
+}
+
+impl RateLimit {
+    /// Allows each address that many questions in a minute, all at once if it likes.
+    pub(super) fn new(per_minute: u32) -> Self {
+        Self::with_hasher(per_minute, RandomState::new())
+    }
+}
+
+impl<S: BuildHasher> RateLimit<S> {
+    fn with_hasher(per_minute: u32, hasher: S) -> Self {
+        let per_minute = u64::from(per_minute.max(1));
+        let full = Bucket {
+            shares: per_minute * QUESTION,
+            filled_at: 0,
+        };
+        let buckets = (0..BUCKETS).map(|_| Mutex::new(full)).collect();
+        Self {
+            buckets,
+            per_minute,
+            hasher,
+        }
+    }
+
+    /// Takes a question from the address's bucket at that time (seconds since 1970).
+    ///
+    /// # Errors
+    /// With an empty bucket: the seconds until there is a question in it.
+    pub(super) fn take(&self, client: IpAddr, now: u64) -> Result<(), u64> {
+        let hash = self.hasher.hash_one(network(client));
+        let position = usize::try_from(hash % BUCKETS as u64).unwrap_or_default();
+        // A bucket is two numbers, whole at any time: a panic elsewhere leaves it usable.
+        let mut bucket = self.buckets[position]
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let elapsed = now.saturating_sub(bucket.filled_at);
+        let brought = elapsed.saturating_mul(self.per_minute);
+        let full = self.per_minute * QUESTION;
+        bucket.shares = bucket.shares.saturating_add(brought).min(full);
+        // Also when the clock was set back: otherwise the bucket would stay empty until it
+        // comes to where it was.
+        bucket.filled_at = now;
+        match bucket.shares.checked_sub(QUESTION) {
+            Some(left) => {
+                bucket.shares = left;
+                Ok(())
+            }
+            None => Err((QUESTION - bucket.shares).div_ceil(self.per_minute)),
+        }
+    }
+}
+
+/// What one client has: an IPv4 address, or an IPv6 network of 64 bits (RFC 6177).
+fn network(client: IpAddr) -> IpAddr {
+    match client.to_canonical() {
+        IpAddr::V6(v6) => {
+            let network = v6.to_bits() >> 64 << 64;
+            IpAddr::V6(Ipv6Addr::from_bits(network))
+        }
+        v4 => v4,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::hash::{BuildHasherDefault, DefaultHasher};
+
+    use super::*;
+
+    type FixedHasher = BuildHasherDefault<DefaultHasher>;
+
+    fn limit(per_minute: u32) -> RateLimit<FixedHasher> {
+        RateLimit::with_hasher(per_minute, FixedHasher::default())
+    }
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_minute_s_questions_at_once_and_then_as_time_brings_them() {
+        let limit = limit(30);
+        let client = ip("192.0.2.1");
+        for _ in 0..30 {
+            assert_eq!(limit.take(client, 1000), Ok(()));
+        }
+        assert_eq!(limit.take(client, 1000), Err(2));
+        assert_eq!(limit.take(client, 1001), Err(1));
+        assert_eq!(limit.take(client, 1002), Ok(()));
+        assert_eq!(limit.take(client, 1002), Err(2));
+    }
+
+    #[test]
+    fn a_long_pause_brings_no_more_than_a_minute_s_questions() {
+        let limit = limit(2);
+        let client = ip("192.0.2.1");
+        for _ in 0..2 {
+            assert_eq!(limit.take(client, u64::MAX), Ok(()));
+        }
+        assert_eq!(limit.take(client, u64::MAX), Err(30));
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_locks_nobody_out() {
+        let limit = limit(1);
+        let client = ip("192.0.2.1");
+        assert_eq!(limit.take(client, 5000), Ok(()));
+        assert_eq!(limit.take(client, 1000), Err(60));
+        assert_eq!(limit.take(client, 1060), Ok(()));
+    }
+
+    #[test]
+    fn clients_are_told_apart_by_network() {
+        let check = |one, other, same| {
+            let limit = limit(1);
+            assert_eq!(limit.take(ip(one), 7), Ok(()));
+            assert_eq!(limit.take(ip(other), 7).is_err(), same, "{one} {other}");
+        };
+        check("192.0.2.1", "192.0.2.1", true);
+        check("192.0.2.1", "192.0.2.2", false);
+        check("192.0.2.1", "::ffff:192.0.2.1", true);
+        check("2001:db8::1", "2001:db8::2", true);
+        check("2001:db8::1", "2001:db8:0:1::1", false);
+    }
+}

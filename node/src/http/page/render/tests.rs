@@ -1,0 +1,173 @@
+//! What a page shows, and what it must not.
+
+use super::*;
+
+const NUMBER: &str = "Y000033010001233000123";
+
+fn asked() -> Asked {
+    Asked {
+        number: NUMBER.to_owned(),
+        name: "张小三".to_owned(),
+    }
+}
+
+fn log(age_seconds: Option<u64>) -> v1::LogExtent {
+    v1::LogExtent {
+        origin: "huren.zj.example/log/33".to_owned(),
+        region: "33".to_owned(),
+        size: 5000,
+        witnessed_size: 5000,
+        age_seconds,
+        frozen: false,
+    }
+}
+
+fn here(age_seconds: Option<u64>) -> Here {
+    Here {
+        region: Region::SHANGHAI,
+        today: Date::new(2026, 3, 1).unwrap(),
+        logs: vec![log(age_seconds)],
+    }
+}
+
+fn genuine() -> v1::VerifyResponse {
+    let field = |(name, value): (&str, &str)| v1::Field {
+        name: name.into(),
+        value: value.into(),
+    };
+    let fields = [
+        ("number", NUMBER),
+        ("level", "4"),
+        ("occupation_name", "电工"),
+        ("institution_name", "甲<乙>学校"),
+        ("issue_date", "2024-05-06"),
+    ];
+    v1::VerifyResponse {
+        verdict: v1::Verdict::Valid.into(),
+        as_of_date: 20_260_301,
+        as_of: vec![log(Some(30))],
+        certificate: fields.map(field).into(),
+        answered_by: "33".to_owned(),
+        receipt: b"{}".to_vec(),
+        ..v1::VerifyResponse::default()
+    }
+}
+
+fn unconfirmed(verdict: v1::Verdict, last_known: v1::Verdict, reason: &str) -> v1::VerifyResponse {
+    let reason = v1::Reason {
+        code: reason.into(),
+        zh: reason.into(),
+        en: reason.into(),
+    };
+    v1::VerifyResponse {
+        verdict: verdict.into(),
+        last_known: last_known.into(),
+        reasons: vec![reason],
+        ..v1::VerifyResponse::default()
+    }
+}
+
+fn page(response: &v1::VerifyResponse, age_seconds: Option<u64>) -> String {
+    answer(&asked(), response, &here(age_seconds)).into_string()
+}
+
+#[test]
+fn unknown_numbers_and_wrong_names_give_the_same_bytes() {
+    use v1::Verdict::{HolderMismatch, NotFound, Unknown, Unspecified};
+    let expected = page(&unconfirmed(NotFound, Unspecified, "NOT_FOUND"), Some(30));
+    let check = |response: &v1::VerifyResponse| assert_eq!(page(response, Some(30)), expected);
+
+    check(&unconfirmed(HolderMismatch, Unspecified, "HOLDER_MISMATCH"));
+    check(&unconfirmed(Unknown, HolderMismatch, "STALE_EVIDENCE"));
+    check(&unconfirmed(Unknown, NotFound, "STALE_EVIDENCE"));
+    check(&unconfirmed(Unknown, Unspecified, "ERASED"));
+    check(&unconfirmed(Unknown, Unspecified, "DUPLICATE_NO"));
+    // What a member that was asked wrongly adds is not shown either.
+    check(&v1::VerifyResponse {
+        verdict: HolderMismatch.into(),
+        ..genuine()
+    });
+    check(&v1::VerifyResponse {
+        verdict: Unknown.into(),
+        last_known: HolderMismatch.into(),
+        ..genuine()
+    });
+    // Nor who answered, and on which sizes: only for one of the two another member is asked.
+    check(&v1::VerifyResponse {
+        answered_by: "33".to_owned(),
+        as_of: vec![log(Some(7)), log(None)],
+        origin: "huren.zj.example/log/33".to_owned(),
+        index: 17,
+        receipt: b"{}".to_vec(),
+        ..unconfirmed(HolderMismatch, Unspecified, "HOME_ANSWERED")
+    });
+}
+
+#[test]
+fn nothing_found_in_stale_logs_is_said_to_show_nothing() {
+    let response = unconfirmed(v1::Verdict::NotFound, v1::Verdict::Unspecified, "NOT_FOUND");
+    let check = |age, hints| {
+        let page = page(&response, age);
+        assert_eq!(page.contains("不能据此断定证书不存在"), hints, "{age:?}");
+        assert!(page.contains("5000"), "the sizes are named");
+    };
+    check(Some(MAX_AGE), false);
+    check(Some(MAX_AGE + 1), true);
+    check(None, true);
+}
+
+#[test]
+fn a_confirmed_certificate_is_shown_with_its_holder_masked() {
+    let page = page(&genuine(), Some(30));
+    for shown in [
+        "有效",
+        "三级/高级工",
+        "电工",
+        "张*三",
+        "2024-05-06",
+        "甲&lt;乙&gt;学校",
+        "2026-03-01",
+        "浙江省",
+        "30 秒",
+        "action=\"receipt\"",
+    ] {
+        assert!(page.contains(shown), "{shown}");
+    }
+    // Only the form that asks for the receipt carries what was typed.
+    assert_eq!(page.matches("张小三").count(), 1);
+    assert!(!page.contains("{{"));
+}
+
+#[test]
+fn what_was_last_known_is_shown_as_such() {
+    let response = v1::VerifyResponse {
+        verdict: v1::Verdict::Unknown.into(),
+        last_known: v1::Verdict::Valid.into(),
+        ..genuine()
+    };
+    let page = page(&response, Some(30));
+    assert!(page.contains("无法判定"));
+    assert!(page.contains("最近一次可确认的状态：有效"));
+    assert!(page.contains("verdict unsure"));
+}
+
+#[test]
+fn what_was_typed_stays_text() {
+    let asked = Asked {
+        number: "\"><script>".to_owned(),
+        name: "{{facts}}<i>".to_owned(),
+    };
+    let page = answer(&asked, &genuine(), &here(Some(30))).into_string();
+    assert!(page.contains("value=\"&quot;&gt;&lt;script&gt;\""));
+    assert!(page.contains("value=\"{{facts}}&lt;i&gt;\""));
+    assert!(!page.contains("<script"));
+}
+
+#[test]
+fn without_a_receipt_none_is_offered() {
+    let response = v1::VerifyResponse {
+        receipt: Vec::new(),
+        ..genuine()
+    };
+    assert!(!page(&response, Some(30)).contains("action=\"receipt\""));
+}
