@@ -21,7 +21,7 @@ use crate::{
     http::{
         self, RequestLimits,
         health::{self, Obstacle, Readiness},
-        tiles,
+        page, tiles,
     },
     rpc::{self, RpcLimits},
     startup::{NodeKeys, NodeTls, load_trust},
@@ -90,7 +90,7 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> anyhow::Resul
         config.clone(),
         listeners.clone(),
         Arc::clone(&engine),
-        clock,
+        Arc::clone(&clock),
     );
     tasks.spawn(shutdown.clone().run_until_cancelled_owned(reloading));
 
@@ -119,9 +119,15 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> anyhow::Resul
         body_bytes: config.limits.max_message_bytes,
         timeout: config.limits.request_timeout(),
     };
-    let routes = health::routes(Arc::new(EngineReadiness { engine }), metrics).merge(
-        tiles::routes(store, config.origin.clone(), config.log_path()),
-    );
+    let page_rate = config.limits.page_rate_per_minute;
+    let employers = page::routes(Arc::clone(&engine), clock, page_rate);
+    let routes = health::routes(Arc::new(EngineReadiness { engine }), metrics)
+        .merge(tiles::routes(
+            store,
+            config.origin.clone(),
+            config.log_path(),
+        ))
+        .merge(employers);
     let http_tls = config.http_tls.then_some(listeners.http);
     tracing::info!(region = %config.region, http = %config.http_listen, "the node serves");
     http::serve(http, http::with_limits(routes, limits), http_tls, shutdown).await;

@@ -110,7 +110,11 @@ fn wrong_values_are_refused_by_name() {
             "regions = [\"3\"]",
             "callers.issuer.regions",
         ),
-        ("\"issuer\", \"verifier\", \"operator\"]\n", "]\n", "callers.issuer.roles"),
+        (
+            "\"issuer\", \"verifier\", \"operator\"]\n",
+            "]\n",
+            "callers.issuer.roles",
+        ),
         ("tls_key = \"00", "tls_key = \"0", "callers.issuer.tls_key"),
     ];
     for (from, to, expected) in cases {
