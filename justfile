@@ -17,5 +17,3 @@ demo *ARGS:
     cargo run --release --locked --bin huren -- demo {{ARGS}}
 node *ARGS:
     cargo run --release --locked --bin huren-node -- {{ARGS}}
-bench *ARGS:
-    cargo run --release --locked --bin huren -- bench {{ARGS}}
