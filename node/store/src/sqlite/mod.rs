@@ -12,6 +12,7 @@ mod snapshot;
 mod submissions;
 mod tree;
 mod write;
+mod yardstick;
 
 #[cfg(test)]
 mod tests;
@@ -32,6 +33,7 @@ use huren_core::{
 use sqlx::{SqlitePool, Transaction};
 
 pub use connect::SqliteOptions;
+pub use yardstick::{Copied, copy_rows};
 
 use crate::{
     Advance, Append, Bundle, DisclosureRow, Error, Found, Head, LogState, Notes, Package, Resealed,
