@@ -83,8 +83,9 @@ pub struct ImportArgs {
     pub retry: Retry,
 }
 
-/// Rows that may be unanswered at a time, unless said otherwise: more than one batch of a node.
-pub const DEFAULT_IN_FLIGHT: usize = 1_024;
+/// Rows that may be unanswered at a time, unless said otherwise: several batches of a node, so
+/// that it prepares the next ones while one commits.
+pub const DEFAULT_IN_FLIGHT: usize = 4_096;
 
 /// How often and when to try again: rows that the node puts off, and lost connections.
 #[derive(Clone, Copy, Debug)]

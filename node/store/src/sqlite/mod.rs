@@ -4,6 +4,7 @@ mod bulk;
 mod connect;
 mod decode;
 mod disclosures;
+mod entries;
 mod find;
 mod logs;
 mod place;
@@ -178,7 +179,7 @@ impl Store for Sqlite {
         origin: &Origin,
         range: Range<u64>,
     ) -> Result<Vec<(u64, u16)>, Error> {
-        tree::held(&self.readers, origin, range).await
+        entries::held(&self.readers, origin, range).await
     }
 
     async fn advance(&self, origin: &Origin, advance: Advance) -> Result<(), Error> {
@@ -279,7 +280,11 @@ impl Store for Sqlite {
     }
 
     async fn bundle(&self, origin: &Origin, number: u64) -> Result<Option<Bundle>, Error> {
-        tree::bundle(&self.readers, origin, number).await
+        entries::bundle(&self.readers, origin, number).await
+    }
+
+    async fn leaf(&self, origin: &Origin, index: u64) -> Result<Option<Vec<u8>>, Error> {
+        entries::leaf(&self.readers, origin, index).await
     }
 
     async fn put_trust_list(&self, version: u64, note: &[u8]) -> Result<(), Error> {
