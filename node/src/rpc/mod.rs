@@ -1,6 +1,7 @@
 //! gRPC: translates between the wire and the engine, and decides nothing.
 
 mod access;
+mod caller;
 mod client;
 mod federation;
 mod issuance;
@@ -19,8 +20,9 @@ use huren_proto::v1::{
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
 
-use crate::{config::Caller, engine::Engine, tls::TlsStream};
+use crate::{engine::Engine, tls::TlsStream};
 
+pub use caller::{AllowedKinds, Caller, CallerRole};
 pub use client::{RemotePeer, peers};
 
 /// The largest message that a member may send: a package of 256 leaves of the largest size.
