@@ -1,0 +1,6 @@
+//! What the tests of running nodes have in common.
+
+pub(crate) mod http;
+pub(crate) mod nodes;
+pub(crate) mod samples;
+pub(crate) mod secrets;
