@@ -45,7 +45,7 @@ impl IssuanceService for Service {
             .map(move |message| {
                 let (engine, caller) = (std::sync::Arc::clone(&engine), caller.clone());
                 async move {
-                    let submission = message?.submission.unwrap_or_default();
+                    let submission = refuse::read(message)?.submission.unwrap_or_default();
                     Ok(one(&engine, &caller, submission).await)
                 }
             })

@@ -18,7 +18,8 @@ use huren_proto::v1::{
     verification_service_server::VerificationServiceServer,
 };
 use tokio_util::sync::CancellationToken;
-use tonic::transport::Server;
+use tonic::{Status, body::Body, transport::Server};
+use tower::util::MapResponseLayer;
 
 use crate::{engine::Engine, tls::TlsStream};
 
@@ -83,6 +84,7 @@ pub async fn serve(
         .register_encoded_file_descriptor_set(huren_proto::DESCRIPTORS)
         .build_v1();
     let mut server = Server::builder()
+        .layer(MapResponseLayer::new(explained))
         .max_concurrent_streams(limits.streams)
         .http2_keepalive_interval(Some(Duration::from_secs(20)))
         .http2_keepalive_timeout(Some(Duration::from_secs(10)))
@@ -108,4 +110,13 @@ pub async fn serve(
     router
         .serve_with_incoming_shutdown(incoming, stop.cancelled_owned())
         .await
+}
+
+/// The answer to a call that ended before it reached its service tells why, as all others do.
+fn explained(response: http::Response<Body>) -> http::Response<Body> {
+    let status = Status::from_header_map(response.headers());
+    match status.and_then(|status| refuse::by_transport(&status)) {
+        Some(refusal) => refusal.into_http(),
+        None => response,
+    }
 }
