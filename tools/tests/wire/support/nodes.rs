@@ -14,7 +14,7 @@ use huren::{
     peers,
     trust::{self, NewArgs},
 };
-use huren_core::codes::Region;
+use huren_core::{codes::Region, trust::RootKeys};
 use huren_node::{
     engine::{Clock as _, SystemClock},
     init::{self, InitOptions},
@@ -36,6 +36,12 @@ pub(crate) const HUREN: &str = env!("CARGO_BIN_EXE_huren");
 /// How long a condition is waited for before a test fails.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Nodes on one machine need not wait for each other as long as provinces do.
+const SWIFT: [(&str, &str); 2] = [
+    ("HUREN_REPLICATION__POLL_SECONDS", "1"),
+    ("HUREN_REPLICATION__HOLD_PUBLISH_MS", "200"),
+];
+
 /// Environment variables that override a node's configuration.
 pub(crate) type Settings<'a> = &'a [(&'a str, &'a str)];
 
@@ -43,6 +49,8 @@ pub(crate) type Settings<'a> = &'a [(&'a str, &'a str)];
 pub(crate) struct Node {
     /// Its folder.
     pub(crate) dir: PathBuf,
+    /// Where gRPC is served.
+    pub(crate) grpc: SocketAddr,
     /// Where HTTP is served, without TLS.
     pub(crate) http: SocketAddr,
     /// The origin of its log.
@@ -60,22 +68,34 @@ pub(crate) struct Nodes {
 impl Nodes {
     /// Makes nodes that trust each other and starts them. `quorum` counts other members.
     pub(crate) async fn start(regions: &[Region], quorum: usize, settings: Settings<'_>) -> Self {
+        let mut nodes = Self::make(regions, quorum);
+        nodes.launch(settings).await;
+        nodes
+    }
+
+    /// Makes nodes that trust each other, as yet without processes.
+    pub(crate) fn make(regions: &[Region], quorum: usize) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let by_region = regions
             .iter()
             .map(|region| (*region, make(&folder, *region)));
-        let mut nodes = Self {
+        let nodes = Self {
             by_region: by_region.collect(),
             folder,
         };
         nodes.federate(quorum);
-        for region in regions {
-            nodes.run(*region, settings);
-        }
-        for region in regions {
-            nodes.at(*region).ready().await;
-        }
         nodes
+    }
+
+    /// Starts all of them.
+    pub(crate) async fn launch(&mut self, settings: Settings<'_>) {
+        let regions: Vec<Region> = self.by_region.keys().copied().collect();
+        regions
+            .iter()
+            .for_each(|region| self.run(*region, settings));
+        for node in self.all() {
+            node.ready().await;
+        }
     }
 
     fn federate(&self, quorum: usize) {
@@ -115,6 +135,7 @@ impl Nodes {
             .args(["node", "serve", "--config"])
             .arg(node.dir.join(init::CONFIG))
             .env("HUREN_HTTP__TLS", "false")
+            .envs(SWIFT)
             .envs(settings.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -140,6 +161,13 @@ impl Nodes {
     /// All of them.
     pub(crate) fn all(&self) -> impl Iterator<Item = &Node> {
         self.by_region.values()
+    }
+
+    /// What receipts are checked with.
+    pub(crate) fn roots(&self) -> RootKeys {
+        let file = self.folder.path().join("trust/roots");
+        let text = fs::read_to_string(file).expect("root keys");
+        text.parse().expect("root keys")
     }
 
     /// Waits until every node holds every log as far as that log goes, cosigned by a quorum.
@@ -189,6 +217,11 @@ impl Node {
         extent.map_or((0, 0), |extent| (extent.size, extent.witnessed_size))
     }
 
+    /// Leaves of its own log.
+    pub(crate) async fn size(&self) -> u64 {
+        self.extent_of(&self.origin).await.0
+    }
+
     async fn ready(&self) {
         until("a node is ready", async || {
             let answer = http::try_get(self.http, "/readyz").await;
@@ -207,6 +240,7 @@ fn make(folder: &TempDir, region: Region) -> Node {
     init::init(&options, &mut rand::rng(), now).expect("a node");
     Node {
         dir,
+        grpc: options.grpc,
         http: options.http,
         origin: options.origin.to_string(),
         process: None,
