@@ -9,6 +9,7 @@ use figment::{
 use serde::{Deserialize, Serialize};
 
 use super::ConfigError;
+use crate::rpc::CallerRole;
 
 /// Before the name of an environment variable that overrides a key.
 pub(super) const ENV_PREFIX: &str = "HUREN_";
@@ -99,7 +100,7 @@ impl Default for ReplicationTable {
 pub(super) struct CallerTable {
     pub(super) name: String,
     pub(super) tls_key: String,
-    pub(super) roles: Vec<super::CallerRole>,
+    pub(super) roles: Vec<CallerRole>,
     #[serde(default)]
     pub(super) kinds: Vec<String>,
     #[serde(default)]

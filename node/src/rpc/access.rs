@@ -4,12 +4,9 @@ use huren_core::codes::Region;
 use huren_proto::v1::Kind;
 use tonic::{Request, Status};
 
-use crate::{
-    config::{Caller, CallerRole},
-    tls::PeerIdentity,
-};
+use crate::tls::PeerIdentity;
 
-use super::{Context, refuse};
+use super::{Caller, CallerRole, Context, refuse};
 
 impl Context {
     /// The key of the caller's certificate. Every connection has one: the handshake sees to it.

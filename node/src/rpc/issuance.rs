@@ -5,12 +5,9 @@ use huren_proto::v1::{self, issuance_service_server::IssuanceService, submit_man
 use std::pin::Pin;
 use tonic::{Request, Response, Status, Streaming};
 
-use crate::{
-    config::Caller,
-    engine::{Engine, Placed},
-};
+use crate::engine::{Engine, Placed};
 
-use super::{Context, access, refuse};
+use super::{Caller, Context, access, refuse};
 
 pub(super) struct Service(pub(super) Context);
 
@@ -48,7 +45,7 @@ impl IssuanceService for Service {
             .map(move |message| {
                 let (engine, caller) = (std::sync::Arc::clone(&engine), caller.clone());
                 async move {
-                    let submission = message?.submission.unwrap_or_default();
+                    let submission = refuse::read(message)?.submission.unwrap_or_default();
                     Ok(one(&engine, &caller, submission).await)
                 }
             })

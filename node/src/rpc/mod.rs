@@ -1,6 +1,7 @@
 //! gRPC: translates between the wire and the engine, and decides nothing.
 
 mod access;
+mod caller;
 mod client;
 mod federation;
 mod issuance;
@@ -17,10 +18,12 @@ use huren_proto::v1::{
     verification_service_server::VerificationServiceServer,
 };
 use tokio_util::sync::CancellationToken;
-use tonic::transport::Server;
+use tonic::{Status, body::Body, transport::Server};
+use tower::util::MapResponseLayer;
 
-use crate::{config::Caller, engine::Engine, tls::TlsStream};
+use crate::{engine::Engine, tls::TlsStream};
 
+pub use caller::{AllowedKinds, Caller, CallerRole};
 pub use client::{RemotePeer, peers};
 
 /// The largest message that a member may send: a package of 256 leaves of the largest size.
@@ -81,6 +84,7 @@ pub async fn serve(
         .register_encoded_file_descriptor_set(huren_proto::DESCRIPTORS)
         .build_v1();
     let mut server = Server::builder()
+        .layer(MapResponseLayer::new(explained))
         .max_concurrent_streams(limits.streams)
         .http2_keepalive_interval(Some(Duration::from_secs(20)))
         .http2_keepalive_timeout(Some(Duration::from_secs(10)))
@@ -106,4 +110,13 @@ pub async fn serve(
     router
         .serve_with_incoming_shutdown(incoming, stop.cancelled_owned())
         .await
+}
+
+/// The answer to a call that ended before it reached its service tells why, as all others do.
+fn explained(response: http::Response<Body>) -> http::Response<Body> {
+    let status = Status::from_header_map(response.headers());
+    match status.and_then(|status| refuse::by_transport(&status)) {
+        Some(refusal) => refusal.into_http(),
+        None => response,
+    }
 }

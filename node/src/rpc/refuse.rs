@@ -21,6 +21,42 @@ fn with(code: Code, reason: &str, zh: &str, en: &str, details: ErrorDetails) -> 
     Status::with_error_details(code, format!("{reason}: {zh} {en}"), details)
 }
 
+/// What the transport refused before a service saw it, such as a message that is too long. It
+/// says so in English alone; this says it as every other refusal is said. `None` for what is
+/// no refusal of this kind.
+pub(super) fn by_transport(status: &Status) -> Option<Status> {
+    if !status.details().is_empty() {
+        return None;
+    }
+    let (code, reason, zh, en) = match status.code() {
+        Code::OutOfRange => (
+            Code::OutOfRange,
+            "MESSAGE_TOO_LARGE",
+            "消息超过本节点的大小上限。",
+            "The message is longer than this node accepts.",
+        ),
+        Code::Internal => (
+            Code::InvalidArgument,
+            "MESSAGE_MALFORMED",
+            "消息无法解析。",
+            "The message cannot be read.",
+        ),
+        Code::Unimplemented => (
+            Code::Unimplemented,
+            "METHOD_UNKNOWN",
+            "本节点没有此方法。",
+            "This node has no such method.",
+        ),
+        _ => return None,
+    };
+    Some(with(code, reason, zh, en, ErrorDetails::new()))
+}
+
+/// The next message of a caller's stream, or why it cannot be taken.
+pub(super) fn read<T>(message: Result<T, Status>) -> Result<T, Status> {
+    message.map_err(|status| by_transport(&status).unwrap_or(status))
+}
+
 /// No client certificate.
 pub(super) fn unauthenticated() -> Status {
     let (zh, en) = ("需要客户端证书。", "A client certificate is needed.");

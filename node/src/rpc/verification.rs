@@ -37,7 +37,7 @@ impl VerificationService for Service {
             .map(move |message| {
                 let engine = Arc::clone(&engine);
                 async move {
-                    let question = message?.question.unwrap_or_default();
+                    let question = refuse::read(message)?.question.unwrap_or_default();
                     let client_ref = question.client_ref;
                     let answer = match engine.verify(question).await {
                         Ok(answer) => answer,

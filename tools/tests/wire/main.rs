@@ -1,0 +1,17 @@
+//! Nodes as real processes, and everything that can be sent to them from outside: what they
+//! take, what they refuse and how, and what they never say.
+
+#[cfg(test)]
+mod logs;
+#[cfg(test)]
+mod page;
+#[cfg(test)]
+mod refusals;
+#[cfg(test)]
+mod rights;
+#[cfg(test)]
+mod silence;
+#[cfg(test)]
+mod streams;
+#[cfg(test)]
+mod support;

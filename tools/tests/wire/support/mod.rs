@@ -1,0 +1,8 @@
+//! What the tests of running nodes have in common.
+
+pub(crate) mod callers;
+pub(crate) mod http;
+pub(crate) mod nodes;
+pub(crate) mod refusal;
+pub(crate) mod samples;
+pub(crate) mod secrets;
