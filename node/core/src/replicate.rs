@@ -234,6 +234,28 @@ pub fn check_package(
     Ok(ProvenPackage { number, leaves })
 }
 
+/// The root that a tree has at a smaller `size` which is a power of two, out of the tree's
+/// first package and the proof that it was checked with: what a consistency proof from such a
+/// size leaves out. `None` for any other size or package.
+pub fn root_at_power_of_two(size: u64, first: &ProvenPackage, proof: &[Hash]) -> Option<Hash> {
+    if first.number != 0 || !size.is_power_of_two() {
+        return None;
+    }
+    let (held, above) = match size.checked_div(PACKAGE) {
+        Some(packages @ 1..) => (PACKAGE, packages.ilog2()),
+        _ => (size, 0),
+    };
+    let leaves = first.leaves.get(..usize::try_from(held).ok()?)?;
+    // From a full subtree at the left edge the proof climbs by its right neighbours.
+    let right = proof.get(..usize::try_from(above).ok()?)?;
+    let root = merkle::root_of(leaves);
+    Some(
+        right
+            .iter()
+            .fold(root, |left, right| merkle::node_hash(&left, right)),
+    )
+}
+
 /// The runs of packages that are still to be fetched for a tree of `size` leaves: what is
 /// `held` (number and width) with its full width for that tree is left out. Each run is a
 /// first number and a count of at most `longest`.
