@@ -278,3 +278,36 @@ pub fn missing(size: u64, from: u64, held: &[(u64, u16)], longest: u32) -> Vec<(
     }
     runs
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::merkle::{RightEdge, leaf_hash, root_of, subtree_consistency_proof};
+
+    #[test]
+    fn the_first_package_tells_every_root_that_consistency_proofs_leave_out() {
+        let leaves: Vec<Hash> = (0..1100u32).map(|n| leaf_hash(&n.to_be_bytes())).collect();
+        for tree in [3u64, 5, 256, 257, 513, 1025, 1100] {
+            let held = &leaves[..usize::try_from(tree).unwrap()];
+            let tiles: BTreeMap<_, _> = RightEdge::empty().append(held).into_iter().collect();
+            let end = tree.min(PACKAGE);
+            let proof = subtree_consistency_proof(0, end, tree, &tiles).unwrap();
+            let first = ProvenPackage {
+                number: 0,
+                leaves: held[..usize::try_from(end).unwrap()].to_vec(),
+            };
+            for size in 1..tree {
+                let root = || root_of(&held[..usize::try_from(size).unwrap()]);
+                assert_eq!(
+                    root_at_power_of_two(size, &first, &proof),
+                    size.is_power_of_two().then(root),
+                    "{size} of {tree}"
+                );
+            }
+            let second = ProvenPackage { number: 1, ..first };
+            assert_eq!(root_at_power_of_two(1, &second, &proof), None);
+        }
+    }
+}

@@ -257,28 +257,36 @@ impl Book {
             gather::gather(&policy, &notes.iter().collect::<Vec<_>>(), latest)
         };
 
+        // Whatever the log signed of a size that is held must have our root there, cosigned or
+        // not; where that root cannot be computed nothing is vouched for.
+        let mut ours: BTreeMap<(u64, Hash), Vec<SignedCheckpoint>> = BTreeMap::new();
+        for ((size, root), shown) in by_tree {
+            if size == 0 || size > state.head.size {
+                continue;
+            }
+            match (self.reader.root(origin, size).await?, shown.first()) {
+                (Some(own), Some(signed)) if own != root => {
+                    return self.contradiction(state, signed, &own).await;
+                }
+                (Some(_), _) => drop(ours.insert((size, root), shown)),
+                (None, _) => {}
+            }
+        }
+
         let mut notes = state.notes.clone();
         if let Ok(published) = SignedCheckpoint::parse(&notes.published) {
             let place = (published.checkpoint().size, published.checkpoint().root);
-            if let Some(more) = by_tree.get(&place).and_then(|notes| gather(notes)) {
+            if let Some(more) = ours.get(&place).and_then(|notes| gather(notes)) {
                 notes.published = more.to_string().into_bytes();
             }
         }
-        for ((size, root), shown) in by_tree.into_iter().rev() {
-            if size > state.head.size {
-                continue;
-            }
-            let Some(signed) = gather(&shown).filter(|s| quorum_time(&policy, s).is_some()) else {
-                continue;
-            };
-            match self.reader.root(origin, size).await? {
-                Some(ours) if ours == root => {
-                    notes.witnessed = signed.to_string().into_bytes();
-                    break;
-                }
-                Some(ours) => return self.contradiction(state, &signed, &ours).await,
-                None => {}
-            }
+        let newest = ours
+            .values()
+            .rev()
+            .filter_map(|shown| gather(shown))
+            .find(|signed| quorum_time(&policy, signed).is_some());
+        if let Some(signed) = newest {
+            notes.witnessed = signed.to_string().into_bytes();
         }
         if notes != state.notes {
             self.keep(origin, notes).await?;
