@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 use huren_proto::v1::issuance_service_client::IssuanceServiceClient;
 
-use crate::{connect::NodeArgs, demo, generate, import, log, peers, trust, verify};
+use crate::{bench, connect::NodeArgs, demo, generate, import, log, peers, trust, verify};
 
 /// 互认：长三角技能人才评价证书互查互认 / Huren: mutual recognition of skill certificates
 #[derive(Debug, Parser)]
@@ -44,6 +44,8 @@ pub enum Command {
     Trust(trust::TrustCommand),
     /// 演示：四省一市节点互查互认 / four provincial nodes on this machine
     Demo(demo::DemoArgs),
+    /// 测速，与极限并列 / speed beside its limits
+    Bench(bench::BenchArgs),
     /// 节点命令，同 huren-node / the node's own commands
     #[command(hide = true)]
     Node(huren_node::cli::NodeArgs),
@@ -105,6 +107,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode> {
         Command::Peers(node) => peers::run(&node, json).await.map(done),
         Command::Trust(command) => trust::run(&command, json).map(done),
         Command::Demo(args) => demo::run(&args, json).await,
+        Command::Bench(args) => bench::run(&args, json).await,
         Command::Node(args) => Ok(huren_node::cli::run(args).await),
     }
 }

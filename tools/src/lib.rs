@@ -1,5 +1,6 @@
 //! The operator's, caller's and auditor's tool.
 
+pub mod bench;
 pub mod cli;
 pub mod connect;
 pub mod demo;

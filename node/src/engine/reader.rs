@@ -16,7 +16,7 @@ use moka::sync::Cache;
 #[derive(Clone)]
 pub struct Reader {
     store: Arc<dyn Store>,
-    tiles: Cache<(Origin, u8, u64), Arc<Vec<Hash>>>,
+    tiles: Cache<(Origin, TileId), Arc<[Hash]>>,
     bundles: Cache<(Origin, u64), Bytes>,
 }
 
@@ -25,7 +25,7 @@ impl Reader {
     pub fn new(store: Arc<dyn Store>, cache_bytes: u64) -> Self {
         let tiles = Cache::builder()
             .max_capacity(cache_bytes / 2)
-            .weigher(|_, tile: &Arc<Vec<Hash>>| weight(tile.len() * 32))
+            .weigher(|_, tile: &Arc<[Hash]>| weight(tile.len() * 32))
             .build();
         let bundles = Cache::builder()
             .max_capacity(cache_bytes / 2)
@@ -38,7 +38,7 @@ impl Reader {
         }
     }
 
-    /// Tiles, from the cache where they are full.
+    /// Tiles, each at least as wide as asked for: so far a tile never changes.
     ///
     /// # Errors
     /// If the store fails.
@@ -46,21 +46,19 @@ impl Reader {
         &self,
         origin: &Origin,
         ids: &[TileId],
-    ) -> Result<HashMap<TileId, Vec<Hash>>, StoreError> {
+    ) -> Result<HashMap<TileId, Arc<[Hash]>>, StoreError> {
         let mut found = HashMap::with_capacity(ids.len());
         let mut wanted = Vec::new();
         for id in ids {
-            match self.tiles.get(&(origin.clone(), id.level(), id.index())) {
-                Some(tile) => drop(found.insert(*id, tile.as_ref().clone())),
+            match self.tiles.get(&(origin.clone(), *id)) {
+                Some(tile) => drop(found.insert(*id, tile)),
                 None => wanted.push(*id),
             }
         }
         if !wanted.is_empty() {
             for (id, tile) in self.store.tiles(origin, &wanted).await? {
-                if tile.len() == 256 {
-                    let key = (origin.clone(), id.level(), id.index());
-                    self.tiles.insert(key, Arc::new(tile.clone()));
-                }
+                let tile: Arc<[Hash]> = tile.into();
+                self.tiles.insert((origin.clone(), id), Arc::clone(&tile));
                 found.insert(id, tile);
             }
         }
@@ -90,8 +88,8 @@ impl Reader {
     /// # Errors
     /// If the store fails or holds a damaged bundle.
     pub async fn leaf(&self, origin: &Origin, index: u64) -> Result<Option<Vec<u8>>, StoreError> {
-        let Some(entries) = self.bundle(origin, index / PACKAGE).await? else {
-            return Ok(None);
+        let Some(entries) = self.bundles.get(&(origin.clone(), index / PACKAGE)) else {
+            return self.store.leaf(origin, index).await;
         };
         let entries = decode_bundle(&entries).map_err(|_| StoreError::Corrupt("entry bundle"))?;
         let position = usize::try_from(index % PACKAGE).unwrap_or(usize::MAX);

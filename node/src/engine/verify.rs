@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use huren_core::{
-    checkpoint::SignedCheckpoint,
+    checkpoint::{Origin, SignedCheckpoint},
     codes::{Date, IdDocument, IdKind},
     disclosure::{self, Group, GroupDigests, Values},
     merkle::Hash,
@@ -59,6 +59,21 @@ impl VerifyError {
     }
 }
 
+/// What is held here about a question.
+struct Local {
+    answer: Answer,
+    logs: Vec<LogView>,
+    candidates: Vec<Candidate>,
+    /// The leaves of each candidate, for a receipt.
+    leaves: Vec<Leaves>,
+}
+
+/// The bytes of a certificate's leaf, and of those that change it.
+struct Leaves {
+    certificate: Vec<u8>,
+    statuses: Vec<Vec<u8>>,
+}
+
 impl Engine {
     /// Answers a question: from what is held here, and where that does not suffice from the
     /// home member of the number, if it can be reached in time.
@@ -70,9 +85,16 @@ impl Engine {
         asked: v1::VerifyRequest,
     ) -> Result<v1::VerifyResponse, VerifyError> {
         let question = self.question(&asked)?;
-        let (answer, logs, candidates) = self.local_answer(&question).await?;
+        let Local {
+            answer,
+            logs,
+            candidates,
+            leaves,
+        } = self.local_answer(&question).await?;
         let mut response = self.response(&asked, &question, &answer, &logs, &candidates);
-        let insufficient = answer.verdict == Verdict::NotFound
+        // A wrong holder goes the way of an unknown number: who guesses must not learn from the
+        // time of the answer which of the two it was.
+        let insufficient = matches!(answer.verdict, Verdict::NotFound | Verdict::HolderMismatch)
             || answer.reasons.contains(&Reason::StaleEvidence)
             || answer.reasons.contains(&Reason::Erased);
         if insufficient && !asked.local_only {
@@ -91,9 +113,8 @@ impl Engine {
             // discloses the same facts.
             && !answer.certificate.is_empty()
         {
-            let receipt = self
-                .receipt(&question, &answer, &logs, &candidates[subject])
-                .await?;
+            let proofs = (&candidates[subject], &leaves[subject]);
+            let receipt = self.receipt(&question, &answer, &logs, proofs).await?;
             response.receipt = receipt.unwrap_or_default();
         }
         Ok(response)
@@ -124,10 +145,7 @@ impl Engine {
         })
     }
 
-    async fn local_answer(
-        &self,
-        question: &Question,
-    ) -> Result<(Answer, Vec<LogView>, Vec<Candidate>), VerifyError> {
+    async fn local_answer(&self, question: &Question) -> Result<Local, VerifyError> {
         let tag = Tag(disclosure::number_tag(&self.keys.index, &question.number));
         let found = self
             .store
@@ -135,10 +153,6 @@ impl Engine {
             .await?
             .into_iter()
             .flatten();
-        let mut candidates = Vec::new();
-        for found in found {
-            candidates.extend(self.candidate(found).await?);
-        }
         let logs: Vec<LogView> = self
             .book
             .entries()
@@ -146,19 +160,31 @@ impl Engine {
             .map(|entry| entry.view.clone())
             .collect();
         // What lies beyond the stated size of its log is not taken into account yet.
-        candidates.retain(|candidate| {
+        let is_stated = |found: &Found| {
             logs.iter()
-                .any(|log| log.origin == candidate.origin && candidate.index < log.size)
-        });
+                .any(|log| log.origin == found.origin && found.index < log.size)
+        };
+        let (mut candidates, mut leaves) = (Vec::new(), Vec::new());
+        for found in found.filter(is_stated) {
+            if let Some((candidate, of_candidate)) = self.candidate(found).await? {
+                candidates.push(candidate);
+                leaves.push(of_candidate);
+            }
+        }
         let mut answer = verdict::decide(question, &logs, &candidates);
         if self.trust_has_expired() {
             answer.reasons.push(Reason::TrustListExpired);
         }
-        Ok((answer, logs, candidates))
+        Ok(Local {
+            answer,
+            logs,
+            candidates,
+            leaves,
+        })
     }
 
     /// Opens what was found.
-    async fn candidate(&self, found: Found) -> Result<Option<Candidate>, StoreError> {
+    async fn candidate(&self, found: Found) -> Result<Option<(Candidate, Leaves)>, StoreError> {
         let Found {
             origin,
             index,
@@ -166,10 +192,10 @@ impl Engine {
             sealed,
             statuses,
         } = found;
-        let Some(bytes) = self.reader.leaf(&origin, index).await? else {
+        let Some(certificate) = self.reader.leaf(&origin, index).await? else {
             return Ok(None);
         };
-        let Ok(record) = UnverifiedRecord::read(&bytes) else {
+        let Ok(record) = UnverifiedRecord::read(&certificate) else {
             return Ok(None);
         };
         let Body::Certificate(digests) = record.body() else {
@@ -180,19 +206,22 @@ impl Engine {
                 .map_err(|_| StoreError::Corrupt("sealed disclosures do not open"))
         };
         let mut changes = Vec::with_capacity(statuses.len());
+        let mut changing = Vec::with_capacity(statuses.len());
         for (row, sealed) in statuses {
             let openings = match &sealed {
                 Some(sealed) => open(&row.leaf, sealed)?,
                 None => Vec::new(),
             };
-            let digests = self.replaced(&origin, row.index).await?;
+            let leaf = self.reader.leaf(&origin, row.index).await?;
+            let leaf = leaf.ok_or(StoreError::Corrupt("the leaf of a status change"))?;
             changes.push(Change {
                 row,
-                digests,
+                digests: replaced(&leaf),
                 openings,
             });
+            changing.push(leaf);
         }
-        Ok(Some(Candidate {
+        let candidate = Candidate {
             index,
             leaf,
             digests: digests.clone(),
@@ -200,21 +229,12 @@ impl Engine {
             openings: open(record.leaf(), &sealed)?,
             statuses: changes,
             origin,
-        }))
-    }
-
-    /// The digests that a status change replaces.
-    async fn replaced(
-        &self,
-        origin: &huren_core::checkpoint::Origin,
-        index: u64,
-    ) -> Result<GroupDigests, StoreError> {
-        let leaf = self.reader.leaf(origin, index).await?.unwrap_or_default();
-        let record = UnverifiedRecord::read(&leaf).ok();
-        Ok(match record.as_ref().map(UnverifiedRecord::body) {
-            Some(Body::StatusChange { replaced, .. }) => replaced.clone(),
-            _ => GroupDigests::default(),
-        })
+        };
+        let leaves = Leaves {
+            certificate,
+            statuses: changing,
+        };
+        Ok(Some((candidate, leaves)))
     }
 
     /// The home member's answer: `None` if the number names no other member, `Err` if that
@@ -275,7 +295,7 @@ impl Engine {
         question: &Question,
         answer: &Answer,
         logs: &[LogView],
-        subject: &Candidate,
+        (subject, leaves): (&Candidate, &Leaves),
     ) -> Result<Option<Vec<u8>>, StoreError> {
         let Some(entry) = self.book.entry(&subject.origin) else {
             return Ok(None);
@@ -297,16 +317,18 @@ impl Engine {
         let Some(checkpoint) = checkpoint else {
             return Ok(None);
         };
+        let disclosed = (leaves.certificate.as_slice(), subject.openings.as_slice());
         let Some(certificate) = self
-            .proven(subject, subject.index, &subject.openings, &checkpoint)
+            .proven(&subject.origin, subject.index, disclosed, &checkpoint)
             .await?
         else {
             return Ok(None);
         };
         let mut statuses = Vec::new();
-        for change in &subject.statuses {
+        for (change, leaf) in subject.statuses.iter().zip(&leaves.statuses) {
+            let disclosed = (leaf.as_slice(), change.openings.as_slice());
             let proven = self
-                .proven(subject, change.row.index, &change.openings, &checkpoint)
+                .proven(&subject.origin, change.row.index, disclosed, &checkpoint)
                 .await?;
             let Some(proven) = proven else {
                 return Ok(None);
@@ -371,16 +393,12 @@ impl Engine {
     /// A leaf with its proof and with the disclosure of the `certificate` group alone.
     async fn proven(
         &self,
-        subject: &Candidate,
+        origin: &Origin,
         index: u64,
-        openings: &[disclosure::Opening],
+        (leaf, openings): (&[u8], &[disclosure::Opening]),
         checkpoint: &SignedCheckpoint,
     ) -> Result<Option<ProvenLeaf>, StoreError> {
-        let origin = &subject.origin;
         let size = checkpoint.checkpoint().size;
-        let Some(leaf) = self.reader.leaf(origin, index).await? else {
-            return Ok(None);
-        };
         let Some(hashes) = self.reader.inclusion(origin, index, size).await? else {
             return Ok(None);
         };
@@ -398,6 +416,15 @@ impl Engine {
             proof: proof.to_string(),
             disclosed: disclosed.cloned().collect(),
         }))
+    }
+}
+
+/// The digests that a status change replaces.
+fn replaced(leaf: &[u8]) -> GroupDigests {
+    let record = UnverifiedRecord::read(leaf).ok();
+    match record.as_ref().map(UnverifiedRecord::body) {
+        Some(Body::StatusChange { replaced, .. }) => replaced.clone(),
+        _ => GroupDigests::default(),
     }
 }
 

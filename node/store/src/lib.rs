@@ -17,4 +17,4 @@ mod sqlite;
 pub use contract::*;
 pub use high_water::{HighWater, HighWaterError};
 pub use memory::Memory;
-pub use sqlite::{Sqlite, SqliteOptions};
+pub use sqlite::{Copied, Sqlite, SqliteOptions, copy_rows};

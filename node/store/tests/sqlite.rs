@@ -6,7 +6,7 @@ use std::{fs, path::Path};
 
 use huren_core::{
     checkpoint::Origin,
-    merkle::{Hash, TileId, empty_root},
+    merkle::{Hash, TileId, empty_root, encode_bundle},
     register::{CertificateRow, Changes, Effect, StatusRow},
 };
 use huren_store::{
@@ -163,7 +163,7 @@ async fn everything_is_there_after_reopening() {
         bundles: vec![Bundle {
             number: 0,
             width: 2,
-            entries: vec![7; 5_000].into(),
+            entries: encode_bundle([[7; 2_000].as_slice(); 2]).unwrap().into(),
         }],
         tiles: vec![(TileId::new(0, 0, 2).unwrap(), vec![leaf, leaf])],
         changes: Changes {

@@ -31,7 +31,7 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The provinces of the Yangtze delta, in the order of their codes.
-pub(super) const REGIONS: [Region; 4] = [
+pub(crate) const REGIONS: [Region; 4] = [
     Region::SHANGHAI,
     Region::JIANGSU,
     Region::ZHEJIANG,
@@ -39,37 +39,50 @@ pub(super) const REGIONS: [Region; 4] = [
 ];
 
 /// One province's node.
-pub(super) struct Node {
-    pub(super) region: Region,
-    pub(super) dir: PathBuf,
-    pub(super) grpc: SocketAddr,
-    pub(super) http: SocketAddr,
-    pub(super) origin: String,
+pub(crate) struct Node {
+    pub(crate) region: Region,
+    pub(crate) dir: PathBuf,
+    pub(crate) grpc: SocketAddr,
+    pub(crate) http: SocketAddr,
+    pub(crate) origin: String,
     process: Option<Child>,
 }
 
 /// All nodes, and what the demo has shown so far.
-pub(super) struct Cast {
-    pub(super) folder: PathBuf,
-    pub(super) nodes: BTreeMap<Region, Node>,
-    pub(super) done: Vec<(&'static str, String)>,
+pub(crate) struct Cast {
+    pub(crate) folder: PathBuf,
+    pub(crate) nodes: BTreeMap<Region, Node>,
+    pub(crate) done: Vec<(&'static str, String)>,
     sample: Option<Sample>,
 }
 
 /// A certificate that people can ask for.
 #[derive(Clone)]
-pub(super) struct Sample {
-    pub(super) number: String,
-    pub(super) name: String,
-    pub(super) id: String,
+pub(crate) struct Sample {
+    pub(crate) number: String,
+    pub(crate) name: String,
+    pub(crate) id: String,
 }
 
 impl Cast {
-    /// Makes keys, certificates, configurations and the trust list, and starts the nodes.
-    pub(super) async fn assemble(folder: &Path) -> Result<Self> {
+    /// Four nodes that run and are ready.
+    pub(crate) async fn assemble(folder: &Path) -> Result<Self> {
+        let mut cast = Self::lay_out(folder, &REGIONS, 2)?;
+        for region in REGIONS {
+            cast.start(region)?;
+        }
+        for region in REGIONS {
+            cast.ready(region).await?;
+        }
+        cast.write_description()?;
+        Ok(cast)
+    }
+
+    /// Makes keys, certificates, configurations and the trust list; starts nothing.
+    pub(crate) fn lay_out(folder: &Path, regions: &[Region], quorum: usize) -> Result<Self> {
         let now = UNIX_EPOCH + Duration::from_secs(SystemClock.now());
         let mut nodes = BTreeMap::new();
-        for region in REGIONS {
+        for region in regions.iter().copied() {
             let node = Node::make(folder, region, now)?;
             nodes.insert(region, node);
         }
@@ -82,7 +95,7 @@ impl Cast {
             out: trust_folder.clone(),
             roots: 3,
             threshold: 2,
-            quorum: 2,
+            quorum,
             days: 365,
         };
         trust::new(&new, Timestamp::try_from(now)?)?;
@@ -97,28 +110,20 @@ impl Cast {
                 node.dir.join("keys/holder.key"),
             )?;
         }
-        let mut cast = Self {
+        Ok(Self {
             folder: folder.to_owned(),
             nodes,
             done: Vec::new(),
             sample: None,
-        };
-        for region in REGIONS {
-            cast.start(region)?;
-        }
-        for region in REGIONS {
-            cast.ready(region).await?;
-        }
-        cast.write_description()?;
-        Ok(cast)
+        })
     }
 
-    pub(super) fn node(&self, region: Region) -> &Node {
+    pub(crate) fn node(&self, region: Region) -> &Node {
         &self.nodes[&region]
     }
 
     /// Starts a node's process.
-    pub(super) fn start(&mut self, region: Region) -> Result<()> {
+    pub(crate) fn start(&mut self, region: Region) -> Result<()> {
         let node = self.nodes.get_mut(&region).context("node")?;
         let log = fs::OpenOptions::new()
             .create(true)
@@ -139,7 +144,7 @@ impl Cast {
     }
 
     /// Kills a node's process, as a power cut would.
-    pub(super) async fn kill(&mut self, region: Region) -> Result<()> {
+    pub(crate) async fn kill(&mut self, region: Region) -> Result<()> {
         let node = self.nodes.get_mut(&region).context("node")?;
         if let Some(mut process) = node.process.take() {
             process.kill().await?;
@@ -147,8 +152,20 @@ impl Cast {
         Ok(())
     }
 
+    /// The most memory that a running node has had resident, in bytes; `None` where the system
+    /// does not tell (proc(5): `VmHWM`).
+    pub(crate) fn peak_memory(&self, region: Region) -> Option<u64> {
+        let id = self.node(region).process.as_ref()?.id()?;
+        let status = fs::read_to_string(format!("/proc/{id}/status")).ok()?;
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmHWM:"))?;
+        let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+        Some(kibibytes * 1024)
+    }
+
     /// Waits until a node says that it is ready.
-    pub(super) async fn ready(&self, region: Region) -> Result<()> {
+    pub(crate) async fn ready(&self, region: Region) -> Result<()> {
         let url = format!("http://{}/readyz", self.node(region).http);
         wait_for(&format!("节点就绪 node {region} ready"), async || {
             Ok(connect::get(&url, None)
@@ -160,23 +177,23 @@ impl Cast {
     }
 
     /// A channel to a node, as that province's own system.
-    pub(super) fn channel(&self, region: Region) -> Result<Channel> {
+    pub(crate) fn channel(&self, region: Region) -> Result<Channel> {
         self.connection(region).channel()
     }
 
-    pub(super) fn connection(&self, region: Region) -> NodeArgs {
+    pub(crate) fn connection(&self, region: Region) -> NodeArgs {
         NodeArgs {
             dir: Some(self.node(region).dir.clone()),
             ..NodeArgs::default()
         }
     }
 
-    pub(super) async fn status(&self, region: Region) -> Result<v1::GetStatusResponse> {
+    pub(crate) async fn status(&self, region: Region) -> Result<v1::GetStatusResponse> {
         peers::status(&self.connection(region)).await
     }
 
     /// What a node knows of another's log.
-    pub(super) async fn log_at(&self, at: Region, of: Region) -> Result<v1::LogStatus> {
+    pub(crate) async fn log_at(&self, at: Region, of: Region) -> Result<v1::LogStatus> {
         let status = self.status(at).await?;
         let name = of.to_string();
         let log = status.logs.into_iter().find(|log| {
@@ -187,7 +204,7 @@ impl Cast {
         log.with_context(|| format!("{at} 没有 {of} 的日志 / {at} has no log of {of}"))
     }
 
-    pub(super) fn keep_sample(&mut self, sample: Sample) -> Result<()> {
+    pub(crate) fn keep_sample(&mut self, sample: Sample) -> Result<()> {
         self.sample = Some(sample);
         self.write_description()
     }
@@ -230,7 +247,7 @@ impl Cast {
     }
 
     /// Prints the ends of the nodes' logs, which hold no personal data.
-    pub(super) fn show_logs(&self) {
+    pub(crate) fn show_logs(&self) {
         for node in self.nodes.values() {
             let log = fs::read_to_string(node.dir.join("node.log")).unwrap_or_default();
             let lines: Vec<&str> = log.lines().collect();
@@ -242,7 +259,7 @@ impl Cast {
     }
 
     /// Prints addresses and commands to paste.
-    pub(super) fn show_how_to_go_on(&self) {
+    pub(crate) fn show_how_to_go_on(&self) {
         println!("\n节点保持运行，按 Ctrl-C 结束 / the nodes stay up until Ctrl-C");
         for node in self.nodes.values() {
             println!(
@@ -303,7 +320,7 @@ fn free_port() -> Result<SocketAddr> {
 }
 
 /// Asks until there is an answer.
-pub(super) async fn wait_for<T>(
+pub(crate) async fn wait_for<T>(
     what: &str,
     mut ask: impl AsyncFnMut() -> Result<Option<T>>,
 ) -> Result<T> {

@@ -1,6 +1,6 @@
 //! `huren demo`: four provinces on this machine, as real processes with mutual TLS.
 
-mod cast;
+pub(crate) mod cast;
 mod story;
 
 use std::{path::PathBuf, process::ExitCode, time::Instant};

@@ -71,6 +71,11 @@ pub struct Share {
     per_mille: u64,
 }
 
+impl Share {
+    /// No row.
+    pub const NONE: Self = Self { per_mille: 0 };
+}
+
 impl FromStr for Share {
     type Err = &'static str;
 

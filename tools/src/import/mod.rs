@@ -76,12 +76,16 @@ pub struct ImportArgs {
     #[arg(long, value_name = "FILE")]
     pub journal: Option<PathBuf>,
     /// 同时在途的行数 / how many rows may be unanswered at a time
-    #[arg(long, value_name = "N", default_value_t = 1_024)]
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_IN_FLIGHT)]
     pub in_flight: usize,
     /// How often and when to try again.
     #[arg(skip)]
     pub retry: Retry,
 }
+
+/// Rows that may be unanswered at a time, unless said otherwise: several batches of a node, so
+/// that it prepares the next ones while one commits.
+pub const DEFAULT_IN_FLIGHT: usize = 4_096;
 
 /// How often and when to try again: rows that the node puts off, and lost connections.
 #[derive(Clone, Copy, Debug)]

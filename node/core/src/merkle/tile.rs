@@ -108,7 +108,7 @@ impl Tiles for BTreeMap<TileId, Vec<Hash>> {
     }
 }
 
-impl<S: std::hash::BuildHasher> Tiles for HashMap<TileId, Vec<Hash>, S> {
+impl<T: AsRef<[Hash]>, S: std::hash::BuildHasher> Tiles for HashMap<TileId, T, S> {
     fn tile(&self, id: TileId) -> Option<&[Hash]> {
         let wider = || (id.width + 1..=TILE_WIDTH).map(|width| id.with_width(width));
         // The planned width and the full one are what callers load; the widths
@@ -117,7 +117,7 @@ impl<S: std::hash::BuildHasher> Tiles for HashMap<TileId, Vec<Hash>, S> {
             .into_iter()
             .chain(wider())
             .find_map(|id| self.get(&id))
-            .map(Vec::as_slice)
+            .map(AsRef::as_ref)
     }
 }
 

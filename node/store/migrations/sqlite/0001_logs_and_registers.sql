@@ -48,16 +48,23 @@ CREATE TABLE tiles (
     PRIMARY KEY (log, level, number)
 ) STRICT;
 
--- Entry bundles (C2SP tlog-tiles), each as wide as it is known.
+-- Entry bundles (C2SP tlog-tiles), each as wide as it is known: which there are.
 CREATE TABLE bundles (
     log         INTEGER NOT NULL REFERENCES logs (id),
     -- The bundle holds leaves 256 * number and following.
     number      INTEGER NOT NULL,
     -- How many entries, 1 to 256.
     width       INTEGER NOT NULL CHECK (width BETWEEN 1 AND 256),
-    -- The entries, each with a big-endian uint16 length.
-    entries     BLOB    NOT NULL,
     PRIMARY KEY (log, number)
+) STRICT;
+
+-- The bundles' entries, eight to a row: such a row fits into a page, so that one leaf can be
+-- read without the other 255 of its bundle, and a growing bundle is not written anew.
+CREATE TABLE entries (
+    -- Place of the row's first leaf, divided by 8.
+    place       INTEGER PRIMARY KEY,
+    -- 1 to 8 entries, each with a big-endian uint16 length.
+    entries     BLOB    NOT NULL
 ) STRICT;
 
 -- Register: certificates.

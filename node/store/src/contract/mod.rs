@@ -173,6 +173,9 @@ pub trait Store: Send + Sync + 'static {
     /// An entry bundle (tlog-tiles format) as wide as it is held.
     async fn bundle(&self, origin: &Origin, number: u64) -> Result<Option<Bundle>, Error>;
 
+    /// One leaf, without the rest of its bundle.
+    async fn leaf(&self, origin: &Origin, index: u64) -> Result<Option<Vec<u8>>, Error>;
+
     // ---- trust lists ------------------------------------------------------------------
 
     /// Keeps a version of the trust list (signed note), the first being 1. Does nothing if

@@ -4,6 +4,7 @@ mod bulk;
 mod connect;
 mod decode;
 mod disclosures;
+mod entries;
 mod find;
 mod logs;
 mod place;
@@ -12,6 +13,7 @@ mod snapshot;
 mod submissions;
 mod tree;
 mod write;
+mod yardstick;
 
 #[cfg(test)]
 mod tests;
@@ -32,6 +34,7 @@ use huren_core::{
 use sqlx::{SqlitePool, Transaction};
 
 pub use connect::SqliteOptions;
+pub use yardstick::{Copied, copy_rows};
 
 use crate::{
     Advance, Append, Bundle, DisclosureRow, Error, Found, Head, LogState, Notes, Package, Resealed,
@@ -176,7 +179,7 @@ impl Store for Sqlite {
         origin: &Origin,
         range: Range<u64>,
     ) -> Result<Vec<(u64, u16)>, Error> {
-        tree::held(&self.readers, origin, range).await
+        entries::held(&self.readers, origin, range).await
     }
 
     async fn advance(&self, origin: &Origin, advance: Advance) -> Result<(), Error> {
@@ -277,7 +280,11 @@ impl Store for Sqlite {
     }
 
     async fn bundle(&self, origin: &Origin, number: u64) -> Result<Option<Bundle>, Error> {
-        tree::bundle(&self.readers, origin, number).await
+        entries::bundle(&self.readers, origin, number).await
+    }
+
+    async fn leaf(&self, origin: &Origin, index: u64) -> Result<Option<Vec<u8>>, Error> {
+        entries::leaf(&self.readers, origin, index).await
     }
 
     async fn put_trust_list(&self, version: u64, note: &[u8]) -> Result<(), Error> {

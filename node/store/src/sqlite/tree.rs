@@ -1,6 +1,6 @@
-//! Tiles and entry bundles.
+//! Tiles.
 
-use std::{collections::HashMap, ops::Range};
+use std::collections::HashMap;
 
 use huren_core::{
     checkpoint::Origin,
@@ -11,10 +11,10 @@ use sqlx::{AssertSqlSafe, SqliteConnection, SqlitePool};
 use super::{
     bulk::{Insert, list_shape, tuples},
     decode::hashes,
-    place::{LogId, integer, unsigned},
+    place::{LogId, integer},
     snapshot::Snapshot,
 };
-use crate::{Bundle, Error};
+use crate::Error;
 
 /// A tile is up to 8 KiB: fewer at a time than other keys.
 const TILES_AT_ONCE: usize = 128;
@@ -24,14 +24,6 @@ const INSERT_TILES: Insert = Insert {
     columns: 4,
     conflict: "ON CONFLICT (log, level, number) DO UPDATE SET hashes = excluded.hashes \
                WHERE length(excluded.hashes) > length(tiles.hashes)",
-};
-
-const INSERT_BUNDLES: Insert = Insert {
-    into: "INSERT INTO bundles (log, number, width, entries)",
-    columns: 4,
-    conflict: "ON CONFLICT (log, number) DO UPDATE \
-               SET width = excluded.width, entries = excluded.entries \
-               WHERE excluded.width > bundles.width",
 };
 
 /// A tile on its way in: level, number, hashes.
@@ -50,22 +42,6 @@ pub(super) async fn put_tiles(
                 .bind(i64::from(*level))
                 .bind(integer(*number)?)
                 .bind(bytes))
-        })
-        .await
-}
-
-pub(super) async fn put_bundles(
-    db: &mut SqliteConnection,
-    log: LogId,
-    bundles: &[&Bundle],
-) -> Result<(), Error> {
-    INSERT_BUNDLES
-        .rows(db, bundles, |query, bundle| {
-            Ok(query
-                .bind(log)
-                .bind(integer(bundle.number)?)
-                .bind(i64::from(bundle.width))
-                .bind(bundle.entries.to_vec()))
         })
         .await
 }
@@ -116,51 +92,4 @@ pub(super) fn select_tiles(count: usize) -> String {
          WHERE t.log = (SELECT id FROM logs WHERE origin = ?) \
          AND t.level = w.level AND t.number = w.number"
     )
-}
-
-pub(super) async fn bundle(
-    db: &SqlitePool,
-    origin: &Origin,
-    number: u64,
-) -> Result<Option<Bundle>, Error> {
-    let Ok(key) = i64::try_from(number) else {
-        return Ok(None);
-    };
-    let row: Option<(i64, Vec<u8>)> = sqlx::query_as(
-        "SELECT width, entries FROM bundles \
-         WHERE log = (SELECT id FROM logs WHERE origin = $1) AND number = $2",
-    )
-    .bind(origin.as_str())
-    .bind(key)
-    .fetch_optional(db)
-    .await?;
-    row.map(|(width, entries)| {
-        Ok(Bundle {
-            number,
-            width: unsigned(width)?,
-            entries: entries.into(),
-        })
-    })
-    .transpose()
-}
-
-pub(super) async fn held(
-    db: &SqlitePool,
-    origin: &Origin,
-    range: Range<u64>,
-) -> Result<Vec<(u64, u16)>, Error> {
-    let clamp = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
-    let rows: Vec<(i64, i64)> = sqlx::query_as(
-        "SELECT number, width FROM bundles \
-         WHERE log = (SELECT id FROM logs WHERE origin = $1) AND number >= $2 AND number < $3 \
-         ORDER BY number",
-    )
-    .bind(origin.as_str())
-    .bind(clamp(range.start))
-    .bind(clamp(range.end))
-    .fetch_all(db)
-    .await?;
-    rows.into_iter()
-        .map(|(number, width)| Ok((unsigned(number)?, unsigned(width)?)))
-        .collect()
 }

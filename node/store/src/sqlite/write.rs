@@ -7,7 +7,7 @@ use huren_core::{checkpoint::Origin, register::Changes};
 use sqlx::SqliteConnection;
 
 use super::{
-    disclosures, logs,
+    disclosures, entries, logs,
     place::{LogId, integer},
     register, submissions,
     tree::{self, NewTile},
@@ -38,7 +38,7 @@ pub(super) async fn append(
     .ok_or(Error::Conflict)?;
 
     let bundles: Vec<&Bundle> = append.bundles.iter().collect();
-    tree::put_bundles(db, log, &bundles).await?;
+    entries::put(db, log, &bundles).await?;
     let tiles: Vec<NewTile<'_>> = append
         .tiles
         .iter()
@@ -59,7 +59,7 @@ pub(super) async fn put_packages(
 ) -> Result<(), Error> {
     let log = logs::id(db, origin).await?;
     let bundles: Vec<&Bundle> = packages.iter().map(|package| &package.bundle).collect();
-    tree::put_bundles(db, log, &bundles).await?;
+    entries::put(db, log, &bundles).await?;
     let tiles: Vec<NewTile<'_>> = packages
         .iter()
         .map(|package| (0, package.bundle.number, &package.leaves[..]))

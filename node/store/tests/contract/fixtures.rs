@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use huren_core::{
     checkpoint::Origin,
-    merkle::{Hash, TileId},
+    merkle::{Hash, TileId, encode_bundle},
     register::{CertificateRow, Changes, Effect, StatusRow},
 };
 use huren_store::{Advance, Append, Bundle, DisclosureRow, Error, Head, Package, Role, Store, Tag};
@@ -58,11 +58,18 @@ pub(crate) fn hashes(width: u16) -> Vec<Hash> {
     (0..u64::from(width)).map(hash).collect()
 }
 
+pub(crate) fn leaf(index: u64) -> Vec<u8> {
+    format!("leaf {index}").into_bytes()
+}
+
 pub(crate) fn bundle(number: u64, width: u16) -> Bundle {
+    let start = number * 256;
+    let leaves: Vec<Vec<u8>> = (start..start + u64::from(width)).map(leaf).collect();
+    let entries = encode_bundle(leaves.iter().map(Vec::as_slice));
     Bundle {
         number,
         width,
-        entries: format!("bundle {number} of {width}").into_bytes().into(),
+        entries: entries.unwrap().into(),
     }
 }
 

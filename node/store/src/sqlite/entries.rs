@@ -1,0 +1,142 @@
+//! Entry bundles, eight entries to a row.
+
+use std::ops::Range;
+
+use huren_core::{
+    checkpoint::Origin,
+    merkle::{TILE_WIDTH, decode_bundle, encode_bundle},
+};
+use sqlx::{SqliteConnection, SqlitePool};
+
+use super::{
+    bulk::Insert,
+    place::{LogId, integer, offsets, unsigned},
+};
+use crate::{Bundle, Error};
+
+/// Entries in a row; the schema says why.
+const IN_ROW: u64 = 8;
+
+/// Leaves of a bundle.
+const IN_BUNDLE: u64 = TILE_WIDTH as u64;
+
+const INSERT_BUNDLES: Insert = Insert {
+    into: "INSERT INTO bundles (log, number, width)",
+    columns: 3,
+    conflict: "ON CONFLICT (log, number) DO UPDATE SET width = excluded.width \
+               WHERE excluded.width > bundles.width",
+};
+
+const INSERT_ENTRIES: Insert = Insert {
+    into: "INSERT INTO entries (place, entries)",
+    columns: 2,
+    conflict: "ON CONFLICT (place) DO UPDATE SET entries = excluded.entries \
+               WHERE length(excluded.entries) > length(entries.entries)",
+};
+
+pub(super) async fn put(
+    db: &mut SqliteConnection,
+    log: LogId,
+    bundles: &[&Bundle],
+) -> Result<(), Error> {
+    let mut rows = Vec::new();
+    for bundle in bundles {
+        let entries = decode(&bundle.entries)?;
+        if entries.len() != usize::from(bundle.width) {
+            return Err(Error::Corrupt("a bundle is not as wide as it says"));
+        }
+        let first = log.place(bundle.number * IN_BUNDLE)?;
+        for (index, some) in (first..)
+            .step_by(IN_ROW as usize)
+            .zip(entries.chunks(IN_ROW as usize))
+        {
+            let some = encode_bundle(some.iter().copied());
+            rows.push((index >> IN_ROW.ilog2(), some.map_err(|_| DAMAGED)?));
+        }
+    }
+    INSERT_ENTRIES
+        .rows(db, &rows, |query, (place, entries)| {
+            Ok(query.bind(*place).bind(entries.clone()))
+        })
+        .await?;
+    INSERT_BUNDLES
+        .rows(db, bundles, |query, bundle| {
+            Ok(query
+                .bind(log)
+                .bind(integer(bundle.number)?)
+                .bind(i64::from(bundle.width)))
+        })
+        .await
+}
+
+pub(super) async fn bundle(
+    db: &SqlitePool,
+    origin: &Origin,
+    number: u64,
+) -> Result<Option<Bundle>, Error> {
+    let start = number.saturating_mul(IN_BUNDLE);
+    let rows = rows(db, origin, start..start.saturating_add(IN_BUNDLE)).await?;
+    if rows.is_empty() {
+        return Ok(None);
+    }
+    let entries = rows.concat();
+    let width = decode(&entries)?.len();
+    Ok(Some(Bundle {
+        number,
+        width: u16::try_from(width).map_err(|_| DAMAGED)?,
+        entries: entries.into(),
+    }))
+}
+
+pub(super) async fn leaf(
+    db: &SqlitePool,
+    origin: &Origin,
+    index: u64,
+) -> Result<Option<Vec<u8>>, Error> {
+    let start = index / IN_ROW * IN_ROW;
+    let rows = rows(db, origin, start..start.saturating_add(IN_ROW)).await?;
+    let Some(row) = rows.first() else {
+        return Ok(None);
+    };
+    let position = usize::try_from(index % IN_ROW).map_err(|_| DAMAGED)?;
+    Ok(decode(row)?.get(position).map(|leaf| leaf.to_vec()))
+}
+
+/// The rows of a range of leaves that begins and ends with a row.
+async fn rows(db: &SqlitePool, origin: &Origin, range: Range<u64>) -> Result<Vec<Vec<u8>>, Error> {
+    let (start, end) = offsets(&range);
+    let rows = sqlx::query_scalar(
+        "SELECT entries FROM entries \
+         WHERE place >= ((SELECT id << 40 FROM logs WHERE origin = $1) + $2) / 8 \
+         AND place < ((SELECT id << 40 FROM logs WHERE origin = $1) + $3) / 8 ORDER BY place",
+    );
+    let rows = rows.bind(origin.as_str()).bind(start).bind(end);
+    Ok(rows.fetch_all(db).await?)
+}
+
+pub(super) async fn held(
+    db: &SqlitePool,
+    origin: &Origin,
+    range: Range<u64>,
+) -> Result<Vec<(u64, u16)>, Error> {
+    let clamp = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+    let rows: Vec<(i64, i64)> = sqlx::query_as(
+        "SELECT number, width FROM bundles \
+         WHERE log = (SELECT id FROM logs WHERE origin = $1) AND number >= $2 AND number < $3 \
+         ORDER BY number",
+    )
+    .bind(origin.as_str())
+    .bind(clamp(range.start))
+    .bind(clamp(range.end))
+    .fetch_all(db)
+    .await?;
+    rows.into_iter()
+        .map(|(number, width)| Ok((unsigned(number)?, unsigned(width)?)))
+        .collect()
+}
+
+const DAMAGED: Error = Error::Corrupt("an entry bundle does not decode");
+
+fn decode(entries: &[u8]) -> Result<Vec<&[u8]>, Error> {
+    decode_bundle(entries).map_err(|_| DAMAGED)
+}
