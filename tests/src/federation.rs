@@ -2,142 +2,58 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, OnceLock},
+    path::PathBuf,
+    sync::{Arc, PoisonError, RwLock},
     time::Duration,
 };
 
-use base64::{Engine as _, prelude::BASE64_STANDARD};
-use huren_core::{
-    checkpoint::Origin,
-    codes::Region,
-    cosign::Cosigner,
-    disclosure::SecretKey,
-    keys::RecordSigner,
-    merkle::empty_root,
-    note::{Note, NoteSigner},
-    trust::{self, LogKey, RecordKey, RootKeys, RootRole, TrustChain, TrustList},
-};
-use huren_node::engine::{
-    Engine, Options, Parts, Peer, Peers, SystemClock, SystemRandom, WriterKeys,
-};
-use huren_proto::v1;
-use huren_store::{Head, HighWater, Store};
-use jiff::Timestamp;
+use huren_core::{codes::Region, merkle::empty_root, trust::RootKeys};
+use huren_node::engine::{Engine, Entry, Options, Parts, Peer, Peers, SystemClock, SystemRandom};
+use huren_store::{Error as StoreError, Head, HighWater, Store};
 use tempfile::TempDir;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{Lie, Wire};
-
-/// The provinces.
-pub const REGIONS: [Region; 4] = [
-    Region::SHANGHAI,
-    Region::JIANGSU,
-    Region::ZHEJIANG,
-    Region::ANHUI,
-];
+use crate::{
+    Lie, Wire,
+    members::{self, REGIONS, answer_key, log_signer, mirror, origin, trust_lists, writer_keys},
+};
 
 /// How long a condition is waited for before a test fails.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Where the others find a member's engine: empty while it does not run.
+pub type Place = Arc<RwLock<Option<Arc<Engine>>>>;
 
 /// A running member.
-pub struct Member {
-    /// Its engine.
-    pub engine: Arc<Engine>,
-    /// Its store.
-    pub store: Arc<dyn Store>,
-}
-
-/// Running members and what they trust.
-pub struct Federation {
-    /// By province.
-    pub members: BTreeMap<Region, Member>,
-    /// The root keys.
-    pub roots: RootKeys,
+struct Running {
+    engine: Arc<Engine>,
+    tasks: TaskTracker,
     stop: CancellationToken,
-    _folder: TempDir,
 }
 
-impl Drop for Federation {
+impl Drop for Running {
     fn drop(&mut self) {
         self.stop.cancel();
     }
 }
 
-fn seed(region: Region, role: u8) -> [u8; 32] {
-    let mut seed = [role; 32];
-    seed[..4].copy_from_slice(&region.number().to_be_bytes());
-    seed
+/// What stays when a member's process ends.
+struct Site {
+    store: Arc<dyn Store>,
+    high_water: PathBuf,
+    place: Place,
+    /// Versions of the trust list that its operator gave it.
+    versions: u64,
 }
 
-fn origin(region: Region) -> Origin {
-    format!("huren.test/log/{region}")
-        .parse()
-        .expect("an origin")
-}
-
-fn signer(name: String, seed: [u8; 32]) -> NoteSigner {
-    NoteSigner::from_seed(name.parse().expect("a key name"), &seed)
-}
-
-fn cosigner(region: Region, role: &str, number: u8) -> Cosigner {
-    let name = format!("{}/{role}", origin(region));
-    Cosigner::from_seed(name.parse().expect("a key name"), &seed(region, number))
-}
-
-fn answer_key(region: Region) -> NoteSigner {
-    signer(format!("{}/answer", origin(region)), seed(region, 4))
-}
-
-fn member(region: Region) -> trust::Member {
-    let record = RecordSigner::from_seed(&seed(region, 5));
-    trust::Member {
-        region: region.to_string(),
-        name: region.full_name(),
-        origin: origin(region).to_string(),
-        grpc: "https://127.0.0.1:1".into(),
-        http: "https://127.0.0.1:1".into(),
-        log_keys: vec![LogKey {
-            key: signer(origin(region).to_string(), seed(region, 1))
-                .verifier_key()
-                .to_string(),
-            from_index: 0,
-            until_index: None,
-        }],
-        witness_key: cosigner(region, "witness", 2).verifier_key().to_string(),
-        mirror_key: cosigner(region, "mirror", 3).verifier_key().to_string(),
-        answer_keys: vec![answer_key(region).verifier_key().to_string()],
-        record_keys: vec![RecordKey {
-            alg: "ed25519".into(),
-            public_key: BASE64_STANDARD.encode(record.public_key()),
-            kinds: vec!["*".into()],
-            regions: vec![region.to_string()],
-            from_index: 0,
-            until_index: None,
-        }],
-        tls_keys: Vec::new(),
-        tls_ca: String::new(),
-    }
-}
-
-fn trust_list() -> (RootKeys, TrustChain) {
-    let root = signer("huren.test/root".into(), [9; 32]);
-    let list = TrustList {
-        version: 1,
-        previous: String::new(),
-        issued: Timestamp::from_second(1_700_000_000).expect("a time"),
-        expires: Timestamp::from_second(4_000_000_000).expect("a time"),
-        root: RootRole {
-            threshold: 1,
-            keys: vec![root.verifier_key().to_string()],
-        },
-        quorum: 2,
-        members: REGIONS.map(member).to_vec(),
-    };
-    let mut note = Note::new(list.to_text().expect("a list")).expect("a note");
-    note.add(root.sign(note.text())).expect("room for one");
-    let roots = RootKeys::new(&list.root).expect("root keys");
-    let chain = TrustChain::verify(&roots, [note.to_string().as_bytes()]).expect("a chain");
-    (roots, chain)
+/// Members and what they trust.
+pub struct Federation {
+    /// The root keys.
+    pub roots: RootKeys,
+    sites: BTreeMap<Region, Site>,
+    running: BTreeMap<Region, Running>,
+    lie: Box<dyn Fn(Region, Region) -> Arc<dyn Lie> + Send + Sync>,
+    _folder: TempDir,
 }
 
 impl Federation {
@@ -145,73 +61,12 @@ impl Federation {
     /// answers member `to`.
     pub async fn start(
         store: impl Fn(Region) -> Arc<dyn Store>,
-        lie: impl Fn(Region, Region) -> Arc<dyn Lie>,
+        lie: impl Fn(Region, Region) -> Arc<dyn Lie> + Send + Sync + 'static,
     ) -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let (roots, chain) = trust_list();
-        let stop = CancellationToken::new();
-        let tasks = TaskTracker::new();
-        let places: BTreeMap<Region, Arc<OnceLock<Arc<Engine>>>> =
-            REGIONS.map(|region| (region, Arc::default())).into();
-        let mut members = BTreeMap::new();
+        let mut federation = Self::new(store, lie);
         for region in REGIONS {
-            let peers: Peers = REGIONS
-                .into_iter()
-                .filter(|other| *other != region)
-                .map(|other| {
-                    let wire = Wire::new(Arc::clone(&places[&other]), lie(other, region));
-                    (other.to_string(), Arc::new(wire) as Arc<dyn Peer>)
-                })
-                .collect();
-            let path = folder.path().join(format!("high-water-{region}"));
-            let high_water = HighWater::open(path).expect("high-water file");
-            let nothing = Head {
-                size: 0,
-                root: empty_root(),
-            };
-            high_water
-                .write(&origin(region), &nothing)
-                .expect("high-water file");
-            let store = store(region);
-            let parts = Parts {
-                region,
-                origin: origin(region),
-                store: Arc::clone(&store),
-                high_water,
-                trust: chain.clone(),
-                peers,
-                keys: WriterKeys {
-                    record: RecordSigner::from_seed(&seed(region, 5)),
-                    index: SecretKey::new(seed(region, 6)),
-                    holder: SecretKey::new([7; 32]),
-                    at_rest: SecretKey::new(seed(region, 8)),
-                },
-                log_key: signer(origin(region).to_string(), seed(region, 1)),
-                answer_key: answer_key(region),
-                mirror: Some(cosigner(region, "mirror", 3)),
-                clock: Arc::new(SystemClock),
-                random: Arc::new(SystemRandom),
-                options: Options {
-                    batch_max: 64,
-                    queue: 64,
-                    packages_in_flight: 2,
-                    cache_bytes: 1 << 20,
-                    poll_seconds: 1,
-                    recosign_seconds: 60,
-                    hold_publish_ms: 200,
-                },
-            };
-            let (engine, runner) = Engine::open(parts).await.expect("an engine");
-            engine.start(runner, &tasks, &stop);
-            let _ = places[&region].set(Arc::clone(&engine));
-            members.insert(region, Member { engine, store });
+            federation.open(region).await.expect("an engine");
         }
-        let federation = Self {
-            members,
-            roots,
-            stop,
-            _folder: folder,
-        };
         for region in REGIONS {
             federation
                 .until(region, |engine| engine.is_writable())
@@ -220,9 +75,141 @@ impl Federation {
         federation
     }
 
+    /// Four members that do not run yet.
+    pub fn new(
+        store: impl Fn(Region) -> Arc<dyn Store>,
+        lie: impl Fn(Region, Region) -> Arc<dyn Lie> + Send + Sync + 'static,
+    ) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let site = |region: Region| {
+            let high_water = folder.path().join(format!("high-water-{region}"));
+            let nothing = Head {
+                size: 0,
+                root: empty_root(),
+            };
+            HighWater::open(&high_water)
+                .and_then(|file| file.write(&origin(region), &nothing))
+                .expect("a high-water file");
+            Site {
+                store: store(region),
+                high_water,
+                place: Place::default(),
+                versions: 1,
+            }
+        };
+        let sites = REGIONS.map(|region| (region, site(region))).into();
+        let (roots, _) = trust_lists(1);
+        Self {
+            roots,
+            sites,
+            running: BTreeMap::new(),
+            lie: Box::new(lie),
+            _folder: folder,
+        }
+    }
+
+    /// Gives a member, for its next start, the first `versions` of the trust list.
+    pub fn give_trust_lists(&mut self, region: Region, versions: u64) {
+        self.site_mut(region).versions = versions;
+    }
+
+    /// Puts another store in the place of a member's, for its next start.
+    pub fn replace_store(&mut self, region: Region, store: Arc<dyn Store>) {
+        self.site_mut(region).store = store;
+    }
+
+    fn site_mut(&mut self, region: Region) -> &mut Site {
+        self.sites.get_mut(&region).expect("a member")
+    }
+
+    /// Starts a member over its store.
+    ///
+    /// # Errors
+    /// If the store fails; its operator would start it again.
+    pub async fn open(&mut self, region: Region) -> Result<(), StoreError> {
+        let site = &self.sites[&region];
+        let peers: Peers = self
+            .sites
+            .iter()
+            .filter(|(other, _)| **other != region)
+            .map(|(other, there)| {
+                let wire = Wire::new(Arc::clone(&there.place), (self.lie)(*other, region));
+                (other.to_string(), Arc::new(wire) as Arc<dyn Peer>)
+            })
+            .collect();
+        let held = site.store.trust_lists().await?;
+        let trust = if held.len() as u64 > site.versions {
+            members::verified(&self.roots, &held)
+        } else {
+            trust_lists(site.versions).1
+        };
+        let parts = Parts {
+            region,
+            origin: origin(region),
+            store: Arc::clone(&site.store),
+            high_water: HighWater::open(&site.high_water).expect("a high-water file"),
+            trust,
+            peers,
+            keys: writer_keys(region),
+            log_key: log_signer(region),
+            answer_key: answer_key(region),
+            mirror: Some(mirror(region)),
+            clock: Arc::new(SystemClock),
+            random: Arc::new(SystemRandom),
+            options: Options {
+                batch_max: 64,
+                queue: 64,
+                packages_in_flight: 2,
+                cache_bytes: 1 << 20,
+                poll_seconds: 1,
+                recosign_seconds: 3600,
+                hold_publish_ms: 200,
+            },
+        };
+        let (engine, runner) = Engine::open(parts).await?;
+        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+        engine.start(runner, &tasks, &stop);
+        *site.place.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&engine));
+        let running = Running {
+            engine,
+            tasks,
+            stop,
+        };
+        self.running.insert(region, running);
+        Ok(())
+    }
+
+    /// Ends a member's process.
+    pub async fn stop(&mut self, region: Region) {
+        let site = &self.sites[&region];
+        *site.place.write().unwrap_or_else(PoisonError::into_inner) = None;
+        if let Some(running) = self.running.remove(&region) {
+            running.stop.cancel();
+            running.tasks.close();
+            running.tasks.wait().await;
+        }
+    }
+
+    /// Ends a member's process and starts another over the same store.
+    pub async fn restart(&mut self, region: Region) {
+        self.stop(region).await;
+        self.open(region).await.expect("an engine");
+    }
+
     /// A member's engine.
     pub fn engine(&self, region: Region) -> &Arc<Engine> {
-        &self.members[&region].engine
+        &self.running[&region].engine
+    }
+
+    /// A member's store.
+    pub fn store(&self, region: Region) -> &Arc<dyn Store> {
+        &self.sites[&region].store
+    }
+
+    /// What a member knows of another's log.
+    pub fn entry(&self, at: Region, of: Region) -> Arc<Entry> {
+        let entry = self.engine(at).book().entry(&origin(of));
+        entry.expect("every member has every log")
     }
 
     /// Waits for a condition on a member.
@@ -246,59 +233,5 @@ impl Federation {
             entry.is_some_and(|e| e.view.size >= size && e.view.witnessed_size >= size)
         })
         .await;
-    }
-}
-
-/// A certificate of Zhejiang with that serial, of 张三.
-pub fn certificate(serial: u32) -> v1::SubmitRequest {
-    let group = |group: v1::Group, fields: &[(&str, &str)]| v1::GroupValues {
-        group: group as i32,
-        fields: fields
-            .iter()
-            .map(|(name, value)| v1::Field {
-                name: (*name).into(),
-                value: (*value).into(),
-            })
-            .collect(),
-    };
-    let number = format!("S000033010006243{serial:06}");
-    let facts = [
-        ("number", number.as_str()),
-        ("track", "L"),
-        ("occupation_edition", "2022"),
-        ("occupation_code", "4-03-02-01"),
-        ("occupation_name", "中式烹调师"),
-        ("level", "4"),
-        ("institution_code", "S000033010006"),
-        ("institution_name", "浙江某某评价有限公司"),
-        ("issue_date", "2024-03-01"),
-    ];
-    let id = [
-        ("id_kind", "resident_id"),
-        ("id_number", "11010519491231002X"),
-    ];
-    let groups = vec![
-        group(v1::Group::Certificate, &facts),
-        group(v1::Group::HolderName, &[("name", "张三")]),
-        group(v1::Group::HolderId, &id),
-    ];
-    v1::SubmitRequest {
-        writer_region: "33".into(),
-        provenance: v1::Provenance::Issued as i32,
-        body: Some(v1::submit_request::Body::Certificate(
-            v1::CertificateSubmission { groups },
-        )),
-        ..Default::default()
-    }
-}
-
-/// A question about that certificate, answered from what is held alone.
-pub fn question(serial: u32, name: &str) -> v1::VerifyRequest {
-    v1::VerifyRequest {
-        number: format!("S000033010006243{serial:06}"),
-        holder_name: name.into(),
-        want_receipt: true,
-        local_only: true,
-        ..Default::default()
     }
 }

@@ -1,8 +1,23 @@
 //! The harness of the end-to-end tests: whole engines in one process, over memory stores and
-//! an in-memory wire, with a place to lie on that wire.
+//! an in-memory wire, with places to lie on that wire and to fail in those stores.
 
+mod audit;
+mod faulty;
 mod federation;
+mod fork;
+mod history;
+mod members;
 mod peer;
+mod samples;
 
-pub use federation::{Federation, Member, REGIONS, certificate, question};
+pub use audit::{Leaves, audit};
+pub use faulty::{Fault, FaultyStore, Operation, Outcome};
+pub use federation::{Federation, Place};
+pub use fork::{Fork, Shown};
+pub use history::History;
+pub use members::{
+    REGIONS, RETIRED_AT, county, county_signer, log_signer, member, mirror, origin, record_signer,
+    retired_signer, writer_keys,
+};
 pub use peer::{Honest, Lie, Wire};
+pub use samples::{certificate, change, erasure, groups, question};

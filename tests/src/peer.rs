@@ -2,7 +2,7 @@
 
 use std::{
     ops::Range,
-    sync::{Arc, OnceLock},
+    sync::{Arc, PoisonError},
 };
 
 use async_trait::async_trait;
@@ -11,13 +11,33 @@ use huren_core::{checkpoint::Origin, merkle::Hash};
 use huren_node::engine::{Book, Engine, Peer, PeerError, PeerPackage};
 use huren_proto::v1;
 
-/// What a peer does to its answers.
-pub trait Lie: Send + Sync + 'static {
-    /// Changes a package on its way.
-    fn package(&self, _package: &mut PeerPackage) {}
+use crate::federation::Place;
 
-    /// Changes a page of disclosures on its way.
-    fn disclosures(&self, _page: &mut v1::GetDisclosuresResponse) {}
+/// What a peer does to its answers. Each method gets the true answer and leaves what is sent.
+pub trait Lie: Send + Sync + 'static {
+    /// Whether it answers at all; if not, the wire gives up on it.
+    fn answers(&self) -> bool {
+        true
+    }
+
+    /// The heads of all logs that it holds.
+    fn heads(&self, _heads: &mut Vec<v1::Head>) {}
+
+    /// A consistency proof between two sizes of a log; none if it does not hold them.
+    fn consistency(
+        &self,
+        _origin: &Origin,
+        _sizes: (u64, u64),
+        truth: Option<Vec<Hash>>,
+    ) -> Option<Vec<Hash>> {
+        truth
+    }
+
+    /// Packages of a log's tree of `size` leaves, as far as it holds them.
+    fn packages(&self, _origin: &Origin, _size: u64, _packages: &mut Vec<PeerPackage>) {}
+
+    /// Pages of disclosures.
+    fn disclosures(&self, _pages: &mut Vec<v1::GetDisclosuresResponse>) {}
 }
 
 /// Tells the truth.
@@ -25,48 +45,67 @@ pub struct Honest;
 
 impl Lie for Honest {}
 
-/// One direction between two engines. The far one is put in once it exists.
+/// One direction between two engines.
 #[derive(Clone)]
 pub struct Wire {
-    far: Arc<OnceLock<Arc<Engine>>>,
+    far: Place,
     lie: Arc<dyn Lie>,
 }
 
 impl Wire {
-    /// A wire on which the far end answers with `lie`.
-    pub fn new(far: Arc<OnceLock<Arc<Engine>>>, lie: Arc<dyn Lie>) -> Self {
+    /// A wire to whatever engine runs in that place, which answers with `lie`.
+    pub fn new(far: Place, lie: Arc<dyn Lie>) -> Self {
         Self { far, lie }
     }
 
-    fn far(&self) -> Result<&Arc<Engine>, PeerError> {
-        self.far.get().ok_or(PeerError::Unreachable)
+    fn far(&self) -> Result<Arc<Engine>, PeerError> {
+        let far = self.far.read().unwrap_or_else(PoisonError::into_inner);
+        far.clone()
+            .filter(|_| self.lie.answers())
+            .ok_or(PeerError::Unreachable)
     }
 }
 
-fn heads(book: &Book) -> Vec<v1::Head> {
-    book.entries()
+fn heads(book: &Book, lie: &dyn Lie) -> Vec<v1::Head> {
+    let mut heads = book
+        .entries()
         .iter()
         .map(|entry| Book::head(entry))
-        .collect()
+        .collect();
+    lie.heads(&mut heads);
+    heads
 }
 
 #[async_trait]
 impl Peer for Wire {
     async fn heads(&self) -> Result<Vec<v1::Head>, PeerError> {
-        Ok(heads(self.far()?.book()))
+        Ok(heads(self.far()?.book(), self.lie.as_ref()))
     }
 
     async fn watch_heads(
         &self,
     ) -> Result<BoxStream<'static, Result<v1::Head, PeerError>>, PeerError> {
         let book = Arc::clone(self.far()?.book());
+        let lie = Arc::clone(&self.lie);
         let changes = book.changes();
-        let now = heads(&book);
-        let later = stream::unfold((book, changes), |(book, mut changes)| async move {
+        // As on the real wire, what was shown already is not shown again.
+        let shown: Vec<v1::Head> = Vec::new();
+        let now = stream::iter([()]);
+        let later = stream::unfold(changes, |mut changes| async move {
             changes.changed().await.ok()?;
-            Some((stream::iter(heads(&book)), (book, changes)))
+            Some(((), changes))
         });
-        Ok(stream::iter(now).chain(later.flatten()).map(Ok).boxed())
+        let heads = now.chain(later).scan(shown, move |shown, ()| {
+            let heads = heads(&book, lie.as_ref());
+            let news: Vec<_> = heads
+                .iter()
+                .filter(|head| !shown.contains(head))
+                .cloned()
+                .collect();
+            *shown = heads;
+            std::future::ready(Some(stream::iter(news)))
+        });
+        Ok(heads.flatten().map(Ok).boxed())
     }
 
     async fn packages(
@@ -76,19 +115,21 @@ impl Peer for Wire {
         first: u64,
         count: u32,
     ) -> Result<BoxStream<'static, Result<PeerPackage, PeerError>>, PeerError> {
+        let far = self.far()?;
         let mut packages = Vec::new();
         for number in first..first + u64::from(count) {
-            let held = self.far()?.reader().package(origin, number, size).await;
-            let (entries, proof) = held.ok().flatten().ok_or(PeerError::Malformed)?;
-            let mut package = PeerPackage {
+            let held = far.reader().package(origin, number, size).await;
+            let Some((entries, proof)) = held.ok().flatten() else {
+                break;
+            };
+            packages.push(PeerPackage {
                 number,
                 entries,
                 proof,
-            };
-            self.lie.package(&mut package);
-            packages.push(Ok(package));
+            });
         }
-        Ok(stream::iter(packages).boxed())
+        self.lie.packages(origin, size, &mut packages);
+        Ok(stream::iter(packages.into_iter().map(Ok)).boxed())
     }
 
     async fn consistency(
@@ -98,7 +139,10 @@ impl Peer for Wire {
         new: u64,
     ) -> Result<Vec<Hash>, PeerError> {
         let proof = self.far()?.reader().consistency(origin, old, new).await;
-        proof.ok().flatten().ok_or(PeerError::Malformed)
+        let proof = proof.map_err(|_| PeerError::Unreachable)?;
+        self.lie
+            .consistency(origin, (old, new), proof)
+            .ok_or(PeerError::Malformed)
     }
 
     async fn disclosures(
@@ -106,21 +150,26 @@ impl Peer for Wire {
         origin: &Origin,
         range: Range<u64>,
     ) -> Result<BoxStream<'static, Result<v1::GetDisclosuresResponse, PeerError>>, PeerError> {
+        let far = self.far()?;
         let mut pages = Vec::new();
         let mut next = range.start;
         while next < range.end {
             let end = range.end.min(next + Engine::DISCLOSURE_PAGE);
-            let page = self.far()?.disclosures(origin, next..end).await;
-            let mut page = page.map_err(|_| PeerError::Unreachable)?;
-            self.lie.disclosures(&mut page);
-            pages.push(Ok(page));
+            let page = far.disclosures(origin, next..end).await;
+            pages.push(page.map_err(|_| PeerError::Unreachable)?);
             next = end;
         }
-        Ok(stream::iter(pages).boxed())
+        self.lie.disclosures(&mut pages);
+        Ok(stream::iter(pages.into_iter().map(Ok)).boxed())
     }
 
-    async fn trust_lists(&self, _first_version: u64) -> Result<Vec<Vec<u8>>, PeerError> {
-        Ok(Vec::new())
+    async fn trust_lists(&self, first_version: u64) -> Result<Vec<Vec<u8>>, PeerError> {
+        let trust = self.far()?.trust();
+        let newer = trust.lists().iter();
+        Ok(newer
+            .filter(|list| list.list.version >= first_version)
+            .map(|list| list.note().into_bytes())
+            .collect())
     }
 
     async fn verify(&self, question: v1::VerifyRequest) -> Result<v1::VerifyResponse, PeerError> {

@@ -1,12 +1,12 @@
-//! Four members: issue, replicate, verify, prove; and what a lying member achieves: nothing.
+//! Four members: issue, replicate, verify, prove, erase.
 
 use std::sync::Arc;
 
 use huren_core::{codes::Region, receipt, verdict::Verdict};
-use huren_node::engine::{AppendError, PeerPackage};
+use huren_node::engine::AppendError;
 use huren_proto::v1;
 use huren_store::{Memory, Store};
-use huren_tests::{Federation, Honest, Lie, REGIONS, certificate, question};
+use huren_tests::{Federation, Honest, Lie, REGIONS, certificate, change, erasure, question};
 
 fn memory(_: Region) -> Arc<dyn Store> {
     Arc::new(Memory::new())
@@ -14,23 +14,6 @@ fn memory(_: Region) -> Arc<dyn Store> {
 
 fn honest(_: Region, _: Region) -> Arc<dyn Lie> {
     Arc::new(Honest)
-}
-
-fn change(action: v1::StatusAction, serial: u32) -> v1::SubmitRequest {
-    let target = v1::target::Target::Number(format!("S000033010006243{serial:06}"));
-    v1::SubmitRequest {
-        writer_region: "33".into(),
-        body: Some(v1::submit_request::Body::Status(v1::StatusSubmission {
-            target: Some(v1::Target {
-                target: Some(target),
-            }),
-            action: action as i32,
-            reason: v1::StatusReason::Decision as i32,
-            effective_date: 20_240_401,
-            replaced: Vec::new(),
-        })),
-        ..Default::default()
-    }
 }
 
 async fn issue(federation: &Federation, serial: u32) -> u64 {
@@ -129,20 +112,8 @@ async fn what_is_erased_is_erased_everywhere() {
             .until_known(at, Region::ZHEJIANG, issued + 1)
             .await;
     }
-    let target = v1::target::Target::Number("S000033010006243000001".into());
-    let erasure = v1::SubmitRequest {
-        writer_region: "33".into(),
-        body: Some(v1::submit_request::Body::Erasure(v1::ErasureSubmission {
-            target: Some(v1::Target {
-                target: Some(target),
-            }),
-            groups: Vec::new(),
-            effective_date: 20_240_401,
-        })),
-        ..Default::default()
-    };
     let home = federation.engine(Region::ZHEJIANG);
-    let placed = home.submit(&erasure).await.unwrap().unwrap();
+    let placed = home.submit(&erasure(1)).await.unwrap().unwrap();
     for at in REGIONS {
         federation
             .until_known(at, Region::ZHEJIANG, placed.index + 1)
@@ -156,89 +127,4 @@ async fn what_is_erased_is_erased_everywhere() {
         assert!(answer.reasons.iter().any(|reason| reason.code == "ERASED"));
         assert!(answer.certificate.is_empty());
     }
-}
-
-/// Flips a bit in every package.
-struct FlippedBit;
-
-impl Lie for FlippedBit {
-    fn package(&self, package: &mut PeerPackage) {
-        let mut entries = package.entries.to_vec();
-        let middle = entries.len() / 2;
-        entries[middle] ^= 1;
-        package.entries = entries.into();
-    }
-}
-
-/// Cuts the last byte off every package.
-struct Truncated;
-
-impl Lie for Truncated {
-    fn package(&self, package: &mut PeerPackage) {
-        package.entries.truncate(package.entries.len() - 1);
-    }
-}
-
-/// Gives other salts for names, so that true holders would not match.
-struct OtherSalts;
-
-impl Lie for OtherSalts {
-    fn disclosures(&self, page: &mut v1::GetDisclosuresResponse) {
-        for record in &mut page.records {
-            for disclosure in &mut record.disclosures {
-                if disclosure.group == v1::Group::HolderName as i32 {
-                    disclosure.salt[0] ^= 1;
-                }
-            }
-        }
-    }
-}
-
-/// Holds back the disclosures.
-struct Withheld;
-
-impl Lie for Withheld {
-    fn disclosures(&self, page: &mut v1::GetDisclosuresResponse) {
-        page.records.clear();
-    }
-}
-
-/// Zhejiang lies to Shanghai about its own log: Shanghai gets it from the others, right.
-async fn is_overcome<L: Lie>(lie: fn() -> L) {
-    let lies = move |from, to| -> Arc<dyn Lie> {
-        if (from, to) == (Region::ZHEJIANG, Region::SHANGHAI) {
-            Arc::new(lie())
-        } else {
-            Arc::new(Honest)
-        }
-    };
-    let federation = Federation::start(memory, lies).await;
-    let last = issue(&federation, 1).await;
-    federation
-        .until_known(Region::SHANGHAI, Region::ZHEJIANG, last + 1)
-        .await;
-    assert_eq!(
-        verdict(&federation, Region::SHANGHAI, 1, "张三").await,
-        v1::Verdict::Valid
-    );
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_flipped_bit_is_overcome() {
-    is_overcome(|| FlippedBit).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_truncated_package_is_overcome() {
-    is_overcome(|| Truncated).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn wrong_salts_are_overcome() {
-    is_overcome(|| OtherSalts).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn withheld_disclosures_are_overcome() {
-    is_overcome(|| Withheld).await;
 }

@@ -234,6 +234,28 @@ pub fn check_package(
     Ok(ProvenPackage { number, leaves })
 }
 
+/// The root that a tree has at a smaller `size` which is a power of two, out of the tree's
+/// first package and the proof that it was checked with: what a consistency proof from such a
+/// size leaves out. `None` for any other size or package.
+pub fn root_at_power_of_two(size: u64, first: &ProvenPackage, proof: &[Hash]) -> Option<Hash> {
+    if first.number != 0 || !size.is_power_of_two() {
+        return None;
+    }
+    let (held, above) = match size.checked_div(PACKAGE) {
+        Some(packages @ 1..) => (PACKAGE, packages.ilog2()),
+        _ => (size, 0),
+    };
+    let leaves = first.leaves.get(..usize::try_from(held).ok()?)?;
+    // From a full subtree at the left edge the proof climbs by its right neighbours.
+    let right = proof.get(..usize::try_from(above).ok()?)?;
+    let root = merkle::root_of(leaves);
+    Some(
+        right
+            .iter()
+            .fold(root, |left, right| merkle::node_hash(&left, right)),
+    )
+}
+
 /// The runs of packages that are still to be fetched for a tree of `size` leaves: what is
 /// `held` (number and width) with its full width for that tree is left out. Each run is a
 /// first number and a count of at most `longest`.
@@ -255,4 +277,37 @@ pub fn missing(size: u64, from: u64, held: &[(u64, u16)], longest: u32) -> Vec<(
         }
     }
     runs
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::merkle::{RightEdge, leaf_hash, root_of, subtree_consistency_proof};
+
+    #[test]
+    fn the_first_package_tells_every_root_that_consistency_proofs_leave_out() {
+        let leaves: Vec<Hash> = (0..1100u32).map(|n| leaf_hash(&n.to_be_bytes())).collect();
+        for tree in [3u64, 5, 256, 257, 513, 1025, 1100] {
+            let held = &leaves[..usize::try_from(tree).unwrap()];
+            let tiles: BTreeMap<_, _> = RightEdge::empty().append(held).into_iter().collect();
+            let end = tree.min(PACKAGE);
+            let proof = subtree_consistency_proof(0, end, tree, &tiles).unwrap();
+            let first = ProvenPackage {
+                number: 0,
+                leaves: held[..usize::try_from(end).unwrap()].to_vec(),
+            };
+            for size in 1..tree {
+                let root = || root_of(&held[..usize::try_from(size).unwrap()]);
+                assert_eq!(
+                    root_at_power_of_two(size, &first, &proof),
+                    size.is_power_of_two().then(root),
+                    "{size} of {tree}"
+                );
+            }
+            let second = ProvenPackage { number: 1, ..first };
+            assert_eq!(root_at_power_of_two(1, &second, &proof), None);
+        }
+    }
 }

@@ -113,6 +113,8 @@ pub(super) struct Writer {
     pub(super) keys: Arc<WriterKeys>,
     pub(super) signer: NoteSigner,
     pub(super) high_water: Arc<HighWater>,
+    /// The newest checkpoint that the high-water file has marked: what may be shown to others.
+    pub(super) marked: watch::Sender<Vec<u8>>,
     pub(super) batch_max: usize,
     /// What the log ends with; `None` when it must be read again.
     pub(super) tail: Option<Tail>,
@@ -402,10 +404,11 @@ impl Writer {
         // Point of no return 1: the transaction. A crash before it leaves nothing of the
         // batch; nobody was answered and nobody saw its checkpoint. After it the batch is in
         // the log for good, whether or not anybody hears of it now.
+        let checkpoint = checkpoint.to_string().into_bytes();
         let append = Append {
             expected,
             head,
-            checkpoint: checkpoint.to_string().into_bytes(),
+            checkpoint: checkpoint.clone(),
             bundles,
             tiles,
             changes,
@@ -419,12 +422,7 @@ impl Writer {
         // ahead of the file, which start-up takes as it is; a crash after it leaves both equal.
         // Only now may anybody see the checkpoint: a database that is older than what was
         // seen is thereby always found out.
-        let high_water = Arc::clone(&self.high_water);
-        let origin = self.origin.clone();
-        tokio::task::spawn_blocking(move || high_water.write(&origin, &head))
-            .await
-            .map_err(|error| StoreError::Unavailable(Box::new(error)))?
-            .map_err(|error| StoreError::Unavailable(Box::new(error)))?;
+        self.mark(head, checkpoint).await?;
 
         *tail = Tail {
             head,
@@ -434,6 +432,17 @@ impl Writer {
         };
         metrics::gauge!("huren_log_size").set(head.size as f64);
         self.book.reload(&self.origin).await?;
+        Ok(())
+    }
+
+    /// Writes the high-water file, and lets the head be shown from then on.
+    async fn mark(&self, head: Head, checkpoint: Vec<u8>) -> Result<(), StoreError> {
+        let (high_water, origin) = (Arc::clone(&self.high_water), self.origin.clone());
+        tokio::task::spawn_blocking(move || high_water.write(&origin, &head))
+            .await
+            .map_err(|error| StoreError::Unavailable(Box::new(error)))?
+            .map_err(|error| StoreError::Unavailable(Box::new(error)))?;
+        self.marked.send_replace(checkpoint);
         Ok(())
     }
 
@@ -506,12 +515,7 @@ impl Writer {
             }
         }
         // A crash between the transaction and the high-water file: catch up before going on.
-        let high_water = Arc::clone(&self.high_water);
-        let origin = self.origin.clone();
-        tokio::task::spawn_blocking(move || high_water.write(&origin, &head))
-            .await
-            .map_err(|error| StoreError::Unavailable(Box::new(error)))?
-            .map_err(|error| StoreError::Unavailable(Box::new(error)))?;
+        self.mark(head, state.checkpoint).await?;
         let adopted = self
             .store
             .adoptions(&self.origin)
@@ -527,8 +531,12 @@ impl Writer {
         })
     }
 
-    /// Adopts the newest trust list in the log, unless it has been adopted.
-    pub(super) async fn adopt_trust_list(&mut self) -> Result<(), StoreError> {
+    /// Reads the end of the log, and adopts the newest trust list in it unless that has been
+    /// adopted.
+    pub(super) async fn open(&mut self) -> Result<(), StoreError> {
+        if self.tail.is_none() {
+            self.tail = Some(self.read_tail().await?);
+        }
         let chain = self.trust.borrow().clone();
         let newest = chain.newest();
         let adopted = self

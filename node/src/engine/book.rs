@@ -3,13 +3,13 @@
 //! for readers, and the one place that settles cosignatures.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{Arc, RwLock},
 };
 
 use huren_core::{
     checkpoint::{Checkpoint, Origin, SignedCheckpoint},
-    cosign::Cosigner,
+    cosign::{Cosigner, verify_cosignature},
     gather,
     merkle::{self, Hash},
     policy::Policy,
@@ -38,6 +38,8 @@ pub struct Book {
     news: RwLock<HashMap<Origin, watch::Sender<u64>>>,
     /// One settling at a time, so that notes never go backwards.
     settling: Mutex<()>,
+    /// One reading at a time, so that an older state never takes the place of a newer one.
+    reading: Mutex<()>,
     changed: watch::Sender<u64>,
 }
 
@@ -48,6 +50,8 @@ pub struct Entry {
     pub state: LogState,
     /// How far it is known, for verdicts.
     pub view: LogView,
+    /// Version of the trust list by which that was judged.
+    judged_by: u64,
 }
 
 impl Book {
@@ -70,6 +74,7 @@ impl Book {
             seen: RwLock::default(),
             news: RwLock::default(),
             settling: Mutex::default(),
+            reading: Mutex::default(),
             changed: watch::channel(0).0,
         };
         for state in book.store.logs().await? {
@@ -109,10 +114,11 @@ impl Book {
         read(&self.seen).get(origin).cloned().unwrap_or_default()
     }
 
-    /// Notes what a peer shows. Whether it is worth anything is found out when it is used.
-    pub fn see(&self, region: &str, head: v1::Head) {
+    /// Notes what a peer shows, and says whether it showed something else before. Whether it is
+    /// worth anything is found out when it is used.
+    pub fn see(&self, region: &str, head: v1::Head) -> bool {
         let Ok(origin) = head.origin.parse::<Origin>() else {
-            return;
+            return false;
         };
         let known = self
             .trust
@@ -121,45 +127,67 @@ impl Book {
             .list
             .member_of(&origin)
             .is_some();
-        if known {
-            let mut seen = self
-                .seen
-                .write()
-                .unwrap_or_else(std::sync::PoisonError::into_inner);
-            seen.entry(origin.clone())
-                .or_default()
-                .insert(region.to_owned(), head);
-            drop(seen);
-            let news = self
-                .news
-                .read()
-                .unwrap_or_else(std::sync::PoisonError::into_inner);
-            if let Some(news) = news.get(&origin) {
-                news.send_modify(|count| *count += 1);
-            }
+        if !known {
+            return false;
         }
+        let mut seen = self
+            .seen
+            .write()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let of_log = seen.entry(origin.clone()).or_default();
+        let is_new = of_log.get(region) != Some(&head);
+        of_log.insert(region.to_owned(), head);
+        drop(seen);
+        if let Some(news) = read(&self.news).get(&origin) {
+            news.send_modify(|count| *count += 1);
+        }
+        is_new
     }
 
-    /// Reads a log's state again after the store changed it, and wakes who waits.
+    /// Reads a log's state again, and wakes who waits if it is another than was known. Who
+    /// acts on a state reads it here: so this mirror follows the store even after a write
+    /// that was done and reported failed.
     ///
     /// # Errors
     /// If the store fails.
     pub async fn reload(&self, origin: &Origin) -> Result<Option<Arc<Entry>>, StoreError> {
-        if let Some(state) = self.store.log(origin).await? {
-            self.take_in(state);
+        let _one_at_a_time = self.reading.lock().await;
+        let Some(state) = self.store.log(origin).await? else {
+            return Ok(None);
+        };
+        let newest = self.trust.borrow().newest().list.version;
+        let known = self.entry(origin);
+        if let Some(known) = known
+            && (&known.state, known.judged_by) == (&state, newest)
+        {
+            return Ok(Some(known));
         }
+        self.take_in(state);
         self.changed.send_modify(|count| *count += 1);
         Ok(self.entry(origin))
     }
 
     fn take_in(&self, state: LogState) {
+        let judged_by = self.trust.borrow().newest().list.version;
         let view = self.view(&state);
-        let entry = Arc::new(Entry { view, state });
+        let entry = Arc::new(Entry {
+            state,
+            view,
+            judged_by,
+        });
         let mut entries = self
             .entries
             .write()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
         entries.insert(entry.state.origin.clone(), entry);
+    }
+
+    /// Keeps notes. Where that fails they may be kept or not, so the state is read again
+    /// either way.
+    async fn keep(&self, origin: &Origin, notes: Notes) -> Result<(), StoreError> {
+        let kept = self.store.put_notes(origin, notes).await;
+        self.reload(origin).await?;
+        kept
     }
 
     fn view(&self, state: &LogState) -> LogView {
@@ -191,9 +219,13 @@ impl Book {
     /// If the store fails.
     pub async fn settle(&self, origin: &Origin) -> Result<(), StoreError> {
         let _one_at_a_time = self.settling.lock().await;
-        let Some(state) = self.store.log(origin).await? else {
+        let Some(entry) = self.reload(origin).await? else {
             return Ok(());
         };
+        let state = &entry.state;
+        if state.frozen.is_some() {
+            return Ok(());
+        }
         let chain = self.trust.borrow().clone();
         let Some(member) = chain.newest().list.member_of(origin) else {
             return Ok(());
@@ -211,65 +243,84 @@ impl Book {
         let shown = seen
             .values()
             .flat_map(|h| [h.checkpoint.as_slice(), h.witnessed.as_slice()]);
+        // Members show mostly the same notes: each is verified once.
+        let distinct: BTreeSet<&[u8]> = own.into_iter().chain(shown).collect();
         let mut by_tree: BTreeMap<(u64, Hash), Vec<SignedCheckpoint>> = BTreeMap::new();
-        for note in own.into_iter().chain(shown).filter(|note| !note.is_empty()) {
+        for note in distinct.into_iter().filter(|note| !note.is_empty()) {
             let Ok(signed) = replicate::read_checkpoint(member, origin, note) else {
                 continue;
             };
             let tree = (signed.checkpoint().size, signed.checkpoint().root);
             by_tree.entry(tree).or_default().push(signed);
         }
-        let gather = |notes: Vec<SignedCheckpoint>| {
+        let gather = |notes: &[SignedCheckpoint]| {
             gather::gather(&policy, &notes.iter().collect::<Vec<_>>(), latest)
         };
-        let merged: BTreeMap<(u64, Hash), SignedCheckpoint> = by_tree
-            .into_iter()
-            .filter_map(|(tree, notes)| Some((tree, gather(notes)?)))
-            .collect();
+
+        // Whatever the log signed of a size that is held must have our root there, cosigned or
+        // not; where that root cannot be computed nothing is vouched for.
+        let mut ours: BTreeMap<(u64, Hash), Vec<SignedCheckpoint>> = BTreeMap::new();
+        for ((size, root), shown) in by_tree {
+            if size == 0 || size > state.head.size {
+                continue;
+            }
+            match (self.reader.root(origin, size).await?, shown.first()) {
+                (Some(own), Some(signed)) if own != root => {
+                    return self.contradiction(state, signed, &own).await;
+                }
+                (Some(_), _) => drop(ours.insert((size, root), shown)),
+                (None, _) => {}
+            }
+        }
 
         let mut notes = state.notes.clone();
         if let Ok(published) = SignedCheckpoint::parse(&notes.published) {
             let place = (published.checkpoint().size, published.checkpoint().root);
-            if let Some(more) = merged.get(&place) {
+            if let Some(more) = ours.get(&place).and_then(|notes| gather(notes)) {
                 notes.published = more.to_string().into_bytes();
             }
         }
-        for ((size, root), signed) in merged.into_iter().rev() {
-            if size > state.head.size || quorum_time(&policy, &signed).is_none() {
-                continue;
-            }
-            match self.reader.root(origin, size).await? {
-                Some(ours) if ours == root => {
-                    notes.witnessed = signed.to_string().into_bytes();
-                    break;
-                }
-                Some(_) => self.contradiction(&state, &signed).await?,
-                None => {}
-            }
+        let newest = ours
+            .values()
+            .rev()
+            .filter_map(|shown| gather(shown))
+            .find(|signed| quorum_time(&policy, signed).is_some());
+        if let Some(signed) = newest {
+            notes.witnessed = signed.to_string().into_bytes();
         }
         if notes != state.notes {
-            self.store.put_notes(origin, notes).await?;
-            self.reload(origin).await?;
+            self.keep(origin, notes).await?;
         }
         Ok(())
     }
 
-    /// A quorum's checkpoint has another root than our tree at that size: proof that the log
-    /// signed two histories, if our own head's consistency proof shows it.
-    async fn contradiction(
+    /// A checkpoint of the log's has another root than `ours`, which our tree has at its size:
+    /// proof that the log signed two histories, with the signed head of ours and the
+    /// consistency proof that leads to it.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub(super) async fn contradiction(
         &self,
         state: &LogState,
         other: &SignedCheckpoint,
+        ours: &Hash,
     ) -> Result<(), StoreError> {
-        let (old, new) = (other.checkpoint().size, state.head.size);
-        let Some(proof) = self.reader.consistency(&state.origin, old, new).await? else {
+        let Ok(head) = SignedCheckpoint::parse(&state.checkpoint) else {
             return Ok(());
         };
-        let evidence = Evidence {
-            smaller: other.to_string(),
-            larger: String::from_utf8_lossy(&state.checkpoint).into_owned(),
-            proof: proof.iter().map(Hash::to_base64).collect(),
+        let size = other.checkpoint().size;
+        let proof = if size == state.head.size {
+            Some(Vec::new())
+        } else {
+            self.reader
+                .consistency(&state.origin, size, state.head.size)
+                .await?
         };
+        let Some(proof) = proof else {
+            return Ok(());
+        };
+        let evidence = Evidence::of_history(other, &head, ours, &proof);
         self.freeze(&state.origin, &evidence).await
     }
 
@@ -292,8 +343,26 @@ impl Book {
         tracing::error!(%origin, "the log signed two histories: frozen");
         metrics::counter!("huren_alarms_total", "kind" => "fork").increment(1);
         let json = serde_json::to_vec(evidence).unwrap_or_default();
-        self.store.freeze(origin, &json).await?;
-        self.reload(origin).await.map(|_| ())
+        let frozen = self.store.freeze(origin, &json).await;
+        // Where that failed it may be frozen or not: see which.
+        self.reload(origin).await?;
+        frozen
+    }
+
+    /// When the head that is held of a log was last cosigned with this key, in seconds since
+    /// 1970; `None` if it was not.
+    pub(super) fn cosigned_at(&self, origin: &Origin, mirror: &Cosigner) -> Option<u64> {
+        let entry = self.entry(origin)?;
+        let published = SignedCheckpoint::parse(&entry.state.notes.published).ok()?;
+        let (checkpoint, head) = (published.checkpoint(), entry.state.head);
+        if (checkpoint.size, checkpoint.root) != (head.size, head.root) {
+            return None;
+        }
+        let text = published.note().text();
+        let times = published.note().signatures().iter();
+        times
+            .filter_map(|s| verify_cosignature(text, s, mirror.verifier_key()).ok())
+            .max()
     }
 
     /// Cosigns the head of a mirrored log and publishes it, once everything up to it is
@@ -304,9 +373,10 @@ impl Book {
     pub async fn cosign(&self, origin: &Origin, mirror: &Cosigner) -> Result<(), StoreError> {
         {
             let _one_at_a_time = self.settling.lock().await;
-            let Some(state) = self.store.log(origin).await? else {
+            let Some(entry) = self.reload(origin).await? else {
                 return Ok(());
             };
+            let state = &entry.state;
             if state.role != Role::Mirror || state.frozen.is_some() || state.head.size == 0 {
                 return Ok(());
             }
@@ -332,8 +402,7 @@ impl Book {
                 published: cosigned.to_string().into_bytes(),
                 ..state.notes.clone()
             };
-            self.store.put_notes(origin, notes).await?;
-            self.reload(origin).await?;
+            self.keep(origin, notes).await?;
         }
         self.settle(origin).await
     }
@@ -344,35 +413,28 @@ impl Book {
     /// If the store fails.
     pub async fn put_pending(&self, origin: &Origin, pending: Vec<u8>) -> Result<(), StoreError> {
         let _one_at_a_time = self.settling.lock().await;
-        let Some(state) = self.store.log(origin).await? else {
+        let Some(entry) = self.reload(origin).await? else {
             return Ok(());
         };
-        self.store
-            .put_notes(
-                origin,
-                Notes {
-                    pending,
-                    ..state.notes
-                },
-            )
-            .await
+        let notes = entry.state.notes.clone();
+        self.keep(origin, Notes { pending, ..notes }).await
     }
 
-    /// Offers the own log's newest checkpoint to the members.
+    /// Offers a checkpoint of the own log to the members. That it is marked in the
+    /// high-water file is for the caller to know.
     ///
     /// # Errors
     /// If the store fails.
-    pub async fn publish(&self, origin: &Origin) -> Result<(), StoreError> {
+    pub async fn publish(&self, origin: &Origin, checkpoint: Vec<u8>) -> Result<(), StoreError> {
         let _one_at_a_time = self.settling.lock().await;
-        let Some(state) = self.store.log(origin).await? else {
+        let Some(entry) = self.reload(origin).await? else {
             return Ok(());
         };
         let notes = Notes {
-            published: state.checkpoint.clone(),
-            ..state.notes.clone()
+            published: checkpoint,
+            ..entry.state.notes.clone()
         };
-        self.store.put_notes(origin, notes).await?;
-        self.reload(origin).await.map(|_| ())
+        self.keep(origin, notes).await
     }
 
     /// A log's head as other members are shown it.

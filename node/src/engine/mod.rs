@@ -104,6 +104,8 @@ pub struct Engine {
     adopt: watch::Sender<Arc<TrustChain>>,
     high_water: Arc<HighWater>,
     queue: mpsc::Sender<append::Work>,
+    /// The own log's newest checkpoint that may be shown to others.
+    marked: watch::Receiver<Vec<u8>>,
     /// Whether the own log takes submissions: it does once start-up found it in order.
     writable: AtomicBool,
     /// State of each log's replication, for people.
@@ -116,6 +118,8 @@ struct Progress {
     source: String,
     last_error: String,
     reachable: bool,
+    /// Whether settling failed, so that it is tried again though nothing new was heard.
+    unsettled: bool,
 }
 
 /// What an engine needs to run besides itself.
@@ -172,6 +176,7 @@ impl Engine {
         let keys = Arc::new(parts.keys);
         let high_water = Arc::new(parts.high_water);
         let (sender, queue) = mpsc::channel(options.queue);
+        let (mark, marked) = watch::channel(Vec::new());
         let writer = append::Writer {
             store: Arc::clone(&store),
             book: Arc::clone(&book),
@@ -183,6 +188,7 @@ impl Engine {
             keys: Arc::clone(&keys),
             signer: parts.log_key,
             high_water: Arc::clone(&high_water),
+            marked: mark,
             batch_max: options.batch_max,
             tail: None,
         };
@@ -203,6 +209,7 @@ impl Engine {
             adopt,
             high_water,
             queue: sender,
+            marked,
             writable: AtomicBool::new(false),
             progress: Mutex::default(),
         };

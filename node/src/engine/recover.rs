@@ -39,6 +39,13 @@ pub enum RecoverError {
     Store(#[from] StoreError),
 }
 
+impl RecoverError {
+    /// Whether the same attempt may succeed later.
+    pub(super) const fn is_passing(&self) -> bool {
+        matches!(self, Self::Sync(_) | Self::Store(_))
+    }
+}
+
 impl Engine {
     /// Compares the high-water file with the database. Equal or behind it: in order. Ahead of
     /// it, or missing beside a database that is not new: what is missing is fetched back from
@@ -57,7 +64,8 @@ impl Engine {
         if let Some(signed) = high_water
             && signed.size <= held.size
         {
-            return self.check_same_history(signed, held).await;
+            self.check_same_history(signed, held).await?;
+            return self.complete().await;
         }
         tracing::warn!(
             held = held.size,
@@ -77,7 +85,7 @@ impl Engine {
             });
         }
         if found_size > held.size {
-            self.sync_from_members().await?;
+            self.sync(&self.origin, true).await?;
         }
         let held = self.own_head().await?;
         if held.size < signed_size {
@@ -90,6 +98,7 @@ impl Engine {
         if let Some(signed) = high_water {
             self.check_same_history(signed, held).await?;
         }
+        self.complete().await?;
         tracing::warn!(size = held.size, "the own log is complete again");
         Ok(())
     }
@@ -121,9 +130,9 @@ impl Engine {
             for (region, peer) in &self.peers {
                 if let Ok(heads) = peer.heads().await {
                     answered.insert(region.clone());
-                    heads
-                        .into_iter()
-                        .for_each(|head| self.book.see(region, head));
+                    for head in heads {
+                        self.book.see(region, head);
+                    }
                 }
             }
             if answered.len() < needed {
@@ -142,8 +151,19 @@ impl Engine {
             .max_by_key(|signed| signed.checkpoint().size)
     }
 
-    /// The ordinary replication, of the own log: the same checks, the same steps.
-    async fn sync_from_members(&self) -> Result<(), SyncError> {
+    /// Folds the own log and takes its disclosures back, where an earlier attempt to fetch it
+    /// was interrupted behind the leaves: by the ordinary replication, with the same checks and
+    /// the same steps. Without that nothing could be appended.
+    async fn complete(&self) -> Result<(), RecoverError> {
+        if self.is_complete().await? {
+            return Ok(());
+        }
+        // Folding needs nobody.
+        self.sync(&self.origin, true).await?;
+        if self.is_complete().await? {
+            return Ok(());
+        }
+        self.wait_for_members().await;
         self.sync(&self.origin, true).await?;
         let state = self.store.log(&self.origin).await?;
         if let Some(state) = state
@@ -162,6 +182,11 @@ impl Engine {
             self.book.reload(&self.origin).await?;
         }
         Ok(())
+    }
+
+    async fn is_complete(&self) -> Result<bool, StoreError> {
+        let state = self.store.log(&self.origin).await?;
+        Ok(state.is_none_or(|s| (s.folded, s.disclosed) == (s.head.size, s.head.size)))
     }
 
     /// Closes the own log: submissions are refused as retryable from now on.

@@ -71,21 +71,26 @@ impl Engine {
         if state.frozen.is_some() {
             return Ok(());
         }
-        if let Some(pending) = self.pending(&chain, &state).await? {
-            self.fetch(&chain, &state, &pending).await?;
-            self.advance(origin, &pending).await?;
-            if let Some(mirror) = &self.mirror {
-                self.book.cosign(origin, mirror).await?;
-            }
+        let moved = self.move_head(&chain, &state).await;
+        // What is held is vouched for and folded, whatever became of what is not held yet.
+        self.cosign(origin).await?;
+        let folded = self.fold_and_disclose(&chain, origin, partial).await;
+        moved.and(folded)
+    }
+
+    /// Replicates up to the largest checkpoint that peers have shown.
+    async fn move_head(&self, chain: &TrustChain, state: &LogState) -> Result<(), SyncError> {
+        if let Some(pending) = self.pending(chain, state).await? {
+            self.fetch(chain, state, &pending).await?;
+            self.advance(&state.origin, &pending).await?;
         }
-        self.fold_and_disclose(&chain, origin, partial).await
+        Ok(())
     }
 
     async fn state(&self, origin: &Origin) -> Result<LogState, StoreError> {
-        self.store
-            .log(origin)
-            .await?
-            .ok_or(StoreError::Corrupt("log is missing"))
+        let entry = self.book.reload(origin).await?;
+        let state = entry.map(|entry| entry.state.clone());
+        state.ok_or(StoreError::Corrupt("log is missing"))
     }
 
     /// The checkpoint to fetch for: the pending one of an interrupted round, or the largest
@@ -154,25 +159,15 @@ impl Engine {
         if seen.size == 0 {
             return Ok(());
         }
-        let ours = self.reader.root(&state.origin, seen.size).await?;
-        if ours.is_none_or(|root| root == seen.root) {
-            return Ok(());
+        match self.reader.root(&state.origin, seen.size).await? {
+            Some(ours) if ours != seen.root => {
+                self.book
+                    .contradiction(state, &target.signed, &ours)
+                    .await?;
+                Err(SyncError::Refused("LOG_FROZEN"))
+            }
+            _ => Ok(()),
         }
-        let proof = self
-            .reader
-            .consistency(&state.origin, seen.size, state.head.size)
-            .await?;
-        let evidence = Evidence {
-            smaller: target.signed.note().to_string(),
-            larger: String::from_utf8_lossy(&state.checkpoint).into_owned(),
-            proof: proof
-                .unwrap_or_default()
-                .iter()
-                .map(Hash::to_base64)
-                .collect(),
-        };
-        self.book.freeze(&state.origin, &evidence).await?;
-        Err(SyncError::Refused("LOG_FROZEN"))
     }
 
     /// Whether a larger checkpoint extends what is held, by a consistency proof from whoever
@@ -200,20 +195,38 @@ impl Engine {
             return Ok(true);
         }
         tracing::warn!(origin = %state.origin, peer = target.shown_by, "consistency proof fails");
-        if let Ok((old_root, new_root)) =
-            merkle::consistency_roots(old, new, &state.head.root, &proof)
-            && new_root == seen.root
-            && old_root != state.head.root
+        let before = self.root_before(peer.as_ref(), state, seen, &proof).await;
+        if let (Some(before), Ok(held)) = (before, SignedCheckpoint::parse(&state.checkpoint))
+            && before != state.head.root
         {
-            let evidence = Evidence {
-                smaller: String::from_utf8_lossy(&state.checkpoint).into_owned(),
-                larger: target.signed.note().to_string(),
-                proof: proof.iter().map(Hash::to_base64).collect(),
-            };
+            let evidence = Evidence::of_history(&held, &target.signed, &before, &proof);
             self.book.freeze(&state.origin, &evidence).await?;
             return Err(SyncError::Refused("LOG_FROZEN"));
         }
         Ok(false)
+    }
+
+    /// The root that another tree has at the size that is held, if its consistency proof is a
+    /// true one. Where that proof leaves the root out, the tree's first package tells it.
+    async fn root_before(
+        &self,
+        peer: &dyn Peer,
+        state: &LogState,
+        seen: &Checkpoint,
+        proof: &[Hash],
+    ) -> Option<Hash> {
+        let old = state.head.size;
+        let before = if old.is_power_of_two() {
+            let mut packages = peer.packages(&state.origin, seen.size, 0, 1).await.ok()?;
+            let PeerPackage { entries, proof, .. } = packages.next().await?.ok()?;
+            let first =
+                replicate::check_package(0, &entries, &proof, seen.size, &seen.root).ok()?;
+            replicate::root_at_power_of_two(old, &first, &proof)?
+        } else {
+            state.head.root
+        };
+        let (before, root) = merkle::consistency_roots(old, seen.size, &before, proof).ok()?;
+        (root == seen.root).then_some(before)
     }
 
     async fn adopt(&self, state: &LogState, signed: &SignedCheckpoint) -> Result<(), StoreError> {
@@ -425,9 +438,7 @@ impl Engine {
         let state = self.state(origin).await?;
         let sealing = self.sealing();
         let folded = fold::fold_up_to(&sealing, chain, origin, state.head.size).await?;
-        if folded > state.folded {
-            self.book.reload(origin).await?;
-        }
+        self.book.reload(origin).await?;
         if folded < state.head.size {
             self.fetch_trust_lists().await;
         }

@@ -6,6 +6,7 @@ use backon::{BackoffBuilder as _, ExponentialBuilder};
 use futures::StreamExt as _;
 use huren_core::checkpoint::{Origin, SignedCheckpoint};
 use huren_store::{Error as StoreError, Role};
+use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{Engine, Peer, Runner, SyncError};
@@ -47,14 +48,18 @@ impl Engine {
     async fn write_own_log(self: Arc<Self>, runner: Runner, stop: CancellationToken) {
         let Runner { mut writer, queue } = runner;
         let open = async {
-            if let Err(error) = self.recover().await {
+            let mut delays = backoff();
+            while let Err(error) = self.recover().await {
                 tracing::error!(%error, "the own log is not opened for writing");
                 metrics::counter!("huren_alarms_total", "kind" => "own_log").increment(1);
-                return false;
+                if !error.is_passing() {
+                    return false;
+                }
+                self.clock.sleep(delays.next().unwrap_or(MAX_DELAY)).await;
             }
             let mut delays = backoff();
-            while let Err(error) = writer.adopt_trust_list().await {
-                tracing::error!(%error, "the trust list could not be adopted in the own log");
+            while let Err(error) = writer.open().await {
+                tracing::error!(%error, "the own log could not be read or take the trust list");
                 self.clock.sleep(delays.next().unwrap_or(MAX_DELAY)).await;
             }
             true
@@ -82,25 +87,31 @@ impl Engine {
     /// last, or once it has had its time. Without that pause members would cosign ever other
     /// sizes of a busy log, and never two of them the same.
     async fn publish_heads(&self) {
-        let mut changes = self.book.changes();
+        let mut marked = self.marked.clone();
+        let mut delays = backoff();
         loop {
-            if let Err(error) = self.publish_next().await {
+            if let Err(error) = self.publish_next(&mut marked).await {
                 tracing::warn!(%error, "the head could not be published");
-                self.clock.sleep(Duration::from_secs(1)).await;
+                self.clock.sleep(delays.next().unwrap_or(MAX_DELAY)).await;
+                continue;
             }
-            if changes.changed().await.is_err() {
+            delays = backoff();
+            if marked.changed().await.is_err() {
                 return;
             }
         }
     }
 
-    async fn publish_next(&self) -> Result<(), StoreError> {
+    async fn publish_next(&self, marked: &mut watch::Receiver<Vec<u8>>) -> Result<(), StoreError> {
+        let Ok(next) = SignedCheckpoint::parse(marked.borrow_and_update().as_slice()) else {
+            return Ok(());
+        };
         let Some(entry) = self.book.entry(&self.origin) else {
             return Ok(());
         };
         let published = SignedCheckpoint::parse(&entry.state.notes.published).ok();
         let published = published.map_or(0, |signed| signed.checkpoint().size);
-        if published >= entry.state.head.size {
+        if published >= next.checkpoint().size {
             return Ok(());
         }
         if published > entry.view.witnessed_size {
@@ -120,7 +131,9 @@ impl Engine {
                 () = self.clock.sleep(hold) => {}
             }
         }
-        self.book.publish(&self.origin).await
+        // Of what was marked meanwhile the newest.
+        let newest = marked.borrow_and_update().clone();
+        self.book.publish(&self.origin, newest).await
     }
 
     /// Listens to one member for ever: its stream wakes, and a timed pull makes sure that
@@ -162,9 +175,17 @@ impl Engine {
         let Ok(origin) = head.origin.parse::<Origin>() else {
             return;
         };
-        self.book.see(region, head);
+        let is_new = self.book.see(region, head);
+        let mut is_owed = false;
+        self.progress(&origin, |progress| {
+            is_owed = std::mem::take(&mut progress.unsettled);
+        });
+        if !is_new && !is_owed {
+            return;
+        }
         if let Err(error) = self.book.settle(&origin).await {
             tracing::warn!(%origin, %error, "cosignatures could not be kept");
+            self.progress(&origin, |progress| progress.unsettled = true);
         }
     }
 
@@ -184,7 +205,7 @@ impl Engine {
     }
 
     /// Replicates one log for ever: on news, on a timer, and after failures with growing,
-    /// jittered pauses. Cosigns its head again when nothing happens, so that its age stays low.
+    /// jittered pauses.
     async fn replicate(&self, origin: &Origin) {
         let mut news = self.book.news(origin);
         let mut delays = backoff();
@@ -193,7 +214,7 @@ impl Engine {
             let pause = match &outcome {
                 Ok(()) => {
                     delays = backoff();
-                    Duration::from_secs(self.options.recosign_seconds)
+                    self.until_cosigning(origin)
                 }
                 Err(error) => {
                     tracing::warn!(%origin, code = error.code(), %error, "replication pauses");
@@ -216,15 +237,34 @@ impl Engine {
             };
             tokio::select! {
                 () = woken => {}
-                () = self.clock.sleep(pause) => {
-                    if let Some(mirror) = &self.mirror
-                        && let Err(error) = self.book.cosign(origin, mirror).await
-                    {
-                        tracing::warn!(%origin, %error, "the head could not be cosigned again");
-                    }
-                }
+                () = self.clock.sleep(pause) => {}
             }
         }
+    }
+
+    /// Cosigns the head of a mirrored log if it has not been, or not for a while: an unchanged
+    /// head is cosigned again, so that its age stays low.
+    pub(super) async fn cosign(&self, origin: &Origin) -> Result<(), StoreError> {
+        let Some(mirror) = &self.mirror else {
+            return Ok(());
+        };
+        let age = self
+            .book
+            .cosigned_at(origin, mirror)
+            // A time that is ahead of the clock does not count.
+            .and_then(|time| self.clock.now().checked_sub(time));
+        if age.is_some_and(|age| age < self.options.recosign_seconds) {
+            return Ok(());
+        }
+        self.book.cosign(origin, mirror).await
+    }
+
+    /// How long a log's head needs no further cosignature.
+    fn until_cosigning(&self, origin: &Origin) -> Duration {
+        let mirror = self.mirror.as_ref();
+        let time = mirror.and_then(|mirror| self.book.cosigned_at(origin, mirror));
+        let age = time.map_or(0, |time| self.clock.now().saturating_sub(time));
+        Duration::from_secs(self.options.recosign_seconds.saturating_sub(age).max(1))
     }
 
     /// Takes newer trust lists from any member that has them, if they verify from the newest

@@ -1,0 +1,286 @@
+//! A store that fails when a script says so.
+
+use std::{
+    collections::HashMap,
+    ops::Range,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use async_trait::async_trait;
+use huren_core::{
+    checkpoint::Origin,
+    merkle::{Hash, TileId},
+    register::{AdoptionRow, Changes, DirectoryRow, QuarantineRow, StatusRow, Targets},
+};
+use huren_store::{
+    Advance, Append, Bundle, DisclosureRow, Error, Found, LogState, Notes, Package, Resealed, Role,
+    Store, Tag,
+};
+
+macro_rules! operations {
+    ($($name:ident,)*) => {
+        /// The operations of a store that write. A new one does not compile in [`FaultyStore`]
+        /// until it is named here, and then fails the tests until they cover it.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[expect(missing_docs, reason = "the methods of `Store` with these names")]
+        pub enum Operation {
+            $($name,)*
+        }
+
+        impl Operation {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+        }
+    };
+}
+
+operations! {
+    CreateLog,
+    PutNotes,
+    Freeze,
+    Append,
+    PutPackages,
+    Advance,
+    Apply,
+    PutDisclosures,
+    DropRegister,
+    PutTrustList,
+}
+
+/// What a failing call leaves behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Nothing: the call was not passed on.
+    NotPersisted,
+    /// All of it, though an error was reported.
+    Persisted,
+    /// Nothing, because the disk is full.
+    Full,
+}
+
+/// One failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// Of this operation
+    pub operation: Operation,
+    /// the n-th call, counted from 1 and over all logs, failed ones included,
+    pub call: u32,
+    /// leaves this behind.
+    pub outcome: Outcome,
+}
+
+/// A store with faults.
+pub struct FaultyStore {
+    inner: Arc<dyn Store>,
+    script: Mutex<Script>,
+}
+
+#[derive(Default)]
+struct Script {
+    calls: HashMap<Operation, u32>,
+    /// Those still to come.
+    faults: Vec<Fault>,
+}
+
+impl FaultyStore {
+    /// Wraps a store that does not fail until it is told to.
+    pub fn new(inner: Arc<dyn Store>) -> Self {
+        Self {
+            inner,
+            script: Mutex::default(),
+        }
+    }
+
+    /// Lets these faults happen, once each. Calls are counted from now on.
+    pub fn arm(&self, faults: Vec<Fault>) {
+        let calls = HashMap::new();
+        *self.script() = Script { calls, faults };
+    }
+
+    fn script(&self) -> MutexGuard<'_, Script> {
+        self.script.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The faults that have not happened yet.
+    pub fn outstanding(&self) -> Vec<Fault> {
+        self.script().faults.clone()
+    }
+
+    /// Counts a call and says how it is to fail, if it is.
+    fn next(&self, operation: Operation) -> Option<Outcome> {
+        let mut script = self.script();
+        let call = script.calls.entry(operation).or_default();
+        *call += 1;
+        let call = *call;
+        let due = |fault: &Fault| (fault.operation, fault.call) == (operation, call);
+        let position = script.faults.iter().position(due)?;
+        Some(script.faults.remove(position).outcome)
+    }
+
+    async fn write(
+        &self,
+        operation: Operation,
+        call: impl Future<Output = Result<(), Error>> + Send,
+    ) -> Result<(), Error> {
+        match self.next(operation) {
+            None => call.await,
+            Some(Outcome::NotPersisted) => Err(Error::Unavailable("not persisted".into())),
+            Some(Outcome::Full) => Err(Error::Full("full".into())),
+            Some(Outcome::Persisted) => {
+                call.await?;
+                Err(Error::Unavailable("persisted but reported failed".into()))
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Store for FaultyStore {
+    async fn create_log(&self, origin: &Origin, role: Role) -> Result<(), Error> {
+        let call = self.inner.create_log(origin, role);
+        self.write(Operation::CreateLog, call).await
+    }
+
+    async fn put_notes(&self, origin: &Origin, notes: Notes) -> Result<(), Error> {
+        let call = self.inner.put_notes(origin, notes);
+        self.write(Operation::PutNotes, call).await
+    }
+
+    async fn freeze(&self, origin: &Origin, evidence: &[u8]) -> Result<(), Error> {
+        let call = self.inner.freeze(origin, evidence);
+        self.write(Operation::Freeze, call).await
+    }
+
+    async fn append(&self, origin: &Origin, append: Append) -> Result<(), Error> {
+        let call = self.inner.append(origin, append);
+        self.write(Operation::Append, call).await
+    }
+
+    async fn put_packages(&self, origin: &Origin, packages: Vec<Package>) -> Result<(), Error> {
+        let call = self.inner.put_packages(origin, packages);
+        self.write(Operation::PutPackages, call).await
+    }
+
+    async fn advance(&self, origin: &Origin, advance: Advance) -> Result<(), Error> {
+        let call = self.inner.advance(origin, advance);
+        self.write(Operation::Advance, call).await
+    }
+
+    async fn apply(
+        &self,
+        origin: &Origin,
+        range: Range<u64>,
+        changes: Changes,
+        resealed: Vec<Resealed>,
+    ) -> Result<(), Error> {
+        let call = self.inner.apply(origin, range, changes, resealed);
+        self.write(Operation::Apply, call).await
+    }
+
+    async fn put_disclosures(
+        &self,
+        origin: &Origin,
+        range: Range<u64>,
+        rows: Vec<DisclosureRow>,
+    ) -> Result<(), Error> {
+        let call = self.inner.put_disclosures(origin, range, rows);
+        self.write(Operation::PutDisclosures, call).await
+    }
+
+    async fn drop_register(&self, origin: &Origin) -> Result<(), Error> {
+        let call = self.inner.drop_register(origin);
+        self.write(Operation::DropRegister, call).await
+    }
+
+    async fn put_trust_list(&self, version: u64, note: &[u8]) -> Result<(), Error> {
+        let call = self.inner.put_trust_list(version, note);
+        self.write(Operation::PutTrustList, call).await
+    }
+
+    // ---- reads, passed on -------------------------------------------------------------
+
+    async fn log(&self, origin: &Origin) -> Result<Option<LogState>, Error> {
+        self.inner.log(origin).await
+    }
+
+    async fn logs(&self) -> Result<Vec<LogState>, Error> {
+        self.inner.logs().await
+    }
+
+    async fn submissions(&self, tags: &[Tag]) -> Result<HashMap<Tag, u64>, Error> {
+        self.inner.submissions(tags).await
+    }
+
+    async fn held_packages(
+        &self,
+        origin: &Origin,
+        range: Range<u64>,
+    ) -> Result<Vec<(u64, u16)>, Error> {
+        self.inner.held_packages(origin, range).await
+    }
+
+    async fn statuses(&self, origin: &Origin, target: u64) -> Result<Vec<StatusRow>, Error> {
+        self.inner.statuses(origin, target).await
+    }
+
+    async fn targets(&self, origin: &Origin, leaves: &[Hash]) -> Result<Targets, Error> {
+        self.inner.targets(origin, leaves).await
+    }
+
+    async fn find_by_number(&self, tags: &[Tag]) -> Result<Vec<Vec<Found>>, Error> {
+        self.inner.find_by_number(tags).await
+    }
+
+    async fn find_by_holder(&self, tag: &Tag) -> Result<Vec<Found>, Error> {
+        self.inner.find_by_holder(tag).await
+    }
+
+    async fn disclosures(
+        &self,
+        origin: &Origin,
+        range: Range<u64>,
+    ) -> Result<Vec<DisclosureRow>, Error> {
+        self.inner.disclosures(origin, range).await
+    }
+
+    async fn erased(
+        &self,
+        origin: &Origin,
+        targets: Range<u64>,
+    ) -> Result<Vec<(u64, Vec<u32>)>, Error> {
+        self.inner.erased(origin, targets).await
+    }
+
+    async fn directory(&self, kind: u32, key: &str) -> Result<Vec<(Origin, DirectoryRow)>, Error> {
+        self.inner.directory(kind, key).await
+    }
+
+    async fn adoptions(&self, origin: &Origin) -> Result<Vec<AdoptionRow>, Error> {
+        self.inner.adoptions(origin).await
+    }
+
+    async fn quarantined(
+        &self,
+        origin: &Origin,
+        from: u64,
+        limit: u32,
+    ) -> Result<(u64, Vec<QuarantineRow>), Error> {
+        self.inner.quarantined(origin, from, limit).await
+    }
+
+    async fn tiles(
+        &self,
+        origin: &Origin,
+        ids: &[TileId],
+    ) -> Result<HashMap<TileId, Vec<Hash>>, Error> {
+        self.inner.tiles(origin, ids).await
+    }
+
+    async fn bundle(&self, origin: &Origin, number: u64) -> Result<Option<Bundle>, Error> {
+        self.inner.bundle(origin, number).await
+    }
+
+    async fn trust_lists(&self) -> Result<Vec<Vec<u8>>, Error> {
+        self.inner.trust_lists().await
+    }
+}

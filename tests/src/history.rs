@@ -1,0 +1,121 @@
+//! A log that a test writes by itself and signs with a member's key: what a hostile province
+//! could show.
+
+use std::collections::BTreeMap;
+
+use huren_core::{
+    checkpoint::{Checkpoint, SignedCheckpoint},
+    codes::Region,
+    merkle::{
+        Hash, RightEdge, TileId, consistency_proof, encode_bundle, leaf_hash, root_of,
+        subtree_consistency_proof,
+    },
+    replicate::{PACKAGE, packages, width},
+};
+use huren_node::engine::PeerPackage;
+use huren_store::{Append, Bundle, Head};
+
+use crate::{log_signer, origin};
+
+/// A log of a member, of any leaves.
+#[derive(Clone)]
+pub struct History {
+    of: Region,
+    leaves: Vec<Vec<u8>>,
+    hashes: Vec<Hash>,
+    /// Of every size that the log ever had.
+    tiles: BTreeMap<TileId, Vec<Hash>>,
+}
+
+impl History {
+    /// The log of these leaves.
+    pub fn new(of: Region, leaves: Vec<Vec<u8>>) -> Self {
+        let hashes: Vec<Hash> = leaves.iter().map(|leaf| leaf_hash(leaf)).collect();
+        let mut edge = RightEdge::empty();
+        let tiles = hashes
+            .iter()
+            .flat_map(|hash| edge.append(&[*hash]))
+            .collect();
+        Self {
+            of,
+            leaves,
+            hashes,
+            tiles,
+        }
+    }
+
+    /// The number of leaves.
+    pub fn size(&self) -> u64 {
+        self.hashes.len() as u64
+    }
+
+    /// The hash of a leaf.
+    pub fn leaf(&self, index: u64) -> Hash {
+        self.hashes[position(index)]
+    }
+
+    /// The checkpoint of the first `size` leaves, signed by the member.
+    pub fn checkpoint(&self, size: u64) -> SignedCheckpoint {
+        let root = root_of(&self.hashes[..position(size)]);
+        let checkpoint = Checkpoint::new(origin(self.of), size, root);
+        SignedCheckpoint::sign(checkpoint, &log_signer(self.of)).expect("a checkpoint")
+    }
+
+    /// The consistency proof between two sizes.
+    pub fn consistency(&self, old: u64, new: u64) -> Option<Vec<Hash>> {
+        consistency_proof(old, new, &self.tiles).ok()
+    }
+
+    /// A package of the tree of `size` leaves.
+    pub fn package(&self, number: u64, size: u64) -> PeerPackage {
+        let start = number * PACKAGE;
+        let end = start + u64::from(width(number, size));
+        PeerPackage {
+            number,
+            entries: self.bundle(number, size).entries,
+            proof: subtree_consistency_proof(start, end, size, &self.tiles).expect("a proof"),
+        }
+    }
+
+    fn bundle(&self, number: u64, size: u64) -> Bundle {
+        let width = width(number, size);
+        let first = position(number * PACKAGE);
+        let leaves = &self.leaves[first..first + usize::from(width)];
+        let entries = encode_bundle(leaves.iter().map(Vec::as_slice)).expect("a bundle");
+        Bundle {
+            number,
+            width,
+            entries: entries.into(),
+        }
+    }
+
+    /// The append that puts all of it into an empty store, with nothing in the register.
+    pub fn append(&self) -> Append {
+        let mut edge = RightEdge::empty();
+        let expected = Head {
+            size: 0,
+            root: edge.root(),
+        };
+        let tiles = edge.append(&self.hashes);
+        Append {
+            expected,
+            head: Head {
+                size: edge.size(),
+                root: edge.root(),
+            },
+            checkpoint: self.checkpoint(self.size()).to_string().into_bytes(),
+            bundles: (0..packages(self.size()))
+                .map(|number| self.bundle(number, self.size()))
+                .collect(),
+            tiles,
+            changes: Default::default(),
+            resealed: Vec::new(),
+            disclosures: Vec::new(),
+            submissions: Vec::new(),
+        }
+    }
+}
+
+fn position(index: u64) -> usize {
+    usize::try_from(index).expect("a small log")
+}

@@ -1,0 +1,168 @@
+//! Who the members are, what they sign with, and the trust lists that say so.
+
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use huren_core::{
+    checkpoint::Origin,
+    codes::Region,
+    cosign::Cosigner,
+    disclosure::SecretKey,
+    keys::RecordSigner,
+    note::{Note, NoteSigner},
+    trust::{self, LogKey, RecordKey, RootKeys, RootRole, TrustChain, TrustList},
+};
+use huren_node::engine::WriterKeys;
+use huren_proto::v1;
+use jiff::Timestamp;
+
+/// The provinces.
+pub const REGIONS: [Region; 4] = [
+    Region::SHANGHAI,
+    Region::JIANGSU,
+    Region::ZHEJIANG,
+    Region::ANHUI,
+];
+
+/// Index from which a member's [`retired_signer`] signs nothing any more.
+pub const RETIRED_AT: u64 = 3;
+
+fn seed(region: Region, role: u8) -> [u8; 32] {
+    let mut seed = [role; 32];
+    seed[..4].copy_from_slice(&region.number().to_be_bytes());
+    seed
+}
+
+/// Origin of a member's log.
+pub fn origin(region: Region) -> Origin {
+    format!("huren.test/log/{region}")
+        .parse()
+        .expect("an origin")
+}
+
+fn signer(name: String, seed: [u8; 32]) -> NoteSigner {
+    NoteSigner::from_seed(name.parse().expect("a key name"), &seed)
+}
+
+fn cosigner(region: Region, role: &str, number: u8) -> Cosigner {
+    let name = format!("{}/{role}", origin(region));
+    Cosigner::from_seed(name.parse().expect("a key name"), &seed(region, number))
+}
+
+/// Signs a member's checkpoints.
+pub fn log_signer(region: Region) -> NoteSigner {
+    signer(origin(region).to_string(), seed(region, 1))
+}
+
+/// Cosigns other members' logs as a mirror.
+pub fn mirror(region: Region) -> Cosigner {
+    cosigner(region, "mirror", 3)
+}
+
+/// Signs a member's answers.
+pub(crate) fn answer_key(region: Region) -> NoteSigner {
+    signer(format!("{}/answer", origin(region)), seed(region, 4))
+}
+
+/// Signs any record of a member, for the whole province.
+pub fn record_signer(region: Region) -> RecordSigner {
+    RecordSigner::from_seed(&seed(region, 5))
+}
+
+/// Signs certificates alone, and on behalf of [`county`] alone.
+pub fn county_signer(region: Region) -> RecordSigner {
+    RecordSigner::from_seed(&seed(region, 10))
+}
+
+/// The county of [`county_signer`].
+pub fn county(region: Region) -> Region {
+    Region::from_number(region.number() + 206).expect("a county")
+}
+
+/// Signs any record before index [`RETIRED_AT`].
+pub fn retired_signer(region: Region) -> RecordSigner {
+    RecordSigner::from_seed(&seed(region, 11))
+}
+
+/// The keys with which a member writes its log.
+pub fn writer_keys(region: Region) -> WriterKeys {
+    WriterKeys {
+        record: record_signer(region),
+        index: SecretKey::new(seed(region, 6)),
+        holder: SecretKey::new([7; 32]),
+        at_rest: SecretKey::new(seed(region, 8)),
+    }
+}
+
+/// A member as every version of the trust list has it.
+pub fn member(region: Region) -> trust::Member {
+    let key = |signer: &RecordSigner| RecordKey {
+        alg: "ed25519".into(),
+        public_key: BASE64_STANDARD.encode(signer.public_key()),
+        kinds: vec!["*".into()],
+        regions: vec![region.to_string()],
+        from_index: 0,
+        until_index: None,
+    };
+    trust::Member {
+        region: region.to_string(),
+        name: region.full_name(),
+        origin: origin(region).to_string(),
+        grpc: "https://127.0.0.1:1".into(),
+        http: "https://127.0.0.1:1".into(),
+        log_keys: vec![LogKey {
+            key: log_signer(region).verifier_key().to_string(),
+            from_index: 0,
+            until_index: None,
+        }],
+        witness_key: cosigner(region, "witness", 2).verifier_key().to_string(),
+        mirror_key: mirror(region).verifier_key().to_string(),
+        answer_keys: vec![answer_key(region).verifier_key().to_string()],
+        record_keys: vec![
+            key(&record_signer(region)),
+            RecordKey {
+                kinds: vec![trust::kind_name(v1::Kind::Certificate as i32)],
+                regions: vec![county(region).to_string()],
+                ..key(&county_signer(region))
+            },
+            RecordKey {
+                until_index: Some(RETIRED_AT),
+                ..key(&retired_signer(region))
+            },
+        ],
+        tls_keys: Vec::new(),
+        tls_ca: String::new(),
+    }
+}
+
+/// The root keys, and the first `versions` of the trust list.
+pub(crate) fn trust_lists(versions: u64) -> (RootKeys, TrustChain) {
+    let root = signer("huren.test/root".into(), [9; 32]);
+    let role = RootRole {
+        threshold: 1,
+        keys: vec![root.verifier_key().to_string()],
+    };
+    let roots = RootKeys::new(&role).expect("root keys");
+    let mut notes: Vec<String> = Vec::new();
+    let mut previous = String::new();
+    for version in 1..=versions {
+        let list = TrustList {
+            version,
+            previous,
+            issued: Timestamp::from_second(1_700_000_000).expect("a time"),
+            expires: Timestamp::from_second(4_000_000_000).expect("a time"),
+            root: role.clone(),
+            quorum: 2,
+            members: REGIONS.map(member).to_vec(),
+        };
+        let mut note = Note::new(list.to_text().expect("a list")).expect("a note");
+        note.add(root.sign(note.text())).expect("room for one");
+        notes.push(note.to_string());
+        previous = verified(&roots, &notes).newest().digest.to_hex();
+    }
+    let chain = verified(&roots, &notes);
+    (roots, chain)
+}
+
+/// The chain of these notes.
+pub(crate) fn verified<N: AsRef<[u8]>>(roots: &RootKeys, notes: &[N]) -> TrustChain {
+    TrustChain::verify(roots, notes.iter().map(AsRef::as_ref)).expect("a chain")
+}

@@ -1,0 +1,380 @@
+//! Every write to the store fails, early and late, with and without having been done; then
+//! the log is checked from end to end, in the running members and after a restart.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use futures::future::join_all;
+use huren_core::{codes::Region, merkle::Hash};
+use huren_node::engine::{Engine, Placed};
+use huren_proto::v1;
+use huren_store::{Memory, Store};
+use huren_tests::{
+    Fault, FaultyStore, Federation, Fork, Honest, Lie, Operation, Outcome, REGIONS, Shown, audit,
+    certificate, change, erasure, origin, question,
+};
+
+const HOME: Region = Region::ZHEJIANG;
+
+/// Which calls of an operation fail, and how: each a federation of its own.
+fn scripts(operation: Operation) -> Vec<Vec<Fault>> {
+    use Outcome::{Full, NotPersisted, Persisted};
+    let scripts = match operation {
+        // Called once for the first list, when the member is opened, and for the second one later.
+        Operation::PutTrustList => vec![
+            vec![(1, NotPersisted), (3, Persisted)],
+            vec![(1, Persisted), (2, NotPersisted)],
+            vec![(1, Full), (3, Full)],
+        ],
+        // Called again only where it was not done.
+        Operation::Freeze => vec![
+            vec![(1, NotPersisted), (2, Persisted)],
+            vec![(1, Full), (2, NotPersisted)],
+            vec![(1, Persisted)],
+        ],
+        Operation::CreateLog
+        | Operation::PutNotes
+        | Operation::Append
+        | Operation::PutPackages
+        | Operation::Advance
+        | Operation::Apply
+        | Operation::PutDisclosures
+        | Operation::DropRegister => vec![
+            vec![(1, NotPersisted), (2, Persisted)],
+            vec![(1, Persisted), (2, NotPersisted)],
+            vec![(1, Full), (3, Full)],
+        ],
+    };
+    let fault = |(call, outcome)| Fault {
+        operation,
+        call,
+        outcome,
+    };
+    let script = |script: Vec<_>| script.into_iter().map(fault).collect();
+    scripts.into_iter().map(script).collect()
+}
+
+/// Whether a member calls the operation when nothing but the log of [`HOME`] grows.
+fn is_called_later(operation: Operation, at: Region) -> bool {
+    match operation {
+        Operation::PutNotes => true,
+        Operation::Append => at == HOME,
+        Operation::PutPackages
+        | Operation::Advance
+        | Operation::Apply
+        | Operation::PutDisclosures => at != HOME,
+        Operation::CreateLog
+        | Operation::Freeze
+        | Operation::DropRegister
+        | Operation::PutTrustList => false,
+    }
+}
+
+fn honest(_: Region, _: Region) -> Arc<dyn Lie> {
+    Arc::new(Honest)
+}
+
+/// A federation in which one member's store has these faults.
+async fn with_faults(at: Region, faults: Vec<Fault>) -> (Federation, Arc<FaultyStore>) {
+    let faulty = Arc::new(FaultyStore::new(Arc::new(Memory::new())));
+    faulty.arm(faults);
+    let given = Arc::clone(&faulty);
+    let store = move |region| -> Arc<dyn Store> {
+        if region == at {
+            given.clone()
+        } else {
+            Arc::new(Memory::new())
+        }
+    };
+    let mut federation = Federation::new(store, honest);
+    // A list that the others have to fetch when they come to its adoption in Jiangsu's log.
+    federation.give_trust_lists(Region::JIANGSU, 2);
+    for region in REGIONS {
+        // Its operator starts a node again that did not come up.
+        while federation.open(region).await.is_err() {
+            assert_eq!(region, at);
+        }
+    }
+    for region in REGIONS {
+        federation
+            .until(region, |engine| engine.is_writable())
+            .await;
+    }
+    (federation, faulty)
+}
+
+/// Submits until the answer is a place: what is refused as retryable is submitted again.
+async fn submit(federation: &Federation, request: &v1::SubmitRequest) -> Placed {
+    for _ in 0..8 {
+        let answer = federation.engine(HOME).submit(request).await;
+        match answer.expect("a sound submission") {
+            Ok(placed) => return placed,
+            Err(error) => assert!(error.is_retryable(), "{error}"),
+        }
+    }
+    panic!("refused again and again");
+}
+
+/// What is submitted, in rounds that each wait until every member knows the one before.
+fn rounds() -> [Vec<v1::SubmitRequest>; 3] {
+    [
+        (1..=4).map(certificate).collect(),
+        vec![change(v1::StatusAction::Revoke, 2), certificate(5)],
+        vec![erasure(3)],
+    ]
+}
+
+/// Submits a round; notes each submission's place.
+async fn submit_round(
+    federation: &Federation,
+    round: &[v1::SubmitRequest],
+    places: &mut BTreeMap<u64, Hash>,
+) {
+    let placed = join_all(round.iter().map(|request| submit(federation, request))).await;
+    for placed in placed {
+        assert_eq!(places.insert(placed.index, placed.leaf), None, "one each");
+    }
+    known_everywhere(federation).await;
+}
+
+/// Waits until every member knows every log as its own province has it.
+async fn known_everywhere(federation: &Federation) {
+    for of in REGIONS {
+        let store = federation.store(of);
+        let size = store
+            .log(&origin(of))
+            .await
+            .expect("a store")
+            .expect("a log")
+            .head
+            .size;
+        for at in REGIONS {
+            federation.until_known(at, of, size).await;
+        }
+    }
+}
+
+/// Everything that must hold, whatever failed on the way.
+async fn check(federation: &Federation, places: &BTreeMap<u64, Hash>) {
+    known_everywhere(federation).await;
+    for of in REGIONS {
+        let leaves = audit(federation, of, of).await;
+        for at in REGIONS {
+            assert_eq!(audit(federation, at, of).await, leaves, "{of} at {at}");
+        }
+        if of == HOME {
+            let hashes = leaves.hashes();
+            let placed: BTreeMap<u64, Hash> = (0..).zip(hashes).collect();
+            for (index, leaf) in places {
+                assert_eq!(placed.get(index), Some(leaf));
+            }
+            assert_eq!(leaves.submitted(), places.len(), "nothing is there twice");
+        }
+    }
+    for request in rounds().iter().flatten() {
+        let again = submit(federation, request).await;
+        assert_eq!(places.get(&again.index), Some(&again.leaf));
+        assert!(again.duplicate);
+    }
+    verdicts(federation, &REGIONS).await;
+}
+
+/// Every one of these members knows what became of each certificate.
+async fn verdicts(federation: &Federation, members: &[Region]) {
+    for &at in members {
+        let verdict = async |serial, name| {
+            let answer = federation.engine(at).verify(question(serial, name)).await;
+            answer.expect("an answer").verdict()
+        };
+        assert_eq!(verdict(1, "张三").await, v1::Verdict::Valid, "{at}");
+        assert_eq!(verdict(2, "张三").await, v1::Verdict::Revoked, "{at}");
+        assert_eq!(verdict(3, "张三").await, v1::Verdict::Unknown, "{at}");
+        assert_eq!(verdict(5, "李四").await, v1::Verdict::HolderMismatch);
+        assert_eq!(verdict(8, "张三").await, v1::Verdict::NotFound);
+    }
+}
+
+/// The operation fails at home, and in other federations at a replica: in each when the first
+/// records arrive, and again when everything has calmed down.
+async fn survives(operation: Operation) {
+    let members = match operation {
+        // Nothing but its trust list enters a log that nobody submits to.
+        Operation::Append => vec![HOME],
+        _ => vec![HOME, Region::SHANGHAI],
+    };
+    let runs = members.into_iter().flat_map(|at| {
+        scripts(operation)
+            .into_iter()
+            .map(move |faults| (at, faults))
+    });
+    let runs = runs.map(async |(at, faults)| {
+        let (mut federation, faulty) = with_faults(at, faults.clone()).await;
+        let mut places = BTreeMap::new();
+        let [first, later @ ..] = rounds();
+        submit_round(&federation, &first, &mut places).await;
+        assert_eq!(
+            faulty.outstanding(),
+            [],
+            "every early fault happened at {at}"
+        );
+        if is_called_later(operation, at) {
+            faulty.arm(faults);
+        }
+        for round in later {
+            submit_round(&federation, &round, &mut places).await;
+        }
+        assert_eq!(
+            faulty.outstanding(),
+            [],
+            "every late fault happened at {at}"
+        );
+        check(&federation, &places).await;
+        federation.restart(at).await;
+        federation.until(at, |engine| engine.is_writable()).await;
+        check(&federation, &places).await;
+    });
+    join_all(runs).await;
+}
+
+/// The log of [`HOME`] contradicts itself before a replica that cannot note it at once.
+async fn freezes(operation: Operation) {
+    for faults in scripts(operation) {
+        let faulty = Arc::new(FaultyStore::new(Arc::new(Memory::new())));
+        let given = Arc::clone(&faulty);
+        let store = move |region| -> Arc<dyn Store> {
+            if region == Region::SHANGHAI {
+                given.clone()
+            } else {
+                Arc::new(Memory::new())
+            }
+        };
+        let fork = Fork::default();
+        let shown = fork.clone();
+        let lie = move |from, to| -> Arc<dyn Lie> {
+            if (from, to) == (HOME, Region::SHANGHAI) {
+                Arc::new(shown.clone())
+            } else {
+                Arc::new(Honest)
+            }
+        };
+        let mut federation = Federation::start(store, lie).await;
+        let mut places = BTreeMap::new();
+        submit_round(&federation, &[certificate(1)], &mut places).await;
+        faulty.arm(faults);
+        let truth = audit(&federation, HOME, HOME).await;
+        let history = Shown::instead_of(HOME, &truth, truth.0.len());
+        fork.show(Shown {
+            of: HOME,
+            checkpoint: Some(history.checkpoint(truth.0.len() as u64)),
+            history,
+            witnessed: None,
+        });
+        let is_frozen = |engine: &Engine| {
+            let entry = engine.book().entry(&origin(HOME));
+            entry.is_some_and(|entry| entry.view.frozen)
+        };
+        federation.until(Region::SHANGHAI, is_frozen).await;
+        federation.restart(Region::SHANGHAI).await;
+        assert!(is_frozen(federation.engine(Region::SHANGHAI)));
+        assert!(!is_frozen(federation.engine(HOME)), "nobody lies to it");
+        assert_eq!(faulty.outstanding(), []);
+    }
+}
+
+/// An operator drops every register of a member, as often as it takes.
+async fn registers_are_rebuilt(operation: Operation) {
+    for faults in scripts(operation) {
+        let (mut federation, faulty) = with_faults(HOME, faults).await;
+        let mut places = BTreeMap::new();
+        for round in rounds() {
+            submit_round(&federation, &round, &mut places).await;
+        }
+        federation.stop(HOME).await;
+        for of in REGIONS {
+            while faulty.drop_register(&origin(of)).await.is_err() {}
+        }
+        assert_eq!(faulty.outstanding(), []);
+        federation.open(HOME).await.expect("an engine");
+        federation.until(HOME, |engine| engine.is_writable()).await;
+        check(&federation, &places).await;
+    }
+}
+
+/// A province that lost its database takes its log back through a store that fails.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_log_is_taken_back_through_faults() {
+    let operations = [
+        Operation::PutNotes,
+        Operation::PutPackages,
+        Operation::Advance,
+        Operation::Apply,
+        Operation::PutDisclosures,
+    ];
+    let first = |script: Vec<Fault>| script[0];
+    let faults = operations.into_iter().flat_map(scripts).map(first);
+    let runs = faults.map(async |fault| {
+        let (mut federation, _) = with_faults(HOME, Vec::new()).await;
+        let mut places = BTreeMap::new();
+        for round in rounds() {
+            submit_round(&federation, &round, &mut places).await;
+        }
+        let before = audit(&federation, Region::SHANGHAI, HOME).await;
+        federation.stop(HOME).await;
+        let empty = Arc::new(FaultyStore::new(Arc::new(Memory::new())));
+        empty.arm(vec![fault]);
+        federation.replace_store(HOME, empty.clone());
+        federation.open(HOME).await.expect("an engine");
+        federation.until(HOME, |engine| engine.is_writable()).await;
+        assert_eq!(empty.outstanding(), []);
+        let next = submit(&federation, &certificate(6)).await;
+        known_everywhere(&federation).await;
+        let after = audit(&federation, HOME, HOME).await;
+        assert_eq!(after, audit(&federation, Region::SHANGHAI, HOME).await);
+        assert_eq!(after.0[..before.0.len()], before.0);
+        assert_eq!(after.hashes().last(), Some(&next.leaf));
+        let others = REGIONS.into_iter().filter(|region| *region != HOME);
+        verdicts(&federation, &others.collect::<Vec<_>>()).await;
+        // No member can tell it any more which number the erased certificate had.
+        for (serial, expected) in [
+            (1, v1::Verdict::Valid),
+            (2, v1::Verdict::Revoked),
+            (3, v1::Verdict::NotFound),
+        ] {
+            let question = question(serial, "张三");
+            let answer = federation.engine(HOME).verify(question).await;
+            assert_eq!(answer.expect("an answer").verdict(), expected);
+        }
+    });
+    join_all(runs).await;
+}
+
+macro_rules! survive {
+    ($($name:ident: $operation:ident $test:ident,)*) => {
+        #[test]
+        fn every_write_is_covered() {
+            let covered = [$(Operation::$operation),*];
+            for operation in Operation::ALL {
+                assert!(covered.contains(operation), "{operation:?}");
+            }
+        }
+
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                $test(Operation::$operation).await;
+            }
+        )*
+    };
+}
+
+survive! {
+    create_log_fails: CreateLog survives,
+    put_notes_fails: PutNotes survives,
+    freeze_fails: Freeze freezes,
+    append_fails: Append survives,
+    put_packages_fails: PutPackages survives,
+    advance_fails: Advance survives,
+    apply_fails: Apply survives,
+    put_disclosures_fails: PutDisclosures survives,
+    drop_register_fails: DropRegister registers_are_rebuilt,
+    put_trust_list_fails: PutTrustList survives,
+}
