@@ -68,7 +68,16 @@ async fn a_busy_and_breaking_node_gets_every_row_once() {
         refuses: false,
     };
     let (node, client, _tasks) = Node::start(trouble).await;
-    let report = import(&args(&files.path("certificates.csv")), &client).await;
+    let path = files.path("certificates.csv");
+    // Which request is put off depends on timing: enough attempts that no row's patience ends.
+    let args = ImportArgs {
+        retry: Retry {
+            attempts: 50,
+            ..args(&path).retry
+        },
+        ..args(&path)
+    };
+    let report = import(&args, &client).await;
     assert_eq!(report.failure, None);
     assert_eq!(report.rejected, 0);
     // Rows that were recorded just before a break come back as duplicates.
