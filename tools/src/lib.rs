@@ -7,6 +7,7 @@ pub mod demo;
 pub mod files;
 pub mod generate;
 pub mod import;
+pub mod local;
 pub mod log;
 pub mod peers;
 pub mod trust;

@@ -19,10 +19,11 @@ use rand_chacha::ChaCha12Rng;
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
 use crate::{
-    demo::cast::{Cast, wait_for},
+    demo::cast::Cast,
     files::Encoding,
     generate::{self, GenArgs},
     import::{self, ImportArgs, Retry},
+    local::wait_for,
 };
 
 use super::{BenchArgs, calls::Calls};
@@ -76,7 +77,10 @@ pub(super) async fn run(args: &BenchArgs, records: u32, folder: &Path) -> Result
 
     let (verify, receipt_bytes) = verify(args, &cast, &csv).await?;
     let empty = empty(args, &cast).await?;
-    let (home_memory, replica_memory) = (cast.peak_memory(HOME), cast.peak_memory(REPLICA));
+    let (home_memory, replica_memory) = (
+        cast.node(HOME).peak_memory(),
+        cast.node(REPLICA).peak_memory(),
+    );
     let database = cast.node(HOME).dir.join("data/huren.db");
     cast.kill(HOME).await?;
     cast.kill(REPLICA).await?;

@@ -3,32 +3,20 @@
 use std::{
     collections::BTreeMap,
     fs,
-    net::{SocketAddr, TcpListener},
     path::{Path, PathBuf},
-    process::Stdio,
-    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use huren_core::codes::Region;
-use huren_node::{
-    engine::{Clock as _, SystemClock},
-    init::{self, InitOptions},
-};
+use huren_node::init;
 use huren_proto::v1;
-use jiff::Timestamp;
 use serde_json::json;
-use tokio::process::{Child, Command};
 use tonic::transport::Channel;
 
 use crate::{
-    connect::{self, NodeArgs},
+    local::{LocalNode, federate},
     peers,
-    trust::{self, NewArgs},
 };
-
-/// How long a condition is waited for before the demo fails.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The provinces of the Yangtze delta, in the order of their codes.
 pub(crate) const REGIONS: [Region; 4] = [
@@ -38,20 +26,10 @@ pub(crate) const REGIONS: [Region; 4] = [
     Region::ANHUI,
 ];
 
-/// One province's node.
-pub(crate) struct Node {
-    pub(crate) region: Region,
-    pub(crate) dir: PathBuf,
-    pub(crate) grpc: SocketAddr,
-    pub(crate) http: SocketAddr,
-    pub(crate) origin: String,
-    process: Option<Child>,
-}
-
 /// All nodes, and what the demo has shown so far.
 pub(crate) struct Cast {
     pub(crate) folder: PathBuf,
-    pub(crate) nodes: BTreeMap<Region, Node>,
+    pub(crate) nodes: BTreeMap<Region, LocalNode>,
     pub(crate) done: Vec<(&'static str, String)>,
     sample: Option<Sample>,
 }
@@ -80,116 +58,45 @@ impl Cast {
 
     /// Makes keys, certificates, configurations and the trust list; starts nothing.
     pub(crate) fn lay_out(folder: &Path, regions: &[Region], quorum: usize) -> Result<Self> {
-        let now = UNIX_EPOCH + Duration::from_secs(SystemClock.now());
-        let mut nodes = BTreeMap::new();
-        for region in regions.iter().copied() {
-            let node = Node::make(folder, region, now)?;
-            nodes.insert(region, node);
-        }
-        let trust_folder = folder.join("trust");
-        let new = NewArgs {
-            members: nodes
-                .values()
-                .map(|node| node.dir.join(init::MEMBER))
-                .collect(),
-            out: trust_folder.clone(),
-            roots: 3,
-            threshold: 2,
-            quorum,
-            days: 365,
-        };
-        trust::new(&new, Timestamp::try_from(now)?)?;
-        for node in nodes.values() {
-            fs::create_dir_all(node.dir.join("trust"))?;
-            for file in ["roots", "lists"] {
-                fs::copy(trust_folder.join(file), node.dir.join("trust").join(file))?;
-            }
-            // Every province hands over the holder key that the federation shares.
-            fs::copy(
-                trust_folder.join("holder.key"),
-                node.dir.join("keys/holder.key"),
-            )?;
-        }
+        let nodes = federate(folder, regions, quorum)?;
         Ok(Self {
             folder: folder.to_owned(),
-            nodes,
+            nodes: nodes.into_iter().map(|node| (node.region, node)).collect(),
             done: Vec::new(),
             sample: None,
         })
     }
 
-    pub(crate) fn node(&self, region: Region) -> &Node {
+    pub(crate) fn node(&self, region: Region) -> &LocalNode {
         &self.nodes[&region]
+    }
+
+    fn node_mut(&mut self, region: Region) -> Result<&mut LocalNode> {
+        self.nodes.get_mut(&region).context("node")
     }
 
     /// Starts a node's process.
     pub(crate) fn start(&mut self, region: Region) -> Result<()> {
-        let node = self.nodes.get_mut(&region).context("node")?;
-        let log = fs::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(node.dir.join("node.log"))?;
-        let child = Command::new(std::env::current_exe()?)
-            .args(["node", "serve", "--config"])
-            .arg(node.dir.join(init::CONFIG))
-            // On this machine alone; a browser would distrust the demo's own authority.
-            .env("HUREN_HTTP__TLS", "false")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .kill_on_drop(true)
-            .spawn()?;
-        node.process = Some(child);
-        Ok(())
+        self.node_mut(region)?.start(&std::env::current_exe()?, &[])
     }
 
     /// Kills a node's process, as a power cut would.
     pub(crate) async fn kill(&mut self, region: Region) -> Result<()> {
-        let node = self.nodes.get_mut(&region).context("node")?;
-        if let Some(mut process) = node.process.take() {
-            process.kill().await?;
-        }
-        Ok(())
-    }
-
-    /// The most memory that a running node has had resident, in bytes; `None` where the system
-    /// does not tell (proc(5): `VmHWM`).
-    pub(crate) fn peak_memory(&self, region: Region) -> Option<u64> {
-        let id = self.node(region).process.as_ref()?.id()?;
-        let status = fs::read_to_string(format!("/proc/{id}/status")).ok()?;
-        let line = status
-            .lines()
-            .find_map(|line| line.strip_prefix("VmHWM:"))?;
-        let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-        Some(kibibytes * 1024)
+        self.node_mut(region)?.kill().await
     }
 
     /// Waits until a node says that it is ready.
-    pub(crate) async fn ready(&self, region: Region) -> Result<()> {
-        let url = format!("http://{}/readyz", self.node(region).http);
-        wait_for(&format!("节点就绪 node {region} ready"), async || {
-            Ok(connect::get(&url, None)
-                .await
-                .is_ok_and(|found| found.is_some())
-                .then_some(()))
-        })
-        .await
+    pub(crate) async fn ready(&mut self, region: Region) -> Result<()> {
+        self.node_mut(region)?.ready().await
     }
 
     /// A channel to a node, as that province's own system.
     pub(crate) fn channel(&self, region: Region) -> Result<Channel> {
-        self.connection(region).channel()
-    }
-
-    pub(crate) fn connection(&self, region: Region) -> NodeArgs {
-        NodeArgs {
-            dir: Some(self.node(region).dir.clone()),
-            ..NodeArgs::default()
-        }
+        self.node(region).connection().channel()
     }
 
     pub(crate) async fn status(&self, region: Region) -> Result<v1::GetStatusResponse> {
-        peers::status(&self.connection(region)).await
+        peers::status(&self.node(region).connection()).await
     }
 
     /// What a node knows of another's log.
@@ -211,7 +118,7 @@ impl Cast {
 
     /// `demo.json`: addresses and files, for other people's clients.
     fn write_description(&self) -> Result<()> {
-        let node = |node: &Node| {
+        let node = |node: &LocalNode| {
             json!({
                 "region": node.region.to_string(),
                 "grpc": format!("https://{}", node.grpc),
@@ -246,16 +153,9 @@ impl Cast {
         Ok(())
     }
 
-    /// Prints the ends of the nodes' logs, which hold no personal data.
+    /// Prints the ends of the nodes' logs.
     pub(crate) fn show_logs(&self) {
-        for node in self.nodes.values() {
-            let log = fs::read_to_string(node.dir.join("node.log")).unwrap_or_default();
-            let lines: Vec<&str> = log.lines().collect();
-            eprintln!("── {} ──", node.region);
-            for line in lines.iter().skip(lines.len().saturating_sub(15)) {
-                eprintln!("{line}");
-            }
-        }
+        self.nodes.values().for_each(LocalNode::show_log);
     }
 
     /// Prints addresses and commands to paste.
@@ -292,48 +192,5 @@ impl Cast {
             "  {tool} log prove --url http://{}/{path} --index 7",
             zhejiang.http
         );
-    }
-}
-
-impl Node {
-    fn make(folder: &Path, region: Region, now: SystemTime) -> Result<Self> {
-        let dir = folder.join(format!("node-{region}"));
-        let mut options = InitOptions::new(region, &dir)?;
-        options.grpc = free_port()?;
-        options.http = free_port()?;
-        init::init(&options, &mut rand::rng(), now)?;
-        Ok(Self {
-            region,
-            dir,
-            grpc: options.grpc,
-            http: options.http,
-            origin: options.origin.to_string(),
-            process: None,
-        })
-    }
-}
-
-/// A port that nobody uses now. It has to be known before the node starts, as the trust list
-/// names it.
-fn free_port() -> Result<SocketAddr> {
-    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?)
-}
-
-/// Asks until there is an answer.
-pub(crate) async fn wait_for<T>(
-    what: &str,
-    mut ask: impl AsyncFnMut() -> Result<Option<T>>,
-) -> Result<T> {
-    let asking = async {
-        loop {
-            if let Some(answer) = ask().await? {
-                return Ok(answer);
-            }
-            SystemClock.sleep(Duration::from_millis(50)).await;
-        }
-    };
-    match tokio::time::timeout(PATIENCE, asking).await {
-        Ok(answer) => answer,
-        Err(_) => bail!("等待超时 / waited too long for: {what}"),
     }
 }

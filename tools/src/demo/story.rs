@@ -15,9 +15,9 @@ use huren_proto::v1::{
 };
 use tokio::process::Command;
 
-use crate::verify::words;
+use crate::{local::wait_for, verify::words};
 
-use super::cast::{Cast, REGIONS, Sample, wait_for};
+use super::cast::{Cast, REGIONS, Sample};
 
 /// Every step, in order. The story is told in full only when all of them were done.
 const STEPS: [&str; 9] = [

@@ -1,0 +1,231 @@
+//! Nodes on this machine as real processes, of one small federation: what the demo and the
+//! tests that kill nodes have in common.
+
+use std::{
+    fs,
+    net::{SocketAddr, TcpListener},
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use anyhow::{Context as _, Result, bail};
+use huren_core::{codes::Region, trust::Member};
+use huren_node::{
+    engine::{Clock as _, SystemClock},
+    init::{self, InitOptions},
+};
+use jiff::Timestamp;
+use tokio::process::{Child, Command};
+
+use crate::{
+    connect::{self, NodeArgs},
+    trust::{self, NewArgs},
+};
+
+/// How long a condition is waited for before [`wait_for`] fails.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The first pause between two looks at a condition. A node is ready some 20 ms after its
+/// start; what takes longer is looked at less and less often.
+const FIRST_PAUSE: Duration = Duration::from_millis(2);
+
+/// The longest pause.
+const LONGEST_PAUSE: Duration = Duration::from_millis(50);
+
+/// One province's node: its folder, and its process while it runs. Dropping it kills it.
+pub struct LocalNode {
+    /// Its province.
+    pub region: Region,
+    /// Its folder, with keys, certificates, configuration and database.
+    pub dir: PathBuf,
+    /// Where gRPC is served.
+    pub grpc: SocketAddr,
+    /// Where HTTP is served, without TLS.
+    pub http: SocketAddr,
+    /// The origin of its log.
+    pub origin: String,
+    process: Option<Child>,
+}
+
+/// Makes nodes below `folder`, and in its folder `trust` the first trust list, of which they
+/// all are members, with its root keys. `quorum` counts other members.
+///
+/// # Errors
+/// If the folder cannot be written, or the members make no valid trust list.
+pub fn federate(folder: &Path, regions: &[Region], quorum: usize) -> Result<Vec<LocalNode>> {
+    let now = UNIX_EPOCH + Duration::from_secs(SystemClock.now());
+    let make = |region: &Region| LocalNode::make(folder, *region, now);
+    let nodes: Vec<LocalNode> = regions.iter().map(make).collect::<Result<_>>()?;
+    let trust_folder = folder.join("trust");
+    let members = nodes.iter().map(|node| node.dir.join(init::MEMBER));
+    let new = NewArgs {
+        members: members.collect(),
+        out: trust_folder.clone(),
+        roots: 3,
+        threshold: 2,
+        quorum,
+        days: 365,
+    };
+    trust::new(&new, Timestamp::try_from(now)?)?;
+    for node in &nodes {
+        fs::create_dir_all(node.dir.join("trust"))?;
+        for file in ["roots", "lists"] {
+            fs::copy(trust_folder.join(file), node.dir.join("trust").join(file))?;
+        }
+        // Every province hands over the holder key that the federation shares.
+        let holder_key = node.dir.join("keys/holder.key");
+        fs::copy(trust_folder.join("holder.key"), holder_key)?;
+    }
+    Ok(nodes)
+}
+
+impl LocalNode {
+    fn make(folder: &Path, region: Region, now: SystemTime) -> Result<Self> {
+        let dir = folder.join(format!("node-{region}"));
+        let mut options = InitOptions::new(region, &dir)?;
+        options.grpc = free_port()?;
+        options.http = free_port()?;
+        init::init(&options, &mut rand::rng(), now)?;
+        Ok(Self {
+            region,
+            dir,
+            grpc: options.grpc,
+            http: options.http,
+            origin: options.origin.to_string(),
+            process: None,
+        })
+    }
+
+    /// Starts the process: `program` is a `huren`, and `settings` are environment variables
+    /// that override its configuration.
+    ///
+    /// # Errors
+    /// If it runs already or cannot be started.
+    pub fn start(&mut self, program: &Path, settings: &[(&str, &str)]) -> Result<()> {
+        if self.process.is_some() {
+            bail!("{} 已在运行 / runs already", self.region);
+        }
+        let log = fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.log_file())?;
+        let child = Command::new(program)
+            .args(["node", "serve", "--config"])
+            .arg(self.dir.join(init::CONFIG))
+            // On this machine alone; a browser would distrust the node's own authority.
+            .env("HUREN_HTTP__TLS", "false")
+            .envs(settings.iter().copied())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .kill_on_drop(true)
+            .spawn()?;
+        self.process = Some(child);
+        Ok(())
+    }
+
+    /// Kills the process with SIGKILL: it has no chance to finish anything. Returns once it is
+    /// gone; does nothing if it does not run.
+    ///
+    /// # Errors
+    /// If the operating system refuses.
+    pub async fn kill(&mut self) -> Result<()> {
+        if let Some(mut process) = self.process.take() {
+            process.kill().await?;
+        }
+        Ok(())
+    }
+
+    /// Waits until the node says that it is ready.
+    ///
+    /// # Errors
+    /// If it ends before, or is not ready in time.
+    pub async fn ready(&mut self) -> Result<()> {
+        let url = format!("http://{}/readyz", self.http);
+        let Self {
+            region, process, ..
+        } = self;
+        let process = process.as_mut();
+        let process = process.with_context(|| format!("{region} 未启动 / is not started"))?;
+        let what = format!("节点就绪 node {region} ready");
+        wait_for(&what, async || {
+            if let Some(status) = process.try_wait()? {
+                bail!("{region} 已退出 / has ended: {status}");
+            }
+            let answer = connect::get(&url, None).await;
+            Ok(answer.is_ok_and(|found| found.is_some()).then_some(()))
+        })
+        .await
+    }
+
+    /// How to connect as that province's own system.
+    pub fn connection(&self) -> NodeArgs {
+        NodeArgs {
+            dir: Some(self.dir.clone()),
+            ..NodeArgs::default()
+        }
+    }
+
+    /// The most memory that the process has had resident, in bytes; `None` if it does not run,
+    /// or where the system does not tell (proc(5): `VmHWM`).
+    pub fn peak_memory(&self) -> Option<u64> {
+        let id = self.process.as_ref()?.id()?;
+        let status = fs::read_to_string(format!("/proc/{id}/status")).ok()?;
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmHWM:"))?;
+        let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+        Some(kibibytes * 1024)
+    }
+
+    /// What the federation knows of the node.
+    ///
+    /// # Errors
+    /// If its description cannot be read.
+    pub fn member(&self) -> Result<Member> {
+        let text = fs::read_to_string(self.dir.join(init::MEMBER))?;
+        Ok(serde_json::from_str(&text)?)
+    }
+
+    /// Prints the end of the node's log, which holds no personal data, to standard error.
+    pub fn show_log(&self) {
+        let log = fs::read_to_string(self.log_file()).unwrap_or_default();
+        let lines: Vec<&str> = log.lines().collect();
+        eprintln!("── {} ──", self.region);
+        for line in lines.iter().skip(lines.len().saturating_sub(15)) {
+            eprintln!("{line}");
+        }
+    }
+
+    fn log_file(&self) -> PathBuf {
+        self.dir.join("node.log")
+    }
+}
+
+/// A port that nobody uses now. It has to be known before the node starts, as the trust list
+/// names it.
+fn free_port() -> Result<SocketAddr> {
+    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?)
+}
+
+/// Asks until there is an answer.
+///
+/// # Errors
+/// That of `ask`; or that there was no answer for a minute.
+pub async fn wait_for<T>(what: &str, mut ask: impl AsyncFnMut() -> Result<Option<T>>) -> Result<T> {
+    let asking = async {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            if let Some(answer) = ask().await? {
+                return Ok(answer);
+            }
+            SystemClock.sleep(pause).await;
+            pause = (pause + pause / 4).min(LONGEST_PAUSE);
+        }
+    };
+    match tokio::time::timeout(PATIENCE, asking).await {
+        Ok(answer) => answer,
+        Err(_) => bail!("等待超时 / waited too long for: {what}"),
+    }
+}
