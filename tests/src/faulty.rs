@@ -280,10 +280,6 @@ impl Store for FaultyStore {
         self.inner.bundle(origin, number).await
     }
 
-    async fn leaf(&self, origin: &Origin, index: u64) -> Result<Option<Vec<u8>>, Error> {
-        self.inner.leaf(origin, index).await
-    }
-
     async fn trust_lists(&self) -> Result<Vec<Vec<u8>>, Error> {
         self.inner.trust_lists().await
     }

@@ -632,7 +632,7 @@ impl Existing {
                         let state = TargetState {
                             index: found.index,
                             writer_region: 0,
-                            last_status: found.statuses.last().map(|(row, _)| row.leaf),
+                            last_status: found.statuses.last().map(|status| status.row.leaf),
                         };
                         (found.leaf?, Some(state), last_effect(found))
                     }
@@ -652,7 +652,7 @@ fn last_effect(found: &Found) -> Option<Effect> {
     found
         .statuses
         .iter()
-        .map(|(row, _)| row.effect)
+        .map(|status| status.row.effect)
         .rev()
         .find(moves)
 }

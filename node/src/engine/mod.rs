@@ -6,6 +6,7 @@ mod book;
 mod clock;
 mod disclose;
 mod fold;
+mod lookup;
 mod peers;
 mod prepare;
 mod reader;
@@ -92,6 +93,7 @@ pub struct Engine {
     origin: Origin,
     store: Arc<dyn Store>,
     reader: Reader,
+    lookup: lookup::Lookup,
     book: Arc<Book>,
     peers: Peers,
     keys: Arc<WriterKeys>,
@@ -166,6 +168,7 @@ impl Engine {
         }
         let (adopt, trust) = watch::channel(Arc::new(trust));
         let reader = Reader::new(Arc::clone(&store), options.cache_bytes);
+        let lookup = lookup::Lookup::new(Arc::clone(&store));
         let book = Book::open(
             Arc::clone(&store),
             reader.clone(),
@@ -197,6 +200,7 @@ impl Engine {
             origin,
             store,
             reader,
+            lookup,
             book,
             peers,
             keys,

@@ -6,7 +6,7 @@ use std::{collections::HashMap, sync::Arc};
 use bytes::Bytes;
 use huren_core::{
     checkpoint::Origin,
-    merkle::{self, Hash, TileId, decode_bundle},
+    merkle::{self, Hash, Tile, TileId, decode_bundle},
     replicate::PACKAGE,
 };
 use huren_store::{Bundle, Error as StoreError, Store};
@@ -16,7 +16,7 @@ use moka::sync::Cache;
 #[derive(Clone)]
 pub struct Reader {
     store: Arc<dyn Store>,
-    tiles: Cache<(Origin, TileId), Arc<[Hash]>>,
+    tiles: Cache<(Origin, TileId), Arc<Tile>>,
     bundles: Cache<(Origin, u64), Bytes>,
 }
 
@@ -25,7 +25,7 @@ impl Reader {
     pub fn new(store: Arc<dyn Store>, cache_bytes: u64) -> Self {
         let tiles = Cache::builder()
             .max_capacity(cache_bytes / 2)
-            .weigher(|_, tile: &Arc<[Hash]>| weight(tile.len() * 32))
+            .weigher(|_, tile: &Arc<Tile>| weight(tile.nodes().len() * Hash::LEN))
             .build();
         let bundles = Cache::builder()
             .max_capacity(cache_bytes / 2)
@@ -46,7 +46,7 @@ impl Reader {
         &self,
         origin: &Origin,
         ids: &[TileId],
-    ) -> Result<HashMap<TileId, Arc<[Hash]>>, StoreError> {
+    ) -> Result<HashMap<TileId, Arc<Tile>>, StoreError> {
         let mut found = HashMap::with_capacity(ids.len());
         let mut wanted = Vec::new();
         for id in ids {
@@ -57,7 +57,7 @@ impl Reader {
         }
         if !wanted.is_empty() {
             for (id, tile) in self.store.tiles(origin, &wanted).await? {
-                let tile: Arc<[Hash]> = tile.into();
+                let tile = Arc::new(Tile::new(tile));
                 self.tiles.insert((origin.clone(), id), Arc::clone(&tile));
                 found.insert(id, tile);
             }
@@ -83,19 +83,6 @@ impl Reader {
         Ok(Some(entries))
     }
 
-    /// The bytes of a leaf.
-    ///
-    /// # Errors
-    /// If the store fails or holds a damaged bundle.
-    pub async fn leaf(&self, origin: &Origin, index: u64) -> Result<Option<Vec<u8>>, StoreError> {
-        let Some(entries) = self.bundles.get(&(origin.clone(), index / PACKAGE)) else {
-            return self.store.leaf(origin, index).await;
-        };
-        let entries = decode_bundle(&entries).map_err(|_| StoreError::Corrupt("entry bundle"))?;
-        let position = usize::try_from(index % PACKAGE).unwrap_or(usize::MAX);
-        Ok(entries.get(position).map(|leaf| leaf.to_vec()))
-    }
-
     /// The hash of a leaf.
     ///
     /// # Errors
@@ -107,7 +94,10 @@ impl Reader {
             return Ok(None);
         };
         let tiles = self.tiles(origin, &[id]).await?;
-        Ok(tiles.get(&id).and_then(|tile| tile.get(position)).copied())
+        Ok(tiles
+            .get(&id)
+            .and_then(|tile| tile.hashes().get(position))
+            .copied())
     }
 
     /// The root of the tree of the first `size` leaves; `None` if they are not all held.

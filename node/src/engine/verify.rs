@@ -16,7 +16,7 @@ use huren_core::{
     verdict::{self, Answer, Candidate, Change, LogView, Question, Verdict},
 };
 use huren_proto::v1;
-use huren_store::{Error as StoreError, Found, Tag};
+use huren_store::{Error as StoreError, Found, FoundStatus, Tag};
 
 use super::{Engine, clock::random};
 
@@ -147,12 +147,7 @@ impl Engine {
 
     async fn local_answer(&self, question: &Question) -> Result<Local, VerifyError> {
         let tag = Tag(disclosure::number_tag(&self.keys.index, &question.number));
-        let found = self
-            .store
-            .find_by_number(&[tag])
-            .await?
-            .into_iter()
-            .flatten();
+        let found = self.lookup.by_number(tag).await?;
         let logs: Vec<LogView> = self
             .book
             .entries()
@@ -165,8 +160,8 @@ impl Engine {
                 .any(|log| log.origin == found.origin && found.index < log.size)
         };
         let (mut candidates, mut leaves) = (Vec::new(), Vec::new());
-        for found in found.filter(is_stated) {
-            if let Some((candidate, of_candidate)) = self.candidate(found).await? {
+        for found in found.into_iter().filter(is_stated) {
+            if let Some((candidate, of_candidate)) = self.candidate(found)? {
                 candidates.push(candidate);
                 leaves.push(of_candidate);
             }
@@ -184,15 +179,16 @@ impl Engine {
     }
 
     /// Opens what was found.
-    async fn candidate(&self, found: Found) -> Result<Option<(Candidate, Leaves)>, StoreError> {
+    fn candidate(&self, found: Found) -> Result<Option<(Candidate, Leaves)>, StoreError> {
         let Found {
             origin,
             index,
             leaf,
+            entry,
             sealed,
             statuses,
         } = found;
-        let Some(certificate) = self.reader.leaf(&origin, index).await? else {
+        let Some(certificate) = entry else {
             return Ok(None);
         };
         let Ok(record) = UnverifiedRecord::read(&certificate) else {
@@ -207,13 +203,12 @@ impl Engine {
         };
         let mut changes = Vec::with_capacity(statuses.len());
         let mut changing = Vec::with_capacity(statuses.len());
-        for (row, sealed) in statuses {
+        for FoundStatus { row, entry, sealed } in statuses {
             let openings = match &sealed {
                 Some(sealed) => open(&row.leaf, sealed)?,
                 None => Vec::new(),
             };
-            let leaf = self.reader.leaf(&origin, row.index).await?;
-            let leaf = leaf.ok_or(StoreError::Corrupt("the leaf of a status change"))?;
+            let leaf = entry.ok_or(StoreError::Corrupt("the leaf of a status change"))?;
             changes.push(Change {
                 row,
                 digests: replaced(&leaf),

@@ -24,7 +24,7 @@ pub use prove::{
     tiles_for_consistency, tiles_for_inclusion, tiles_for_subtree_consistency,
 };
 pub use range::is_subtree;
-pub use tile::{MissingTile, TILE_WIDTH, TileId, Tiles};
+pub use tile::{MissingTile, TILE_WIDTH, Tile, TileId, Tiles};
 pub use tile_path::{TilePath, TilePathError, entries_path};
 pub use verify::{
     ProofError, consistency_roots, root_from_inclusion, subtree_consistency_roots,

@@ -1,9 +1,10 @@
 //! Tiles of C2SP `tlog-tiles`: which one holds a hash, and where tiles come from.
 
 use std::collections::{BTreeMap, HashMap};
-use std::ops::Range;
+use std::hash::BuildHasher;
+use std::sync::Arc;
 
-use super::hash::{Hash, root_of};
+use super::hash::{Hash, node_hash, root_of};
 use super::range::Node;
 
 /// Hashes in a full tile, and entries in a full bundle.
@@ -92,12 +93,64 @@ pub struct MissingTile {
     pub id: TileId,
 }
 
+/// A tile with the nodes above its hashes, computed once: a proof takes a few of them each time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tile {
+    width: usize,
+    /// The hashes, then the nodes above each two of them, and so on up to the last pair.
+    nodes: Vec<Hash>,
+}
+
+impl Tile {
+    /// A tile of 1 to 256 hashes.
+    pub fn new(hashes: Vec<Hash>) -> Self {
+        let width = hashes.len();
+        let mut nodes = hashes;
+        let (mut start, mut count) = (0, width);
+        while count > 1 {
+            for pair in 0..count / 2 {
+                let left = start + 2 * pair;
+                nodes.push(node_hash(&nodes[left], &nodes[left + 1]));
+            }
+            start += count;
+            count /= 2;
+        }
+        Self { width, nodes }
+    }
+
+    /// Its hashes.
+    pub fn hashes(&self) -> &[Hash] {
+        &self.nodes[..self.width]
+    }
+
+    /// Its hashes and all nodes above them.
+    pub fn nodes(&self) -> &[Hash] {
+        &self.nodes
+    }
+
+    /// The node `2^height` hashes wide with that number among its like; `None` if the tile does not
+    /// span it.
+    fn node(&self, height: u32, number: usize) -> Option<Hash> {
+        let count = self.width >> height;
+        let before: usize = (0..height).map(|below| self.width >> below).sum();
+        (number < count).then(|| self.nodes[before + number])
+    }
+}
+
 /// Where evaluators find tiles that were loaded before.
 pub trait Tiles {
     /// The hashes of a tile of this level and index that is at least `id.width()`
     /// wide. A wider one serves as well, because hashes in tiles never change; one
     /// that is too short counts as missing.
     fn tile(&self, id: TileId) -> Option<&[Hash]>;
+
+    /// The root of the full subtree over the hashes `number << height` to
+    /// `(number + 1) << height` of such a tile.
+    fn node(&self, id: TileId, height: u32, number: usize) -> Option<Hash> {
+        let start = number << height;
+        let hashes = self.tile(id)?.get(start..start + (1 << height))?;
+        Some(root_of(hashes))
+    }
 }
 
 impl Tiles for BTreeMap<TileId, Vec<Hash>> {
@@ -108,23 +161,39 @@ impl Tiles for BTreeMap<TileId, Vec<Hash>> {
     }
 }
 
-impl<T: AsRef<[Hash]>, S: std::hash::BuildHasher> Tiles for HashMap<TileId, T, S> {
+impl<S: BuildHasher> Tiles for HashMap<TileId, Vec<Hash>, S> {
     fn tile(&self, id: TileId) -> Option<&[Hash]> {
-        let wider = || (id.width + 1..=TILE_WIDTH).map(|width| id.with_width(width));
-        // The planned width and the full one are what callers load; the widths
-        // between are only looked through when both are absent.
-        [id, id.full()]
-            .into_iter()
-            .chain(wider())
-            .find_map(|id| self.get(&id))
-            .map(AsRef::as_ref)
+        as_wide(self, id).map(Vec::as_slice)
     }
 }
 
-/// Where a node of a tree is kept: its tile, and the hashes there that span it.
+impl<S: BuildHasher> Tiles for HashMap<TileId, Arc<Tile>, S> {
+    fn tile(&self, id: TileId) -> Option<&[Hash]> {
+        as_wide(self, id).map(|tile| tile.hashes())
+    }
+
+    fn node(&self, id: TileId, height: u32, number: usize) -> Option<Hash> {
+        as_wide(self, id)?.node(height, number)
+    }
+}
+
+/// The tile at this place that is at least as wide.
+fn as_wide<T, S: BuildHasher>(tiles: &HashMap<TileId, T, S>, id: TileId) -> Option<&T> {
+    let wider = || (id.width + 1..=TILE_WIDTH).map(|width| id.with_width(width));
+    // The planned width and the full one are what callers load; the widths between are only
+    // looked through when both are absent.
+    [id, id.full()]
+        .into_iter()
+        .chain(wider())
+        .find_map(|id| tiles.get(&id))
+}
+
+/// Where a node of a tree is kept: its tile, its height above the hashes there, and its number
+/// among the nodes of that height.
 pub(super) struct Place {
     pub(super) tile: TileId,
-    offsets: Range<usize>,
+    height: u32,
+    number: usize,
 }
 
 impl Place {
@@ -139,18 +208,21 @@ impl Place {
         let offset = usize::try_from(first % u64::from(TILE_WIDTH)).ok()?;
         Some(Self {
             tile,
-            offsets: offset..offset + (1 << below),
+            height: below,
+            number: offset >> below,
         })
     }
 
     /// Computes the node from its tile.
     pub(super) fn hash(&self, tiles: &dyn Tiles) -> Result<Hash, MissingTile> {
         let missing = MissingTile { id: self.tile };
-        let hashes = tiles.tile(self.tile).ok_or(missing)?;
-        if hashes.len() < usize::from(self.tile.width) {
+        let held = tiles.tile(self.tile).ok_or(missing)?;
+        if held.len() < usize::from(self.tile.width) {
             return Err(missing);
         }
-        hashes.get(self.offsets.clone()).map(root_of).ok_or(missing)
+        tiles
+            .node(self.tile, self.height, self.number)
+            .ok_or(missing)
     }
 }
 
@@ -195,6 +267,25 @@ mod tests {
         ]);
         assert_eq!(narrow.tile(id(5)), None);
         assert_eq!(HashMap::from([(id(4), hashes(4))]).tile(id(5)), None);
+    }
+
+    #[test]
+    fn a_tile_knows_the_nodes_above_its_hashes() {
+        for width in [1u8, 2, 3, 5, 8, 13, 255] {
+            let hashes: Vec<Hash> = (0..width).map(|n| Hash([n; 32])).collect();
+            let id = TileId::new(0, 0, width.into()).unwrap();
+            let plain = HashMap::from([(id, hashes.clone())]);
+            let tile = Tile::new(hashes.clone());
+            assert_eq!(tile.hashes(), hashes);
+            let known = HashMap::from([(id, Arc::new(tile))]);
+            for height in 0..8 {
+                for number in 0..=usize::from(width) >> height {
+                    let node = known.node(id, height, number);
+                    assert_eq!(node, plain.node(id, height, number));
+                    assert_eq!(node.is_some(), number < usize::from(width) >> height);
+                }
+            }
+        }
     }
 
     #[test]

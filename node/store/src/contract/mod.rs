@@ -123,7 +123,8 @@ pub trait Store: Send + Sync + 'static {
     async fn targets(&self, origin: &Origin, leaves: &[Hash]) -> Result<Targets, Error>;
 
     /// For each number tag, in the order asked, every certificate of any log whose disclosure
-    /// carries it, ascending by (origin, index), with its status changes in index order.
+    /// carries it, ascending by (origin, index), with its status changes in index order and
+    /// the bytes of all their leaves.
     async fn find_by_number(&self, tags: &[Tag]) -> Result<Vec<Vec<Found>>, Error>;
 
     /// Every certificate of any log whose disclosure carries this holder tag, in the same
@@ -172,9 +173,6 @@ pub trait Store: Send + Sync + 'static {
 
     /// An entry bundle (tlog-tiles format) as wide as it is held.
     async fn bundle(&self, origin: &Origin, number: u64) -> Result<Option<Bundle>, Error>;
-
-    /// One leaf, without the rest of its bundle.
-    async fn leaf(&self, origin: &Origin, index: u64) -> Result<Option<Vec<u8>>, Error>;
 
     // ---- trust lists ------------------------------------------------------------------
 

@@ -149,8 +149,21 @@ pub struct Found {
     pub index: u64,
     /// Its leaf hash; `None` if the leaf is not folded yet or is quarantined.
     pub leaf: Option<Hash>,
+    /// The bytes of its leaf; `None` if they are not held.
+    pub entry: Option<Vec<u8>>,
     /// Its sealed disclosures.
     pub sealed: Vec<u8>,
-    /// Its status changes in index order, each with its own sealed disclosures if it has any.
-    pub statuses: Vec<(StatusRow, Option<Vec<u8>>)>,
+    /// Its status changes in index order.
+    pub statuses: Vec<FoundStatus>,
+}
+
+/// A status change of a certificate that was looked up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoundStatus {
+    /// What the register says of it.
+    pub row: StatusRow,
+    /// The bytes of its leaf; `None` if they are not held.
+    pub entry: Option<Vec<u8>>,
+    /// Its own sealed disclosures, if it has any.
+    pub sealed: Option<Vec<u8>>,
 }

@@ -7,12 +7,13 @@ use std::{
 
 use huren_core::{
     checkpoint::Origin,
-    merkle::{Hash, TileId, empty_root},
+    merkle::{Hash, TILE_WIDTH, TileId, decode_bundle, empty_root},
     register::{Changes, DirectoryRow, Effect, QuarantineRow, StatusRow, TargetState, Targets},
 };
 
 use crate::{
-    Advance, Append, Bundle, DisclosureRow, Error, Found, Head, LogState, Notes, Resealed, Role,
+    Advance, Append, Bundle, DisclosureRow, Error, Found, FoundStatus, Head, LogState, Notes,
+    Resealed, Role,
 };
 
 pub(super) struct Log {
@@ -198,12 +199,17 @@ impl Log {
             origin: self.state.origin.clone(),
             index: row.index,
             leaf: self.leaf(row.index),
+            entry: self.entry(row.index),
             sealed: row.sealed.clone(),
             statuses: self
                 .statuses(row.index)
-                .map(|status| {
-                    let own = self.disclosures.get(&status.index);
-                    (status.clone(), own.map(|row| row.sealed.clone()))
+                .map(|status| FoundStatus {
+                    row: status.clone(),
+                    entry: self.entry(status.index),
+                    sealed: {
+                        let own = self.disclosures.get(&status.index);
+                        own.map(|row| row.sealed.clone())
+                    },
                 })
                 .collect(),
         };
@@ -215,6 +221,14 @@ impl Log {
         let certificates = &self.register.certificates;
         let position = certificates.binary_search_by_key(&index, |row| row.index);
         position.ok().map(|position| certificates[position].leaf)
+    }
+
+    fn entry(&self, index: u64) -> Option<Vec<u8>> {
+        let width = u64::from(TILE_WIDTH);
+        let bundle = self.bundles.get(&(index / width))?;
+        let entries = decode_bundle(&bundle.entries).ok()?;
+        let position = usize::try_from(index % width).ok()?;
+        entries.get(position).map(|entry| entry.to_vec())
     }
 
     pub(super) fn statuses(&self, target: u64) -> impl DoubleEndedIterator<Item = &StatusRow> {

@@ -11,7 +11,7 @@ use std::{
 use async_trait::async_trait;
 use huren_core::{
     checkpoint::Origin,
-    merkle::{Hash, TILE_WIDTH, TileId, decode_bundle},
+    merkle::{Hash, TileId},
     register::{AdoptionRow, Changes, DirectoryRow, QuarantineRow, StatusRow, Targets},
 };
 
@@ -231,17 +231,6 @@ impl Store for Memory {
 
     async fn bundle(&self, origin: &Origin, number: u64) -> Result<Option<Bundle>, Error> {
         Ok(self.read(origin, |log| log.bundle(number)))
-    }
-
-    async fn leaf(&self, origin: &Origin, index: u64) -> Result<Option<Vec<u8>>, Error> {
-        let width = u64::from(TILE_WIDTH);
-        let Some(bundle) = self.bundle(origin, index / width).await? else {
-            return Ok(None);
-        };
-        let entries = decode_bundle(&bundle.entries)
-            .map_err(|_| Error::Corrupt("an entry bundle does not decode"))?;
-        let position = usize::try_from(index % width).unwrap_or(usize::MAX);
-        Ok(entries.get(position).map(|leaf| leaf.to_vec()))
     }
 
     async fn put_trust_list(&self, version: u64, note: &[u8]) -> Result<(), Error> {

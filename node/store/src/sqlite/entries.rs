@@ -10,7 +10,7 @@ use sqlx::{SqliteConnection, SqlitePool};
 
 use super::{
     bulk::Insert,
-    place::{LogId, integer, offsets, unsigned},
+    place::{LogId, index_at, integer, offsets, unsigned},
 };
 use crate::{Bundle, Error};
 
@@ -75,7 +75,17 @@ pub(super) async fn bundle(
     number: u64,
 ) -> Result<Option<Bundle>, Error> {
     let start = number.saturating_mul(IN_BUNDLE);
-    let rows = rows(db, origin, start..start.saturating_add(IN_BUNDLE)).await?;
+    let (start, end) = offsets(&(start..start.saturating_add(IN_BUNDLE)));
+    let rows: Vec<Vec<u8>> = sqlx::query_scalar(
+        "SELECT entries FROM entries \
+         WHERE place >= ((SELECT id << 40 FROM logs WHERE origin = $1) + $2) / 8 \
+         AND place < ((SELECT id << 40 FROM logs WHERE origin = $1) + $3) / 8 ORDER BY place",
+    )
+    .bind(origin.as_str())
+    .bind(start)
+    .bind(end)
+    .fetch_all(db)
+    .await?;
     if rows.is_empty() {
         return Ok(None);
     }
@@ -86,32 +96,6 @@ pub(super) async fn bundle(
         width: u16::try_from(width).map_err(|_| DAMAGED)?,
         entries: entries.into(),
     }))
-}
-
-pub(super) async fn leaf(
-    db: &SqlitePool,
-    origin: &Origin,
-    index: u64,
-) -> Result<Option<Vec<u8>>, Error> {
-    let start = index / IN_ROW * IN_ROW;
-    let rows = rows(db, origin, start..start.saturating_add(IN_ROW)).await?;
-    let Some(row) = rows.first() else {
-        return Ok(None);
-    };
-    let position = usize::try_from(index % IN_ROW).map_err(|_| DAMAGED)?;
-    Ok(decode(row)?.get(position).map(|leaf| leaf.to_vec()))
-}
-
-/// The rows of a range of leaves that begins and ends with a row.
-async fn rows(db: &SqlitePool, origin: &Origin, range: Range<u64>) -> Result<Vec<Vec<u8>>, Error> {
-    let (start, end) = offsets(&range);
-    let rows = sqlx::query_scalar(
-        "SELECT entries FROM entries \
-         WHERE place >= ((SELECT id << 40 FROM logs WHERE origin = $1) + $2) / 8 \
-         AND place < ((SELECT id << 40 FROM logs WHERE origin = $1) + $3) / 8 ORDER BY place",
-    );
-    let rows = rows.bind(origin.as_str()).bind(start).bind(end);
-    Ok(rows.fetch_all(db).await?)
 }
 
 pub(super) async fn held(
@@ -133,6 +117,17 @@ pub(super) async fn held(
     rows.into_iter()
         .map(|(number, width)| Ok((unsigned(number)?, unsigned(width)?)))
         .collect()
+}
+
+/// The entry at a place, out of the row that holds it.
+pub(super) fn entry_at(place: i64, row: &[u8]) -> Result<Vec<u8>, Error> {
+    let position = index_at(place) % IN_ROW;
+    let position = usize::try_from(position).map_err(|_| DAMAGED)?;
+    let entries = decode(row)?;
+    entries
+        .get(position)
+        .map(|entry| entry.to_vec())
+        .ok_or(DAMAGED)
 }
 
 const DAMAGED: Error = Error::Corrupt("an entry bundle does not decode");

@@ -9,10 +9,11 @@ use sqlx::{AssertSqlSafe, SqlitePool};
 use super::{
     bulk::{LONGEST_LIST, prefix_list, prefixes},
     decode::{effect, hash, key, origin},
+    entries::entry_at,
     place::{index_at, unsigned},
     snapshot::Snapshot,
 };
-use crate::{Error, Found, Tag};
+use crate::{Error, Found, FoundStatus, Tag};
 
 /// Which tag is looked for.
 #[derive(Clone, Copy)]
@@ -28,11 +29,13 @@ struct Row {
     place: i64,
     sealed: Vec<u8>,
     leaf: Option<Vec<u8>>,
+    entries: Option<Vec<u8>>,
     status_place: Option<i64>,
     status_leaf: Option<Vec<u8>>,
     effect: Option<i64>,
     reason: Option<i64>,
     effective: Option<i64>,
+    status_entries: Option<Vec<u8>>,
     status_sealed: Option<Vec<u8>>,
 }
 
@@ -71,13 +74,15 @@ pub(super) fn select(by: By, tags: usize) -> String {
     };
     let list = prefix_list(tags);
     format!(
-        "SELECT d.{column} AS tag, l.origin, d.place, d.sealed, c.leaf, \
+        "SELECT d.{column} AS tag, l.origin, d.place, d.sealed, c.leaf, e.entries, \
          s.place AS status_place, s.leaf AS status_leaf, s.effect, s.reason, s.effective, \
-         sd.sealed AS status_sealed \
+         se.entries AS status_entries, sd.sealed AS status_sealed \
          FROM disclosures d \
          JOIN logs l ON l.id = d.place >> 40 \
          LEFT JOIN certificates c ON c.place = d.place \
+         LEFT JOIN entries e ON e.place = d.place >> 3 \
          LEFT JOIN statuses s ON s.target = d.place \
+         LEFT JOIN entries se ON se.place = s.place >> 3 \
          LEFT JOIN disclosures sd ON sd.place = s.place AND sd.live = 1 \
          WHERE d.live = 1 AND d.{column} IS NOT NULL AND substr(d.{column}, 1, 8) IN {list} \
          ORDER BY l.origin, d.place, s.place"
@@ -87,13 +92,8 @@ pub(super) fn select(by: By, tags: usize) -> String {
 /// Adds a row to what was found for its tag: rows of one certificate follow each other.
 fn gather(found: &mut Vec<Found>, row: Row) -> Result<(), Error> {
     let index = index_at(row.place);
+    let status = status(&row)?;
     let origin = origin(row.origin)?;
-    let status = status(
-        index,
-        (row.status_place, row.status_leaf),
-        (row.effect, row.reason, row.effective),
-    )?;
-    let status = status.map(|status| (status, row.status_sealed));
     if let Some(last) = found.last_mut()
         && (&last.origin, last.index) == (&origin, index)
     {
@@ -104,6 +104,7 @@ fn gather(found: &mut Vec<Found>, row: Row) -> Result<(), Error> {
         origin,
         index,
         leaf: row.leaf.as_deref().map(hash).transpose()?,
+        entry: entry(row.place, row.entries.as_deref())?,
         sealed: row.sealed,
         statuses: status.into_iter().collect(),
     });
@@ -111,21 +112,29 @@ fn gather(found: &mut Vec<Found>, row: Row) -> Result<(), Error> {
 }
 
 /// The status change of a row, if the outer join found one.
-fn status(
-    target_index: u64,
-    key: (Option<i64>, Option<Vec<u8>>),
-    content: (Option<i64>, Option<i64>, Option<i64>),
-) -> Result<Option<StatusRow>, Error> {
-    let ((Some(place), Some(leaf)), (Some(number), Some(reason), Some(effective))) = (key, content)
+fn status(row: &Row) -> Result<Option<FoundStatus>, Error> {
+    let (Some(place), Some(leaf)) = (row.status_place, row.status_leaf.as_deref()) else {
+        return Ok(None);
+    };
+    let (Some(number), Some(reason), Some(effective)) = (row.effect, row.reason, row.effective)
     else {
         return Ok(None);
     };
-    Ok(Some(StatusRow {
-        index: index_at(place),
-        leaf: hash(&leaf)?,
-        target_index,
-        effect: effect(number)?,
-        reason: unsigned(reason)?,
-        effective_date: unsigned(effective)?,
+    Ok(Some(FoundStatus {
+        row: StatusRow {
+            index: index_at(place),
+            leaf: hash(leaf)?,
+            target_index: index_at(row.place),
+            effect: effect(number)?,
+            reason: unsigned(reason)?,
+            effective_date: unsigned(effective)?,
+        },
+        entry: entry(place, row.status_entries.as_deref())?,
+        sealed: row.status_sealed.clone(),
     }))
+}
+
+/// The entry at a place, if the outer join found the row that holds it.
+fn entry(place: i64, row: Option<&[u8]>) -> Result<Option<Vec<u8>>, Error> {
+    row.map(|row| entry_at(place, row)).transpose()
 }

@@ -283,10 +283,6 @@ impl Store for Sqlite {
         entries::bundle(&self.readers, origin, number).await
     }
 
-    async fn leaf(&self, origin: &Origin, index: u64) -> Result<Option<Vec<u8>>, Error> {
-        entries::leaf(&self.readers, origin, index).await
-    }
-
     async fn put_trust_list(&self, version: u64, note: &[u8]) -> Result<(), Error> {
         let mut tx = self.begin().await?;
         logs::put_trust_list(&mut tx, version, note).await?;

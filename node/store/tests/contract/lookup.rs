@@ -5,7 +5,7 @@ use huren_core::{
     merkle::Hash,
     register::{Changes, Effect},
 };
-use huren_store::{Append, DisclosureRow, Found, Resealed, Store, Tag};
+use huren_store::{Append, DisclosureRow, Found, FoundStatus, Resealed, Store, Tag};
 
 use crate::fixtures::*;
 
@@ -14,6 +14,7 @@ fn found(origin: &Origin, index: u64) -> Found {
         origin: origin.clone(),
         index,
         leaf: Some(hash(index)),
+        entry: None,
         sealed: disclosure(index).sealed,
         statuses: Vec::new(),
     }
@@ -127,12 +128,49 @@ pub(crate) async fn statuses_come_in_order_with_their_own_disclosures(store: &dy
     let answers = store.find_by_number(&[tag(1), tag(2)]).await.unwrap();
     let [suspend, _, correct] = changes;
     let changed = Found {
-        statuses: vec![(suspend, None), (correct, Some(correction.sealed))],
+        statuses: vec![
+            FoundStatus {
+                row: suspend,
+                entry: None,
+                sealed: None,
+            },
+            FoundStatus {
+                row: correct,
+                entry: None,
+                sealed: Some(correction.sealed),
+            },
+        ],
         ..found(own(), 1)
     };
     assert_eq!(answers, [vec![changed.clone()], vec![found(own(), 2)]]);
     let by_holder = store.find_by_holder(&tag(1_000_001)).await.unwrap();
     assert_eq!(by_holder, [changed]);
+}
+
+pub(crate) async fn what_is_found_has_the_bytes_of_its_leaves(store: &dyn Store) {
+    own_log(store, 14).await;
+    let change = status(14, 10, Effect::Suspend);
+    let batch = Append {
+        bundles: vec![bundle(0, 15)],
+        changes: Changes {
+            statuses: vec![change.clone()],
+            ..Changes::default()
+        },
+        ..bare_append(14, 15)
+    };
+    store.append(own(), batch).await.unwrap();
+    let asked = [0, 7, 8, 10, 13];
+    let answers = store.find_by_number(&asked.map(tag)).await.unwrap();
+    for (index, answer) in asked.into_iter().zip(answers) {
+        assert_eq!(answer[0].entry, Some(leaf(index)));
+    }
+    let by_holder = store.find_by_holder(&tag(1_000_010)).await.unwrap();
+    let changed = FoundStatus {
+        row: change,
+        entry: Some(leaf(14)),
+        sealed: None,
+    };
+    assert_eq!(by_holder[0].statuses, [changed]);
 }
 
 pub(crate) async fn tags_that_begin_alike_are_told_apart(store: &dyn Store) {

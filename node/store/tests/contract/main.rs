@@ -83,6 +83,7 @@ contract! {
         a_holder_is_found_in_every_log
         a_leaf_that_is_not_folded_is_found_without_hash
         statuses_come_in_order_with_their_own_disclosures
+        what_is_found_has_the_bytes_of_its_leaves
         tags_that_begin_alike_are_told_apart
         resealing_replaces
         resealing_without_content_deletes

@@ -296,6 +296,6 @@ pub(crate) async fn every_effect_is_kept(store: &dyn Store) {
     };
     store.append(own(), batch).await.unwrap();
     let found = store.find_by_number(&[tag(0)]).await.unwrap();
-    let kept = found[0][0].statuses.iter().map(|(row, _)| row.effect);
+    let kept = found[0][0].statuses.iter().map(|status| status.row.effect);
     assert!(kept.eq(effects));
 }

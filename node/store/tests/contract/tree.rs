@@ -62,16 +62,6 @@ pub(crate) async fn a_bundle_is_as_wide_as_it_is_held(store: &dyn Store) {
         store.append(own(), batch).await.unwrap();
         let kept = store.bundle(own(), 2).await.unwrap();
         assert_eq!(kept, Some(bundle(2, held)));
-        for (position, is_held) in [
-            (0, true),
-            (u64::from(held) - 1, true),
-            (u64::from(held), false),
-        ] {
-            let index = 2 * 256 + position;
-            let found = store.leaf(own(), index).await.unwrap();
-            let of_this_bundle = is_held && position < 256;
-            assert_eq!(found, of_this_bundle.then(|| leaf(index)));
-        }
     }
     assert_eq!(store.bundle(own(), 1).await.unwrap(), None);
 }
@@ -90,7 +80,6 @@ pub(crate) async fn numbers_beyond_every_log_are_not_held(store: &dyn Store) {
     let asked = [tile(63, u64::MAX, 1), tile(0, u64::MAX, 256)];
     assert!(store.tiles(own(), &asked).await.unwrap().is_empty());
     assert_eq!(store.bundle(own(), u64::MAX).await.unwrap(), None);
-    assert_eq!(store.leaf(own(), u64::MAX).await.unwrap(), None);
     let range = u64::MAX - 1..u64::MAX;
     assert_eq!(store.held_packages(own(), range.clone()).await.unwrap(), []);
     assert_eq!(store.disclosures(own(), range.clone()).await.unwrap(), []);
