@@ -16,7 +16,7 @@ use huren_store::{DisclosureRow, Error as StoreError, Tag};
 
 use super::{
     clock::random,
-    fold::Sealing,
+    fold::{Progress, Sealing},
     peers::{Peer, PeerError},
     prepare::WriterKeys,
 };
@@ -90,9 +90,9 @@ pub(super) async fn page(
     })
 }
 
-/// Takes the disclosures of `range` from a member, page by page. What is taken stays taken
-/// when a later page fails. `partial` accepts missing ones: a province that has lost its
-/// database takes back what is left.
+/// Takes the disclosures of `range` from a member, page by page, behind the fold: without
+/// failing it ends where the fold does. What is taken stays taken when a later page fails.
+/// `partial` accepts missing ones: a province that has lost its database takes back what is left.
 ///
 /// # Errors
 /// [`DiscloseError`].
@@ -102,12 +102,13 @@ pub(super) async fn take(
     peer: &dyn Peer,
     origin: &Origin,
     range: Range<u64>,
+    folding: &Progress,
     partial: bool,
 ) -> Result<(), DiscloseError> {
     let mut next = range.start;
     let mut pages = peer.disclosures(origin, range.clone()).await?;
     while next < range.end {
-        let page = pages.next().await.ok_or(DiscloseError::Missing)??;
+        let mut page = pages.next().await.ok_or(DiscloseError::Missing)??;
         let fits = page.first_index == next
             && page.end_index > next
             && page.end_index <= range.end
@@ -115,21 +116,24 @@ pub(super) async fn take(
         if !fits {
             return Err(PeerError::Malformed.into());
         }
-        let pages_range = next..page.end_index;
-        let rows = check(
-            sealing,
-            keys,
-            origin,
-            pages_range.clone(),
-            page.records,
-            partial,
-        )
-        .await?;
+        let end = page.end_index.min(folding.reach(page.end_index).await);
+        if end <= next {
+            return Ok(());
+        }
+        if end < page.end_index {
+            page.records.retain(|record| record.index < end);
+        }
+        let erasing = folding.erasing.lock().await;
+        let rows = check(sealing, keys, origin, next..end, page.records, partial).await?;
         sealing
             .store
-            .put_disclosures(origin, pages_range, rows)
+            .put_disclosures(origin, next..end, rows)
             .await?;
-        next = page.end_index;
+        drop(erasing);
+        if end < page.end_index {
+            return Ok(());
+        }
+        next = end;
     }
     Ok(())
 }

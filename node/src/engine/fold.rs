@@ -11,6 +11,7 @@ use huren_core::{
     trust::TrustChain,
 };
 use huren_store::{DisclosureRow, Error as StoreError, Resealed, Store};
+use tokio::sync::{Mutex, watch};
 
 use super::{
     clock::{Random, random},
@@ -19,6 +20,37 @@ use super::{
 
 /// Leaves in one fold transaction.
 const RANGE: u64 = 4 * PACKAGE;
+
+/// How far a log is folded, for what follows the fold while it goes on.
+pub(super) struct Progress {
+    /// The leaves folded, and whether the fold has ended.
+    folded: watch::Sender<(u64, bool)>,
+    /// Held while disclosures are read to be erased until that is applied, and while erasures
+    /// are read until the disclosures that they leave are kept: so neither misses the other.
+    pub(super) erasing: Mutex<()>,
+}
+
+impl Progress {
+    /// That of a fold which has come to `folded`.
+    pub(super) fn at(folded: u64) -> Self {
+        Self {
+            folded: watch::Sender::new((folded, false)),
+            erasing: Mutex::default(),
+        }
+    }
+
+    /// Waits until the fold has come to `wanted` or has ended; how far it came.
+    pub(super) async fn reach(&self, wanted: u64) -> u64 {
+        let mut folded = self.folded.subscribe();
+        let reached = folded.wait_for(|(up_to, ended)| *ended || *up_to >= wanted);
+        // The sender lives as long as this future.
+        reached.await.map_or(0, |reached| reached.0)
+    }
+
+    fn end(&self) {
+        self.folded.send_modify(|(_, ended)| *ended = true);
+    }
+}
 
 /// Folds a log from where it stands up to `size`. Stops early, without failing, before a
 /// leaf that adopts a trust list which is not held; gives the index that it came to.
@@ -30,47 +62,83 @@ pub(super) async fn fold_up_to(
     chain: &Arc<TrustChain>,
     origin: &Origin,
     size: u64,
+    progress: &Progress,
 ) -> Result<u64, StoreError> {
-    let (store, reader) = (sealing.store, sealing.reader);
-    let state = store
-        .log(origin)
-        .await?
-        .ok_or(StoreError::Corrupt("log is missing"))?;
+    let outcome = fold(sealing, chain, origin, size, progress).await;
+    progress.end();
+    outcome
+}
+
+async fn fold(
+    sealing: &Sealing<'_>,
+    chain: &Arc<TrustChain>,
+    origin: &Origin,
+    size: u64,
+    progress: &Progress,
+) -> Result<u64, StoreError> {
+    let state = sealing.store.log(origin).await?;
+    let state = state.ok_or(StoreError::Corrupt("log is missing"))?;
+    let check = |start: u64| {
+        let range = start..size.min((start / PACKAGE) * PACKAGE + RANGE);
+        check_leaves(sealing.reader, chain, origin, range)
+    };
     let mut next = state.folded;
-    while next < size {
-        let adopted = store
-            .adoptions(origin)
-            .await?
-            .last()
-            .map_or(0, |row| row.version);
-        let range = next..size.min((next / PACKAGE) * PACKAGE + RANGE);
-        let checked = check_leaves(reader, chain, origin, range.clone()).await?;
-        let refers: Vec<Hash> = checked.iter().flat_map(CheckedLeaf::refers_to).collect();
-        let targets = store.targets(origin, &refers).await?;
-        let mut fold = Fold::new(chain, origin, next, adopted, targets);
-        let mut stopped = false;
-        for leaf in checked {
-            if let Err(needs) = fold.step(leaf) {
-                tracing::warn!(%origin, version = needs.version, "folding waits for a trust list");
-                stopped = true;
-                break;
-            }
+    let mut checked = check(next).await?;
+    while !checked.is_empty() {
+        let end = next + checked.len() as u64;
+        // While the database keeps one range, the processor checks the next one.
+        let (folded, ahead) = futures::join!(
+            fold_range(sealing, chain, origin, next, checked, progress),
+            check(end)
+        );
+        next = folded?;
+        progress.folded.send_replace((next, false));
+        if next < end {
+            break;
         }
-        let end = fold.next();
-        if end > next {
-            let changes = fold.finish();
-            let resealed = sealing.erase(origin, &changes.erasures).await?;
-            if !changes.quarantined.is_empty() {
-                tracing::warn!(%origin, leaves = changes.quarantined.len(), "quarantined");
-            }
-            store.apply(origin, next..end, changes, resealed).await?;
-        }
-        next = end;
-        if stopped {
+        checked = ahead?;
+    }
+    Ok(next)
+}
+
+/// Folds checked leaves from an index on; gives the index that it came to.
+async fn fold_range(
+    sealing: &Sealing<'_>,
+    chain: &Arc<TrustChain>,
+    origin: &Origin,
+    start: u64,
+    checked: Vec<CheckedLeaf>,
+    progress: &Progress,
+) -> Result<u64, StoreError> {
+    let store = sealing.store;
+    let adopted = store.adoptions(origin).await?;
+    let adopted = adopted.last().map_or(0, |row| row.version);
+    let refers: Vec<Hash> = checked.iter().flat_map(CheckedLeaf::refers_to).collect();
+    let targets = store.targets(origin, &refers).await?;
+    let mut fold = Fold::new(chain, origin, start, adopted, targets);
+    for leaf in checked {
+        if let Err(needs) = fold.step(leaf) {
+            tracing::warn!(%origin, version = needs.version, "folding waits for a trust list");
             break;
         }
     }
-    Ok(next)
+    let end = fold.next();
+    if end == start {
+        return Ok(end);
+    }
+    let changes = fold.finish();
+    if !changes.quarantined.is_empty() {
+        tracing::warn!(%origin, leaves = changes.quarantined.len(), "quarantined");
+    }
+    let erasing = if changes.erasures.is_empty() {
+        None
+    } else {
+        Some(progress.erasing.lock().await)
+    };
+    let resealed = sealing.erase(origin, &changes.erasures).await?;
+    store.apply(origin, start..end, changes, resealed).await?;
+    drop(erasing);
+    Ok(end)
 }
 
 /// Checks the signatures of a range of leaves on all cores.

@@ -14,7 +14,8 @@ use huren_proto::v1;
 use huren_store::{Advance, Bundle, Error as StoreError, Head, LogState, Package};
 
 use super::{
-    Engine, disclose, fold,
+    Engine, disclose,
+    fold::{self, Progress},
     peers::{Peer, PeerError, PeerPackage},
 };
 
@@ -428,7 +429,7 @@ impl Engine {
         Ok(hashes)
     }
 
-    /// Folds what is held, then takes the disclosures of what is folded.
+    /// Folds what is held, and behind the fold takes the disclosures.
     pub(super) async fn fold_and_disclose(
         &self,
         chain: &Arc<TrustChain>,
@@ -436,45 +437,54 @@ impl Engine {
         partial: bool,
     ) -> Result<(), SyncError> {
         let state = self.state(origin).await?;
-        let sealing = self.sealing();
-        let folded = fold::fold_up_to(&sealing, chain, origin, state.head.size).await?;
+        let size = state.head.size;
+        let (sealing, folding) = (self.sealing(), Progress::at(state.folded));
+        let (folded, disclosed) = futures::join!(
+            fold::fold_up_to(&sealing, chain, origin, size, &folding),
+            self.disclose(chain, origin, size, &folding, partial)
+        );
         self.book.reload(origin).await?;
-        if folded < state.head.size {
+        if folded? < size {
             self.fetch_trust_lists().await;
         }
-        let mut last = None;
+        disclosed
+    }
+
+    /// Takes the disclosures of what is folded, from its own province first.
+    async fn disclose(
+        &self,
+        chain: &TrustChain,
+        origin: &Origin,
+        size: u64,
+        folding: &Progress,
+        partial: bool,
+    ) -> Result<(), SyncError> {
+        let sealing = self.sealing();
+        let home = chain.newest().list.member_of(origin);
+        let home = home.map(|member| member.region.clone());
         let mut seen: Vec<_> = self.book.seen(origin).into_iter().collect();
-        let home = chain
-            .newest()
-            .list
-            .member_of(origin)
-            .map(|member| member.region.clone());
         seen.sort_by_key(|(region, _)| Some(region) != home.as_ref());
+        let mut outcome = Ok(());
         for (region, head) in seen {
-            let disclosed = self.state(origin).await?.disclosed;
-            let end = folded.min(head.disclosed_size);
             let Some(peer) = self.peers.get(&region) else {
                 continue;
             };
-            if disclosed >= folded {
-                break;
-            }
-            if end <= disclosed {
+            let range = self.state(origin).await?.disclosed..size.min(head.disclosed_size);
+            if range.is_empty() || folding.reach(range.start + 1).await <= range.start {
                 continue;
             }
-            let range = disclosed..end;
-            let taken =
-                disclose::take(&sealing, &self.keys, peer.as_ref(), origin, range, partial).await;
+            let (keys, peer) = (&self.keys, peer.as_ref());
+            let taken = disclose::take(&sealing, keys, peer, origin, range, folding, partial).await;
             self.book.reload(origin).await?;
             if let Err(error) = taken {
                 tracing::warn!(%origin, peer = region, code = error.code(), "disclosures not taken");
-                last = Some(error);
+                outcome = Err(error.into());
             }
         }
-        match last {
-            Some(error) if self.state(origin).await?.disclosed < folded => Err(error.into()),
-            _ => Ok(()),
+        if self.state(origin).await?.disclosed >= folding.reach(size).await {
+            outcome = Ok(());
         }
+        outcome
     }
 }
 
