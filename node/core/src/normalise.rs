@@ -29,16 +29,35 @@ const MIDDLE_DOT: char = '\u{b7}';
 /// Any text: invisible characters dropped, full-width forms made half-width, NFC, white space
 /// trimmed and inner runs folded to one U+0020.
 pub fn text(input: &str) -> String {
+    if is_normal(input) {
+        input.to_owned()
+    } else {
+        spelt_out(input)
+    }
+}
+
+fn spelt_out(input: &str) -> String {
     // Widths before NFC: a full-width letter followed by a combining accent composes only once
     // it is a half-width letter, and the result has to be stable under a second pass.
     let visible = input.chars().filter(|c| !is_invisible(*c)).map(half_width);
-    // Nearly every value is of plain characters alone, for which NFC changes nothing and costs
-    // more than everything else here.
+    // For plain characters alone NFC changes nothing, and costs more than everything else here.
     if visible.clone().all(is_plain) {
         fold_spaces(visible, input.len())
     } else {
         fold_spaces(visible.nfc(), input.len())
     }
+}
+
+/// Whether [`text`] changes nothing for sure, as it does with nearly every value: plain visible
+/// characters with single spaces between them.
+fn is_normal(input: &str) -> bool {
+    let mut before = ' ';
+    let fits = |c: char| {
+        let is_single_space = c == ' ' && before != ' ';
+        before = c;
+        is_single_space || (is_plain(c) && !c.is_ascii_control() && c != ' ')
+    };
+    input.chars().all(fits) && !input.ends_with(' ')
 }
 
 /// Characters that NFC leaves as they are, whatever stands beside them: ASCII, and the unified
@@ -288,6 +307,30 @@ mod tests {
         prop::collection::vec(c, 0..16).prop_map(|chars| chars.into_iter().collect())
     }
 
+    #[test]
+    fn nearly_every_value_is_normal() {
+        for value in [
+            "",
+            "张三",
+            "S000033010006243000001",
+            "J. Smith",
+            "2024-01-31",
+        ] {
+            assert!(is_normal(value), "{value}");
+        }
+        for value in [
+            " 张三",
+            "张三 ",
+            "张  三",
+            "张\u{3000}三",
+            "a\tb",
+            "e\u{301}",
+            "Ａ",
+        ] {
+            assert!(!is_normal(value), "{value:?}");
+        }
+    }
+
     proptest! {
         #[test]
         fn idempotent(input in awkward()) {
@@ -301,6 +344,15 @@ mod tests {
         fn plain_text_is_in_nfc(input in "[ -~\u{4e00}-\u{9fff}]{0,16}") {
             prop_assert!(input.chars().all(is_plain));
             prop_assert_eq!(input.nfc().collect::<String>(), input);
+        }
+
+        #[test]
+        fn what_is_normal_stays_as_it_is(
+            input in prop_oneof![awkward(), "[ a-c\u{4e00}-\u{4e03}]{0,6}".boxed()],
+        ) {
+            if is_normal(&input) {
+                prop_assert_eq!(spelt_out(&input), input);
+            }
         }
 
         #[test]

@@ -126,7 +126,7 @@ impl Default for Limits {
             submissions_in_flight: 4096,
             batch_max_records: 1000,
             page_rate_per_minute: 30,
-            cache_bytes: 8 << 20,
+            cache_bytes: 32 << 20,
             verify_in_flight: 64,
             request_timeout_seconds: 30,
         }

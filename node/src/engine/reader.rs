@@ -21,14 +21,15 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// A reader whose caches hold at most about `cache_bytes` together.
+    /// A reader whose caches hold at most about `cache_bytes` together. Proofs of any leaf need
+    /// tiles; bundles are mostly read in their order, and once more soon after.
     pub fn new(store: Arc<dyn Store>, cache_bytes: u64) -> Self {
         let tiles = Cache::builder()
-            .max_capacity(cache_bytes / 2)
+            .max_capacity(cache_bytes - cache_bytes / 8)
             .weigher(|_, tile: &Arc<Tile>| weight(tile.nodes().len() * Hash::LEN))
             .build();
         let bundles = Cache::builder()
-            .max_capacity(cache_bytes / 2)
+            .max_capacity(cache_bytes / 8)
             .weigher(|_, entries: &Bytes| weight(entries.len()))
             .build();
         Self {

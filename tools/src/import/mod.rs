@@ -26,7 +26,6 @@ use huren_core::codes::Region;
 use huren_proto::v1;
 use huren_proto::v1::issuance_service_client::IssuanceServiceClient;
 use indicatif::{ProgressBar, ProgressStyle};
-use tokio::sync::mpsc;
 use tonic::transport::Channel;
 
 pub use report::Report;
@@ -36,9 +35,9 @@ use convert::Conversion;
 use journal::Journal;
 use outcome::Outcome;
 use rejects::Rejects;
-use rows::Read;
+use rows::{Read, Rows};
 use send::{SendError, Sender};
-use source::{Source, SourceError};
+use source::Source;
 
 /// 将 CSV 文件导入本省日志 / import a CSV file into the province's log
 ///
@@ -134,7 +133,7 @@ pub async fn run(
 /// Checks a file without a node: what [`run`] would refuse before sending.
 pub async fn check(args: &ImportArgs, progress: &ProgressBar) -> Report {
     let mut report = with_rows(args, progress, async |mut rows, outcome| {
-        while let Some(read) = rows.recv().await {
+        while let Some(read) = rows.next().await {
             let Read { row, result } = read?;
             outcome.report.read += 1;
             match result {
@@ -148,8 +147,6 @@ pub async fn check(args: &ImportArgs, progress: &ProgressBar) -> Report {
     report.check_only = true;
     report
 }
-
-type Rows = mpsc::Receiver<Result<Read, SourceError>>;
 
 /// Opens the file, lets `work` deal with its rows, and makes the report.
 async fn with_rows(
@@ -194,7 +191,7 @@ async fn with_rows(
         journal,
         progress,
     };
-    let result = work(rows::read(source, conversion), &mut outcome).await;
+    let result = work(Rows::of(source, conversion), &mut outcome).await;
     progress.finish_and_clear();
     if let Err(error) = result {
         outcome.report.failure = Some(error.to_string());

@@ -17,7 +17,7 @@ use super::Retry;
 use super::convert::Submission;
 use super::fault::RowFault;
 use super::outcome::Outcome;
-use super::rows::Read;
+use super::rows::{Read, Rows};
 use super::source::{RawRow, SourceError};
 
 /// Why an import stopped early.
@@ -91,10 +91,7 @@ impl<'a, 'b> Sender<'a, 'b> {
     }
 
     /// Sends everything that comes out of `rows` and returns when all of it is booked.
-    pub(super) async fn run(
-        mut self,
-        mut rows: mpsc::Receiver<Result<Read, SourceError>>,
-    ) -> Result<(), SendError> {
+    pub(super) async fn run(mut self, mut rows: Rows) -> Result<(), SendError> {
         let mut connection: Option<Connection> = None;
         let mut is_read = false;
         while !(is_read && self.held.is_none() && self.pending.is_empty()) {
@@ -106,7 +103,7 @@ impl<'a, 'b> Sender<'a, 'b> {
             let has_room = self.held.is_none() && self.pending.len() < self.in_flight;
             let due = self.put_off.first().map(|(at, _)| *at);
             tokio::select! {
-                row = rows.recv(), if has_room && !is_read => match row {
+                row = rows.next(), if has_room && !is_read => match row {
                     Some(read) => self.take(read?, connection.as_ref())?,
                     None => is_read = true,
                 },

@@ -31,7 +31,7 @@ impl Default for SqliteOptions {
         Self {
             readers: 4,
             reader_cache_kib: 2_000,
-            writer_cache_kib: 32_000,
+            writer_cache_kib: 8_000,
             busy_timeout: Duration::from_secs(5),
         }
     }
