@@ -1,6 +1,9 @@
 //! From a submission in clear to a leaf that is ready to be placed: everything that needs
 //! no knowledge of the log, so that callers do it in parallel before they queue.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 
 use huren_core::{
@@ -139,7 +142,8 @@ pub(super) fn prepare(
     };
     let prepared = match body {
         v1::submit_request::Body::Certificate(certificate) => {
-            let checked = submission::certificate(&values(&certificate.groups)?, province)
+            let checked = submission::from_proto(&certificate.groups)
+                .and_then(|groups| submission::certificate(&groups, province))
                 .map_err(Refused)?;
             let number = checked.number.expose().to_owned();
             let tag = content_tag(keys, "certificate", &[number.as_bytes()], &checked.groups);
@@ -182,9 +186,9 @@ pub(super) fn prepare(
                 ));
             }
             let groups = match (replaces, status.replaced.is_empty()) {
-                (true, false) => {
-                    submission::replaced(&values(&status.replaced)?, province).map_err(Refused)?
-                }
+                (true, false) => submission::from_proto(&status.replaced)
+                    .and_then(|groups| submission::replaced(&groups, province))
+                    .map_err(Refused)?,
                 (true, true) if action == v1::StatusAction::Reissue => BTreeMap::new(),
                 (false, true) => BTreeMap::new(),
                 _ => {
@@ -286,33 +290,6 @@ pub(super) fn prepare(
         }
     };
     Ok(prepared)
-}
-
-fn values(groups: &[v1::GroupValues]) -> Result<BTreeMap<Group, Values>, Refused> {
-    let mut values = BTreeMap::new();
-    for given in groups {
-        let Some(group) = Group::from_number(given.group) else {
-            return Err(Refused::one(
-                "GROUP_UNKNOWN",
-                "groups",
-                "未知的信息组。",
-                "A group is not known.",
-            ));
-        };
-        let fields = given
-            .fields
-            .iter()
-            .map(|f| (f.name.clone(), f.value.clone()));
-        if values.insert(group, Values::new(fields)).is_some() {
-            return Err(Refused::one(
-                "GROUP_REPEATED",
-                "groups",
-                "同一信息组重复出现。",
-                "A group is given twice.",
-            ));
-        }
-    }
-    Ok(values)
 }
 
 fn target(

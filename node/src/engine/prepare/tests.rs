@@ -1,0 +1,58 @@
+//! What a submission is refused for before it is queued.
+
+use huren_core::{codes::Region, disclosure::SecretKey, keys::RecordSigner};
+use huren_proto::v1::{self, submit_request::Body};
+
+use super::{WriterKeys, prepare};
+use crate::engine::SystemRandom;
+
+/// Code and field of every fault of a submission to the log of Zhejiang; none if it is in order.
+fn faults(request: &v1::SubmitRequest) -> Vec<(&'static str, &'static str)> {
+    let keys = WriterKeys {
+        record: RecordSigner::from_seed(&[1; 32]),
+        index: SecretKey::new([2; 32]),
+        holder: SecretKey::new([3; 32]),
+        at_rest: SecretKey::new([4; 32]),
+    };
+    let origin = "huren.test/log/33";
+    match prepare(request, Region::ZHEJIANG, origin, &keys, &SystemRandom) {
+        Ok(_) => Vec::new(),
+        Err(refused) => refused.0.iter().map(|f| (f.code, f.field)).collect(),
+    }
+}
+
+fn submission(body: Body) -> v1::SubmitRequest {
+    v1::SubmitRequest {
+        writer_region: "33".into(),
+        provenance: v1::Provenance::Issued as i32,
+        body: Some(body),
+        ..Default::default()
+    }
+}
+
+/// A correction of the holder's name, which gives the field as often as `names` has values.
+fn correction(names: &[&str]) -> v1::SubmitRequest {
+    let field = |value: &&str| v1::Field {
+        name: "name".into(),
+        value: (*value).into(),
+    };
+    submission(Body::Status(v1::StatusSubmission {
+        target: Some(v1::Target {
+            target: Some(v1::target::Target::LeafHash(vec![7; 32])),
+        }),
+        action: v1::StatusAction::Correct as i32,
+        reason: v1::StatusReason::ClericalError as i32,
+        effective_date: 20_240_401,
+        replaced: vec![v1::GroupValues {
+            group: v1::Group::HolderName as i32,
+            fields: names.iter().map(field).collect(),
+        }],
+    }))
+}
+
+#[test]
+fn a_field_that_is_given_twice_is_not_the_last_of_the_two() {
+    assert_eq!(faults(&correction(&["张三"])), []);
+    let twice = faults(&correction(&["张三", "李四"]));
+    assert_eq!(twice, [("FIELD_TWICE", "holder_name")]);
+}
