@@ -7,7 +7,7 @@ use huren_core::{
     disclosure::{self, Group, Opening},
     merkle::{self, Hash},
     record::{Draft, Envelope},
-    register::{CheckedLeaf, Effect, TargetState, Targets},
+    register::{CheckedLeaf, Effect},
 };
 use huren_proto::v1;
 use huren_store::{DisclosureRow, Tag};
@@ -15,7 +15,7 @@ use prost::Message as _;
 
 use super::{
     AppendError, Writer,
-    existing::{Existing, fits},
+    existing::{Existing, Standing},
 };
 use crate::engine::{
     clock::random,
@@ -32,8 +32,8 @@ pub(super) struct Batch {
     pub(super) disclosures: Vec<DisclosureRow>,
     pub(super) submissions: Vec<(Tag, u64)>,
     pub(super) numbers: HashMap<Tag, Hash>,
-    pub(super) targets: Targets,
-    pub(super) effects: HashMap<Hash, Effect>,
+    /// Where the certificates stand that the batch issues or changes.
+    pub(super) standings: HashMap<Hash, Standing>,
 }
 
 impl Writer {
@@ -48,7 +48,7 @@ impl Writer {
         match &work.content {
             Content::Certificate(certificate) => {
                 let tag = certificate.number_tag;
-                if batch.numbers.contains_key(&tag) || found.standing(&tag).next().is_some() {
+                if batch.numbers.contains_key(&tag) || found.holding(&tag).next().is_some() {
                     return Err(AppendError::NumberTaken);
                 }
                 let leaf = merkle::leaf_hash(&certificate.leaf);
@@ -74,19 +74,19 @@ impl Writer {
         change: &PendingChange,
         found: &Existing,
     ) -> Result<Hash, AppendError> {
-        let (target, state, effect) = found
+        let (target, standing) = found
             .target(batch, &change.target)
             .ok_or(AppendError::TargetUnknown)?;
         let is_status = change.envelope.kind == v1::Kind::StatusChange as i32;
         let next = is_status.then(|| status_effect(&change.body)).flatten();
         if let Some(next) = next
-            && !fits(effect, next)
+            && !standing.admits(next)
         {
             return Err(AppendError::StatusUnfit);
         }
         let envelope = Envelope {
             target: Some(target),
-            previous: if is_status { state.last_status } else { None },
+            previous: is_status.then_some(standing.last_status).flatten(),
             ..change.envelope.clone()
         };
         let draft = Draft {
@@ -105,14 +105,10 @@ impl Writer {
                 sealed,
             });
         }
-        let mut state = state;
-        if let Some(next) = next {
-            state.last_status = Some(hash);
-            if !matches!(next, Effect::Correct | Effect::Reissue) {
-                batch.effects.insert(target, next);
-            }
+        if let Some(effect) = next {
+            let standing = standing.followed_by(hash, effect);
+            batch.standings.insert(target, standing);
         }
-        batch.targets.insert(target, state);
         Ok(push(batch, index, leaf))
     }
 
@@ -134,12 +130,7 @@ impl Writer {
 fn push(batch: &mut Batch, index: u64, leaf: Vec<u8>) -> Hash {
     let checked = CheckedLeaf::just_signed(&leaf);
     if let Some(row) = checked.certificate(index) {
-        let state = TargetState {
-            index,
-            writer_region: row.writer_region,
-            last_status: None,
-        };
-        batch.targets.insert(row.leaf, state);
+        batch.standings.insert(row.leaf, Standing::default());
     }
     let hash = checked.leaf();
     batch.checked.push(checked);

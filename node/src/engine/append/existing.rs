@@ -1,21 +1,70 @@
 //! What is in the log already of what a batch refers to.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 
 use huren_core::{
     checkpoint::Origin,
     merkle::Hash,
-    register::{Effect, TargetState, Targets},
+    register::{Effect, StatusRow},
 };
 use huren_store::{Error as StoreError, Found, Store, Tag};
 
 use super::batch::Batch;
 use crate::engine::prepare::{ChangeTarget, Content, Prepared};
 
+/// Where a certificate stands: what its next change builds on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Standing {
+    /// The change that the next one has to name as its predecessor.
+    pub last_status: Option<Hash>,
+    /// The last change that moved it in or out of force.
+    last_move: Option<Effect>,
+}
+
+impl Standing {
+    /// Where changes in index order leave a certificate.
+    fn after<'a>(changes: impl Iterator<Item = &'a StatusRow>) -> Self {
+        changes.fold(Self::default(), |standing, row| {
+            standing.followed_by(row.leaf, row.effect)
+        })
+    }
+
+    /// Where one more change leaves it. The fold makes nobody build on a change that it does
+    /// not understand, so neither does this.
+    pub(super) const fn followed_by(self, leaf: Hash, effect: Effect) -> Self {
+        let last_status = Some(leaf);
+        match effect {
+            Effect::Newer => self,
+            Effect::Correct | Effect::Reissue => Self {
+                last_status,
+                ..self
+            },
+            moves => Self {
+                last_status,
+                last_move: Some(moves),
+            },
+        }
+    }
+
+    /// Whether a change makes sense now: what is out of force can be reinstated, what is in
+    /// force can be taken out of it.
+    pub(super) fn admits(self, next: Effect) -> bool {
+        let in_force = matches!(self.last_move, None | Some(Effect::Reinstate));
+        match next {
+            Effect::Reinstate => !in_force,
+            Effect::Revoke | Effect::Void => in_force || self.last_move == Some(Effect::Suspend),
+            _ => in_force,
+        }
+    }
+}
+
 /// What the register holds of the certificates that a batch refers to.
 pub(super) struct Existing {
     by_number: HashMap<Tag, Vec<Found>>,
-    by_leaf: Targets,
+    by_leaf: HashMap<Hash, Standing>,
 }
 
 impl Existing {
@@ -49,67 +98,43 @@ impl Existing {
             .into_iter()
             .zip(found.into_iter().map(own))
             .collect();
-        let by_leaf = store.targets(origin, &leaves).await?;
+        let mut by_leaf = HashMap::new();
+        for (leaf, target) in store.targets(origin, &leaves).await? {
+            let changes = store.statuses(origin, target.index).await?;
+            by_leaf.insert(leaf, Standing::after(changes.iter()));
+        }
         Ok(Self { by_number, by_leaf })
     }
 
-    /// Certificates under a number that are not void: a voided one gives its number back.
-    pub(super) fn standing(&self, tag: &Tag) -> impl DoubleEndedIterator<Item = &Found> {
-        let found = self.by_number.get(tag).into_iter().flatten();
-        found.filter(|found| last_effect(found) != Some(Effect::Void))
+    /// Certificates that keep a number taken: a voided one gives it back.
+    pub(super) fn holding(&self, number: &Tag) -> impl DoubleEndedIterator<Item = &Found> {
+        let found = self.by_number.get(number).into_iter().flatten();
+        found.filter(|found| !is_void(found))
     }
 
-    /// The certificate that a change names: its leaf, its state and its last effect.
-    pub(super) fn target(
-        &self,
-        batch: &Batch,
-        target: &ChangeTarget,
-    ) -> Option<(Hash, TargetState, Option<Effect>)> {
-        let (leaf, stored, effect) = match target {
-            ChangeTarget::Leaf(leaf) => (*leaf, self.by_leaf.get(leaf).cloned(), None),
-            ChangeTarget::Number(tag) => {
-                let found = self
-                    .standing(tag)
-                    .last()
-                    .or_else(|| self.by_number.get(tag).and_then(|all| all.last()));
-                match (batch.numbers.get(tag), found) {
-                    (Some(leaf), _) => (*leaf, None, None),
-                    (None, Some(found)) => {
-                        let state = TargetState {
-                            index: found.index,
-                            writer_region: 0,
-                            last_status: found.statuses.last().map(|(row, _)| row.leaf),
-                        };
-                        (found.leaf?, Some(state), last_effect(found))
-                    }
-                    (None, None) => return None,
+    /// The certificate that a change names: its leaf, and where it stands.
+    pub(super) fn target(&self, batch: &Batch, target: &ChangeTarget) -> Option<(Hash, Standing)> {
+        let (leaf, stored) = match target {
+            ChangeTarget::Leaf(leaf) => (*leaf, self.by_leaf.get(leaf).copied()),
+            ChangeTarget::Number(number) => match batch.numbers.get(number) {
+                Some(leaf) => (*leaf, None),
+                None => {
+                    let last = || self.by_number.get(number)?.last();
+                    let found = self.holding(number).last().or_else(last)?;
+                    let changes = found.statuses.iter().map(|(row, _)| row);
+                    (found.leaf?, Some(Standing::after(changes)))
                 }
-            }
+            },
         };
-        let state = batch.targets.get(&leaf).cloned().or(stored)?;
-        let effect = batch.effects.get(&leaf).copied().or(effect);
-        Some((leaf, state, effect))
+        let standing = batch.standings.get(&leaf).copied().or(stored)?;
+        Some((leaf, standing))
     }
 }
 
-/// The last change that moved a certificate's standing.
-fn last_effect(found: &Found) -> Option<Effect> {
+/// Whether the last change that moved a certificate voided it. One that is not understood may
+/// have moved it too: then it is not.
+fn is_void(found: &Found) -> bool {
     let moves = |effect: &Effect| !matches!(effect, Effect::Correct | Effect::Reissue);
-    found
-        .statuses
-        .iter()
-        .map(|(row, _)| row.effect)
-        .rev()
-        .find(moves)
-}
-
-/// Whether a change makes sense after the last one: what is out of force can be reinstated,
-/// what is in force can be taken out of it.
-pub(super) fn fits(last: Option<Effect>, next: Effect) -> bool {
-    let in_force = matches!(last, None | Some(Effect::Reinstate));
-    match next {
-        Effect::Reinstate => !in_force,
-        Effect::Revoke | Effect::Void => in_force || last == Some(Effect::Suspend),
-        _ => in_force,
-    }
+    let effects = found.statuses.iter().map(|(row, _)| row.effect);
+    effects.rev().find(moves) == Some(Effect::Void)
 }
