@@ -13,6 +13,7 @@ use huren_core::{
     checkpoint::{Checkpoint, Origin, SignedCheckpoint},
     merkle::Hash,
     note::NoteSigner,
+    record::RecordError,
     register::{Changes, CheckedLeaf, Fold},
     trust::TrustChain,
 };
@@ -57,6 +58,9 @@ pub enum AppendError {
     /// It does not change the state that the certificate is in.
     #[error("the change does not apply to the state that the certificate is in")]
     StatusUnfit,
+    /// It cannot be written as a record.
+    #[error("the submission does not make a valid record")]
+    NotARecord(#[source] RecordError),
     /// The log takes nothing at present: try again.
     #[error("the log takes nothing at present")]
     Unavailable,
@@ -72,6 +76,7 @@ impl AppendError {
             Self::NumberTaken => "NUMBER_TAKEN",
             Self::TargetUnknown => "TARGET_UNKNOWN",
             Self::StatusUnfit => "STATUS_UNFIT",
+            Self::NotARecord(error) => error.code(),
             Self::Unavailable => "LOG_UNAVAILABLE",
             Self::Full => "STORE_FULL",
         }
@@ -83,6 +88,7 @@ impl AppendError {
             Self::NumberTaken => "该证书编号已登记且内容不同；如需修改请使用更正。",
             Self::TargetUnknown => "本省日志中没有该证书。",
             Self::StatusUnfit => "该变更不适用于证书的当前状态。",
+            Self::NotARecord(_) => "提交内容无法构成合规记录。",
             Self::Unavailable => "日志暂不可写，请稍后重试。",
             Self::Full => "存储空间不足，请稍后重试并告知管理员。",
         }

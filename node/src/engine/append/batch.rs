@@ -94,7 +94,7 @@ impl Writer {
             body: change.body.clone(),
         };
         let leaf = prepare::sign(&draft, self.origin.as_str(), &self.keys)
-            .map_err(|_| AppendError::StatusUnfit)?;
+            .map_err(AppendError::NotARecord)?;
         let hash = merkle::leaf_hash(&leaf);
         if !change.openings.is_empty() {
             let sealed = self.seal(&hash, &change.openings)?;

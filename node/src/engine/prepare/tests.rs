@@ -56,3 +56,36 @@ fn a_field_that_is_given_twice_is_not_the_last_of_the_two() {
     let twice = faults(&correction(&["张三", "李四"]));
     assert_eq!(twice, [("FIELD_TWICE", "holder_name")]);
 }
+
+#[test]
+fn a_number_that_is_not_known_is_not_taken_for_another() {
+    let unknown = |change: fn(&mut v1::SubmitRequest, &mut v1::StatusSubmission)| {
+        let mut request = correction(&["张三"]);
+        let Some(Body::Status(mut status)) = request.body.take() else {
+            unreachable!("a correction is a change of status");
+        };
+        change(&mut request, &mut status);
+        request.body = Some(Body::Status(status));
+        faults(&request)
+    };
+    assert_eq!(
+        unknown(|request, _| request.provenance = 99),
+        [("PROVENANCE_UNKNOWN", "provenance")]
+    );
+    assert_eq!(
+        unknown(|request, _| request.wait = 99),
+        [("WAIT_UNKNOWN", "wait")]
+    );
+    assert_eq!(
+        unknown(|_, status| status.reason = 99),
+        [("STATUS_REASON_UNKNOWN", "reason")]
+    );
+    let action = [("STATUS_ACTION", "action")];
+    assert_eq!(unknown(|_, status| status.action = 0), action);
+    assert_eq!(unknown(|_, status| status.action = 99), action);
+    // What may be left out may be left out.
+    let left_out = unknown(|request, status| {
+        (request.provenance, request.wait, status.reason) = (0, 0, 0);
+    });
+    assert_eq!(left_out, []);
+}
