@@ -49,12 +49,12 @@ impl Standing {
         }
     }
 
-    /// Whether a change makes sense now: what is out of force can be reinstated, what is in
-    /// force can be taken out of it.
+    /// Whether a change makes sense now: what is in force can be taken out of it, and what is
+    /// out of force can be reinstated, unless another certificate took its place.
     pub(super) fn admits(self, next: Effect) -> bool {
         let in_force = matches!(self.last_move, None | Some(Effect::Reinstate));
         match next {
-            Effect::Reinstate => !in_force,
+            Effect::Reinstate => !in_force && self.last_move != Some(Effect::Supersede),
             Effect::Revoke | Effect::Void => in_force || self.last_move == Some(Effect::Suspend),
             _ => in_force,
         }

@@ -123,6 +123,12 @@ async fn what_was_revoked_can_be_reinstated_however_it_is_named() {
 }
 
 #[tokio::test]
+async fn what_another_certificate_took_the_place_of_is_not_reinstated() {
+    let standing = standing_after(&[Effect::Supersede]).await;
+    assert!(!standing.admits(Effect::Reinstate));
+}
+
+#[tokio::test]
 async fn nothing_builds_on_a_change_that_is_not_understood() {
     let standing = standing_after(&[Effect::Suspend, Effect::Newer]).await;
     assert_eq!(standing.last_status, Some(leaf(1)));
