@@ -15,7 +15,7 @@ use huren_core::{
 use rustls::pki_types::CertificateDer;
 
 use crate::{
-    config::Config,
+    config::{Config, TrustFiles},
     engine::WriterKeys,
     keys::{self, KeyError, Purpose, SecretKey},
     tls::{self, Identity, TlsError},
@@ -33,6 +33,18 @@ pub enum StartupError {
     /// The origin cannot name keys.
     #[error("the origin cannot name keys: it has a space or a plus")]
     Origin(#[from] KeyNameError),
+    /// The files that a federation gives its members are not there.
+    #[error(
+        "本节点尚未加入联盟：缺少 {0}。请将本节点的 member.json 交给联盟，把取得的根公钥和信任清单放到上述位置（见配置文件 [trust]），再启动。 / \
+         this node is in no federation yet: there is no {0}. Give its member.json to the \
+         federation, put the root keys and trust lists that it gives you there (see [trust] in \
+         the configuration), and start again",
+        paths(.missing)
+    )]
+    NoFederation {
+        /// The files that are missing.
+        missing: Vec<PathBuf>,
+    },
     /// A file of the federation cannot be read.
     #[error("cannot read {}: ask the federation for it, and see [trust] in the configuration", .path.display())]
     Unreadable {
@@ -126,6 +138,7 @@ impl NodeTls {
 /// that the store holds: they count if they are more than the file has, as a running node
 /// takes newer lists from the other members.
 pub fn load_trust(config: &Config, kept: &[Vec<u8>]) -> Result<TrustChain, StartupError> {
+    require_federation(&config.trust)?;
     let (roots_file, lists_file) = (&config.trust.roots, &config.trust.lists);
     let trust = |path: &Path, source| StartupError::Trust {
         path: path.to_owned(),
@@ -142,6 +155,30 @@ pub fn load_trust(config: &Config, kept: &[Vec<u8>]) -> Result<TrustChain, Start
         TrustChain::verify(&roots, given.iter().map(|note| note.as_bytes()))
     };
     chain.map_err(|error| trust(lists_file, error))
+}
+
+/// Tells a node that was not given the federation's files yet from one whose files cannot be
+/// read.
+fn require_federation(files: &TrustFiles) -> Result<(), StartupError> {
+    let is_missing = |path: &&PathBuf| {
+        let found = fs::metadata(path);
+        found.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+    };
+    let wanted = [&files.roots, &files.lists];
+    let missing: Vec<PathBuf> = wanted.into_iter().filter(is_missing).cloned().collect();
+    if missing.is_empty() {
+        Ok(())
+    } else {
+        Err(StartupError::NoFederation { missing })
+    }
+}
+
+fn paths(paths: &[PathBuf]) -> String {
+    let shown: Vec<_> = paths
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
+    shown.join(", ")
 }
 
 /// Takes the notes of a file apart, in which they follow each other as they are. A note's text
@@ -196,5 +233,27 @@ mod tests {
             split_lists(&format!("junk\n{one}")),
             [&format!("junk\n{one}")]
         );
+    }
+
+    #[test]
+    fn a_node_without_a_federation_is_told_what_it_lacks() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str| folder.path().join(name);
+        let files = TrustFiles {
+            roots: file("roots"),
+            lists: file("lists"),
+            holder_key: file("holder.key"),
+        };
+        let told = require_federation(&files).unwrap_err().to_string();
+        let both = format!("{}, {}", files.roots.display(), files.lists.display());
+        assert_eq!(told.matches(&both).count(), 2, "{told}");
+
+        fs::write(&files.roots, "").unwrap();
+        let told = require_federation(&files).unwrap_err().to_string();
+        assert!(!told.contains(files.roots.to_str().unwrap()), "{told}");
+        assert!(told.contains(files.lists.to_str().unwrap()), "{told}");
+
+        fs::write(&files.lists, "").unwrap();
+        require_federation(&files).unwrap();
     }
 }

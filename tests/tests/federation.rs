@@ -128,3 +128,35 @@ async fn what_is_erased_is_erased_everywhere() {
         assert!(answer.certificate.is_empty());
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_names_its_certificate_by_leaf_as_well() {
+    let federation = Federation::start(memory, honest).await;
+    let engine = federation.engine(Region::ZHEJIANG);
+    let leaf = engine.submit(&certificate(1)).await.unwrap().unwrap().leaf;
+    let by_leaf = |action| {
+        let mut change = change(action, 1);
+        let Some(v1::submit_request::Body::Status(body)) = &mut change.body else {
+            unreachable!("a change of status");
+        };
+        let target = v1::target::Target::LeafHash(leaf.0.to_vec());
+        body.target = Some(v1::Target {
+            target: Some(target),
+        });
+        change
+    };
+    for (action, expected) in [
+        (v1::StatusAction::Revoke, v1::Verdict::Revoked),
+        (v1::StatusAction::Reinstate, v1::Verdict::Valid),
+    ] {
+        let placed = engine.submit(&by_leaf(action)).await.unwrap().unwrap();
+        let size = placed.index + 1;
+        let home = Region::ZHEJIANG;
+        federation.until_known(home, home, size).await;
+        assert_eq!(verdict(&federation, home, 1, "张三").await, expected);
+    }
+    let again = by_leaf(v1::StatusAction::Supersede);
+    assert!(engine.submit(&again).await.unwrap().is_ok());
+    let unfit = engine.submit(&change(v1::StatusAction::Suspend, 1)).await;
+    assert_eq!(unfit.unwrap(), Err(AppendError::StatusUnfit));
+}

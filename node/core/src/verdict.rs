@@ -388,16 +388,27 @@ pub fn fold_statuses<'a>(
     as_of: Date,
 ) -> (Verdict, Vec<Reason>) {
     let mut verdict = Verdict::Valid;
+    let mut superseded = false;
     let mut reasons = Vec::new();
     for row in statuses.filter(|row| in_effect(row, as_of)) {
         let (next, reason) = match row.effect {
             Effect::Revoke => (Verdict::Revoked, Reason::StatusRevoked),
             Effect::Void => (Verdict::Void, Reason::StatusVoid),
             Effect::Suspend => (Verdict::Suspended, Reason::StatusSuspended),
-            Effect::Supersede => (Verdict::Superseded, Reason::StatusSuperseded),
+            Effect::Supersede => {
+                superseded = true;
+                (Verdict::Superseded, Reason::StatusSuperseded)
+            }
             Effect::Newer => return (Verdict::Unknown, vec![Reason::SchemaNewer]),
+            // It undoes what was held against the certificate; that another one took its place
+            // stays.
+            Effect::Reinstate if superseded => {
+                reasons.retain(|reason| !is_undone(*reason));
+                verdict = Verdict::Superseded;
+                continue;
+            }
             Effect::Reinstate => {
-                reasons.retain(|r| matches!(r, Reason::StatusCorrected | Reason::StatusReissued));
+                reasons.retain(|reason| !is_undone(*reason));
                 (Verdict::Valid, Reason::StatusReinstated)
             }
             Effect::Correct => (verdict, Reason::StatusCorrected),
@@ -407,6 +418,14 @@ pub fn fold_statuses<'a>(
         reasons.push(reason);
     }
     (verdict, reasons)
+}
+
+/// Whether a reinstatement takes the place of an earlier reason.
+const fn is_undone(reason: Reason) -> bool {
+    !matches!(
+        reason,
+        Reason::StatusCorrected | Reason::StatusReissued | Reason::StatusSuperseded
+    )
 }
 
 /// The digest of a group and what opens it, with corrections up to a day taken in.

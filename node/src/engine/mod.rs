@@ -17,7 +17,7 @@ mod verify;
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, atomic::AtomicBool},
+    sync::{Arc, Mutex},
 };
 
 use huren_core::{
@@ -109,7 +109,7 @@ pub struct Engine {
     /// The own log's newest checkpoint that may be shown to others.
     marked: watch::Receiver<Vec<u8>>,
     /// Whether the own log takes submissions: it does once start-up found it in order.
-    writable: AtomicBool,
+    writable: watch::Sender<bool>,
     /// State of each log's replication, for people.
     progress: Mutex<BTreeMap<Origin, Progress>>,
 }
@@ -214,7 +214,7 @@ impl Engine {
             high_water,
             queue: sender,
             marked,
-            writable: AtomicBool::new(false),
+            writable: watch::Sender::new(false),
             progress: Mutex::default(),
         };
         Ok((Arc::new(engine), Runner { writer, queue }))
@@ -300,7 +300,12 @@ impl Engine {
 
     /// Whether the own log takes submissions.
     pub fn is_writable(&self) -> bool {
-        self.writable.load(std::sync::atomic::Ordering::Acquire)
+        *self.writable.borrow()
+    }
+
+    /// Follows whether the own log takes submissions.
+    pub fn writability(&self) -> watch::Receiver<bool> {
+        self.writable.subscribe()
     }
 
     /// A page of a log's disclosures for another member.

@@ -1,6 +1,10 @@
 //! From a submission in clear to a leaf that is ready to be placed: everything that needs
 //! no knowledge of the log, so that callers do it in parallel before they queue.
 
+mod fields;
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 
 use huren_core::{
@@ -9,7 +13,7 @@ use huren_core::{
     keys::RecordSigner,
     merkle::Hash,
     normalise,
-    record::{Draft, Envelope},
+    record::{Draft, Envelope, RecordError},
     submission::{self, Invalid},
 };
 use huren_proto::v1;
@@ -95,6 +99,17 @@ impl Refused {
     }
 }
 
+impl From<RecordError> for Refused {
+    fn from(error: RecordError) -> Self {
+        Self::one(
+            error.code(),
+            "",
+            "提交内容无法构成合规记录。",
+            "The submission does not make a valid record.",
+        )
+    }
+}
+
 /// Checks a submission and makes of it what can be made without the log.
 ///
 /// # Errors
@@ -106,21 +121,9 @@ pub(super) fn prepare(
     keys: &WriterKeys,
     source: &dyn Random,
 ) -> Result<Prepared, Refused> {
-    let writer_region = Region::parse(&request.writer_region)
-        .ok()
-        .filter(|region| province.contains(region))
-        .ok_or_else(|| {
-            Refused::one(
-                "WRITER_REGION",
-                "writer_region",
-                "写入地区代码无效或不属于本省。",
-                "The writer's region is not valid or not of this province.",
-            )
-        })?;
-    let provenance = match request.provenance() {
-        v1::Provenance::Unspecified => v1::Provenance::Issued,
-        given => given,
-    };
+    let writer_region = fields::writer_region(&request.writer_region, province)?;
+    let provenance = fields::provenance(request.provenance)?;
+    fields::wait(request.wait)?;
     let body = request.body.as_ref().ok_or_else(|| {
         Refused::one(
             "BODY_MISSING",
@@ -139,7 +142,8 @@ pub(super) fn prepare(
     };
     let prepared = match body {
         v1::submit_request::Body::Certificate(certificate) => {
-            let checked = submission::certificate(&values(&certificate.groups)?, province)
+            let checked = submission::from_proto(&certificate.groups)
+                .and_then(|groups| submission::certificate(&groups, province))
                 .map_err(Refused)?;
             let number = checked.number.expose().to_owned();
             let tag = content_tag(keys, "certificate", &[number.as_bytes()], &checked.groups);
@@ -168,23 +172,16 @@ pub(super) fn prepare(
             }
         }
         v1::submit_request::Body::Status(status) => {
-            let action = status.action();
+            let action = fields::action(status.action)?;
+            let reason = fields::reason(status.reason)?;
             let replaces = matches!(
                 action,
                 v1::StatusAction::Correct | v1::StatusAction::Reissue
             );
-            if action == v1::StatusAction::Unspecified {
-                return Err(Refused::one(
-                    "STATUS_ACTION",
-                    "action",
-                    "未指明状态变更类型。",
-                    "The action is missing.",
-                ));
-            }
             let groups = match (replaces, status.replaced.is_empty()) {
-                (true, false) => {
-                    submission::replaced(&values(&status.replaced)?, province).map_err(Refused)?
-                }
+                (true, false) => submission::from_proto(&status.replaced)
+                    .and_then(|groups| submission::replaced(&groups, province))
+                    .map_err(Refused)?,
                 (true, true) if action == v1::StatusAction::Reissue => BTreeMap::new(),
                 (false, true) => BTreeMap::new(),
                 _ => {
@@ -196,19 +193,19 @@ pub(super) fn prepare(
                     ));
                 }
             };
-            let date = effective_date(status.effective_date)?;
-            let (target, named) = target(status.target.as_ref(), keys)?;
+            let date = fields::effective_date(status.effective_date)?;
+            let (target, named) = fields::target(status.target.as_ref(), keys)?;
             let facts = [
                 named.as_slice(),
                 &(action as i32).to_be_bytes(),
-                &status.reason.to_be_bytes(),
+                &(reason as i32).to_be_bytes(),
                 &date.to_be_bytes(),
             ];
             let tag = content_tag(keys, "status", &facts, &groups);
             let openings = disclosure::open(groups, || random(source));
             let body = v1::StatusChange {
                 action: action as i32,
-                reason: status.reason,
+                reason: reason as i32,
                 normaliser: if openings.is_empty() {
                     0
                 } else {
@@ -245,8 +242,8 @@ pub(super) fn prepare(
                     "A group is not known.",
                 ));
             }
-            let date = effective_date(erasure.effective_date)?;
-            let (target, named) = target(erasure.target.as_ref(), keys)?;
+            let date = fields::effective_date(erasure.effective_date)?;
+            let (target, named) = fields::target(erasure.target.as_ref(), keys)?;
             let listed: Vec<u8> = groups
                 .iter()
                 .flat_map(|group| group.to_be_bytes())
@@ -267,7 +264,7 @@ pub(super) fn prepare(
         v1::submit_request::Body::Institution(institution) => {
             let entry = institution.institution.clone().unwrap_or_default();
             let entry = submission::institution(&entry, province).map_err(Refused)?;
-            let date = effective_date(institution.effective_date)?;
+            let date = fields::effective_date(institution.effective_date)?;
             let body = entry.encode_to_vec();
             let tag = content_tag(
                 keys,
@@ -286,73 +283,6 @@ pub(super) fn prepare(
         }
     };
     Ok(prepared)
-}
-
-fn values(groups: &[v1::GroupValues]) -> Result<BTreeMap<Group, Values>, Refused> {
-    let mut values = BTreeMap::new();
-    for given in groups {
-        let Some(group) = Group::from_number(given.group) else {
-            return Err(Refused::one(
-                "GROUP_UNKNOWN",
-                "groups",
-                "未知的信息组。",
-                "A group is not known.",
-            ));
-        };
-        let fields = given
-            .fields
-            .iter()
-            .map(|f| (f.name.clone(), f.value.clone()));
-        if values.insert(group, Values::new(fields)).is_some() {
-            return Err(Refused::one(
-                "GROUP_REPEATED",
-                "groups",
-                "同一信息组重复出现。",
-                "A group is given twice.",
-            ));
-        }
-    }
-    Ok(values)
-}
-
-fn target(
-    target: Option<&v1::Target>,
-    keys: &WriterKeys,
-) -> Result<(ChangeTarget, Vec<u8>), Refused> {
-    let missing = || {
-        Refused::one(
-            "TARGET_MISSING",
-            "target",
-            "未指明目标证书。",
-            "The target certificate is not named.",
-        )
-    };
-    match target
-        .and_then(|target| target.target.as_ref())
-        .ok_or_else(missing)?
-    {
-        v1::target::Target::Number(number) => {
-            let tag = disclosure::number_tag(&keys.index, &normalise::number(number));
-            Ok((ChangeTarget::Number(Tag(tag)), tag.to_vec()))
-        }
-        v1::target::Target::LeafHash(bytes) => {
-            let hash = Hash::from_slice(bytes).ok_or_else(missing)?;
-            Ok((ChangeTarget::Leaf(hash), bytes.clone()))
-        }
-    }
-}
-
-fn effective_date(date: u32) -> Result<u32, Refused> {
-    huren_core::codes::Date::from_yyyymmdd(date)
-        .map(|_| date)
-        .map_err(|_| {
-            Refused::one(
-                "DATE_INVALID",
-                "effective_date",
-                "生效日期无效，应为 yyyymmdd。",
-                "The effective date is not a day in the form yyyymmdd.",
-            )
-        })
 }
 
 /// The keyed hash of a whole normalised submission.
@@ -378,15 +308,12 @@ fn content_tag(
     Tag(disclosure::submission_tag(&keys.index, &content))
 }
 
-/// Signs what does not depend on the log.
-pub(super) fn sign(draft: &Draft, origin: &str, keys: &WriterKeys) -> Result<Vec<u8>, Refused> {
-    draft.sign(origin, &keys.record).map_err(|error| {
+/// Signs a record for the log `origin`.
+///
+/// # Errors
+/// If it is none that this program would read back.
+pub(super) fn sign(draft: &Draft, origin: &str, keys: &WriterKeys) -> Result<Vec<u8>, RecordError> {
+    draft.sign(origin, &keys.record).inspect_err(|error| {
         tracing::warn!(code = error.code(), "a submission does not make a record");
-        Refused::one(
-            error.code(),
-            "",
-            "提交内容无法构成合规记录。",
-            "The submission does not make a valid record.",
-        )
     })
 }

@@ -1,7 +1,7 @@
 //! Start-up of the own log: nothing is signed until the database is known to hold everything
 //! that was ever signed.
 
-use std::{collections::BTreeSet, sync::atomic::Ordering};
+use std::collections::BTreeSet;
 
 use huren_core::{checkpoint::SignedCheckpoint, merkle, replicate as rules};
 use huren_store::{Error as StoreError, Head};
@@ -191,11 +191,11 @@ impl Engine {
 
     /// Closes the own log: submissions are refused as retryable from now on.
     pub(super) fn set_read_only(&self) {
-        self.writable.store(false, Ordering::Release);
+        self.writable.send_replace(false);
     }
 
     /// Opens the own log for submissions.
     pub(super) fn set_writable(&self) {
-        self.writable.store(true, Ordering::Release);
+        self.writable.send_replace(true);
     }
 }

@@ -4,6 +4,7 @@ mod access;
 mod caller;
 mod client;
 mod federation;
+mod health;
 mod issuance;
 mod operator;
 mod refuse;
@@ -73,13 +74,9 @@ pub async fn serve(
         questions: limits.questions,
         submissions: limits.submissions,
     };
-    let (health, health_service) = tonic_health::server::health_reporter();
-    health
-        .set_serving::<VerificationServiceServer<verification::Service>>()
-        .await;
-    health
-        .set_serving::<FederationServiceServer<federation::Service>>()
-        .await;
+    let (reporter, health_service) = tonic_health::server::health_reporter();
+    health::report_all(&reporter).await;
+    let writable = context.engine.writability();
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(huren_proto::DESCRIPTORS)
         .build_v1();
@@ -107,9 +104,11 @@ pub async fn serve(
         Ok(reflection) => router = router.add_service(reflection),
         Err(error) => tracing::error!(%error, "no reflection"),
     }
-    router
-        .serve_with_incoming_shutdown(incoming, stop.cancelled_owned())
-        .await
+    let serving = router.serve_with_incoming_shutdown(incoming, stop.cancelled_owned());
+    tokio::select! {
+        served = serving => served,
+        never = health::follow_issuance(&reporter, writable) => match never {},
+    }
 }
 
 /// The answer to a call that ended before it reached its service tells why, as all others do.

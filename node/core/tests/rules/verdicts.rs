@@ -54,21 +54,26 @@ fn valid_unless_changed() {
         check("not yet", Verdict::Valid, None, &[InForce], |e| {
             e.status(9, effect, LATER)
         });
-        check(
-            "reinstated",
-            Verdict::Valid,
-            None,
-            &[InForce, StatusReinstated],
-            |e| {
-                e.status(9, effect, BEFORE);
-                e.status(10, Effect::Reinstate, ON_THE_DAY);
-            },
-        );
+        // That another certificate took its place is not undone.
+        let (left, why) = match effect {
+            Effect::Supersede => (verdict, &[reason][..]),
+            _ => (Verdict::Valid, &[InForce, StatusReinstated][..]),
+        };
+        check("reinstated", left, None, why, |e| {
+            e.status(9, effect, BEFORE);
+            e.status(10, Effect::Reinstate, ON_THE_DAY);
+        });
         check("reinstated later", verdict, None, &[reason], |e| {
             e.status(9, effect, BEFORE);
             e.status(10, Effect::Reinstate, LATER);
         });
     }
+    let superseded = Verdict::Superseded;
+    check("cleared", superseded, None, &[StatusSuperseded], |e| {
+        e.status(9, Effect::Supersede, BEFORE);
+        e.status(10, Effect::Revoke, BEFORE);
+        e.status(11, Effect::Reinstate, ON_THE_DAY);
+    });
     let reissued = [InForce, StatusReissued];
     check("reissued", Verdict::Valid, None, &reissued, |e| {
         e.status(9, Effect::Reissue, BEFORE)

@@ -1,0 +1,147 @@
+//! A batch on its way into the log: each submission finds its place, or the reason why it
+//! has none.
+
+use std::collections::HashMap;
+
+use huren_core::{
+    disclosure::{self, Group, Opening},
+    merkle::{self, Hash},
+    record::{Draft, Envelope},
+    register::{CheckedLeaf, Effect},
+};
+use huren_proto::v1;
+use huren_store::{DisclosureRow, Tag};
+use prost::Message as _;
+
+use super::{
+    AppendError, Writer,
+    existing::{Existing, Standing},
+};
+use crate::engine::{
+    clock::random,
+    prepare::{self, Content, PendingChange, Prepared},
+};
+
+/// A batch on its way into the log: what it will append, and what later works of the same
+/// batch must know of earlier ones.
+#[derive(Default)]
+pub(super) struct Batch {
+    pub(super) leaves: Vec<Vec<u8>>,
+    pub(super) hashes: Vec<Hash>,
+    pub(super) checked: Vec<CheckedLeaf>,
+    pub(super) disclosures: Vec<DisclosureRow>,
+    pub(super) submissions: Vec<(Tag, u64)>,
+    pub(super) numbers: HashMap<Tag, Hash>,
+    /// Where the certificates stand that the batch issues or changes.
+    pub(super) standings: HashMap<Hash, Standing>,
+}
+
+impl Writer {
+    /// Takes a submission into the batch.
+    pub(super) fn take_in(
+        &self,
+        batch: &mut Batch,
+        index: u64,
+        work: &Prepared,
+        found: &Existing,
+    ) -> Result<Hash, AppendError> {
+        match &work.content {
+            Content::Certificate(certificate) => {
+                let tag = certificate.number_tag;
+                if batch.numbers.contains_key(&tag) || found.holding(&tag).next().is_some() {
+                    return Err(AppendError::NumberTaken);
+                }
+                let leaf = merkle::leaf_hash(&certificate.leaf);
+                let sealed = self.seal(&leaf, &certificate.openings)?;
+                batch.numbers.insert(tag, leaf);
+                batch.disclosures.push(DisclosureRow {
+                    index,
+                    number_tag: Some(tag),
+                    holder_tag: certificate.holder_tag,
+                    sealed,
+                });
+                Ok(push(batch, index, certificate.leaf.clone()))
+            }
+            Content::Public(leaf) => Ok(push(batch, index, leaf.clone())),
+            Content::Change(change) => self.take_in_change(batch, index, change, found),
+        }
+    }
+
+    fn take_in_change(
+        &self,
+        batch: &mut Batch,
+        index: u64,
+        change: &PendingChange,
+        found: &Existing,
+    ) -> Result<Hash, AppendError> {
+        let (target, standing) = found
+            .target(batch, &change.target)
+            .ok_or(AppendError::TargetUnknown)?;
+        let is_status = change.envelope.kind == v1::Kind::StatusChange as i32;
+        let next = is_status.then(|| status_effect(&change.body)).flatten();
+        if let Some(next) = next
+            && !standing.admits(next)
+        {
+            return Err(AppendError::StatusUnfit);
+        }
+        let envelope = Envelope {
+            target: Some(target),
+            previous: is_status.then_some(standing.last_status).flatten(),
+            ..change.envelope.clone()
+        };
+        let draft = Draft {
+            envelope,
+            body: change.body.clone(),
+        };
+        let leaf = prepare::sign(&draft, self.origin.as_str(), &self.keys)
+            .map_err(AppendError::NotARecord)?;
+        let hash = merkle::leaf_hash(&leaf);
+        if !change.openings.is_empty() {
+            let sealed = self.seal(&hash, &change.openings)?;
+            batch.disclosures.push(DisclosureRow {
+                index,
+                number_tag: None,
+                holder_tag: self.holder_tag(&change.openings),
+                sealed,
+            });
+        }
+        if let Some(effect) = next {
+            let standing = standing.followed_by(hash, effect);
+            batch.standings.insert(target, standing);
+        }
+        Ok(push(batch, index, leaf))
+    }
+
+    fn seal(&self, leaf: &Hash, openings: &[Opening]) -> Result<Vec<u8>, AppendError> {
+        let nonce = random(self.random.as_ref());
+        disclosure::seal(&self.keys.at_rest, nonce, (&self.origin, leaf), openings)
+            .map_err(|_| AppendError::Unavailable)
+    }
+
+    fn holder_tag(&self, openings: &[Opening]) -> Option<Tag> {
+        let id = openings
+            .iter()
+            .find(|opening| opening.group == Group::HolderId)?;
+        disclosure::holder_tag(&self.keys.holder, id.values.as_ref()?).map(Tag)
+    }
+}
+
+/// Puts a leaf at the end of a batch.
+fn push(batch: &mut Batch, index: u64, leaf: Vec<u8>) -> Hash {
+    let checked = CheckedLeaf::just_signed(&leaf);
+    if let Some(row) = checked.certificate(index) {
+        batch.standings.insert(row.leaf, Standing::default());
+    }
+    let hash = checked.leaf();
+    batch.checked.push(checked);
+    batch.hashes.push(hash);
+    batch.leaves.push(leaf);
+    hash
+}
+
+fn status_effect(body: &[u8]) -> Option<Effect> {
+    let change = v1::StatusChange::decode(body).ok()?;
+    u8::try_from(change.action)
+        .ok()
+        .and_then(Effect::from_number)
+}
