@@ -2,6 +2,7 @@
 //! an in-memory wire, with places to lie on that wire and to fail in those stores.
 
 mod audit;
+mod clock;
 mod faulty;
 mod federation;
 mod fork;
@@ -11,6 +12,7 @@ mod peer;
 mod samples;
 
 pub use audit::{Leaves, audit};
+pub use clock::ManualClock;
 pub use faulty::{Fault, FaultyStore, Operation, Outcome};
 pub use federation::{Federation, Place};
 pub use fork::{Fork, Shown};
@@ -20,4 +22,6 @@ pub use members::{
     retired_signer, writer_keys,
 };
 pub use peer::{Honest, Lie, Wire};
-pub use samples::{certificate, change, erasure, groups, question};
+pub use samples::{
+    certificate, certificate_in, change, erasure, groups, groups_in, question, question_in,
+};
