@@ -71,14 +71,7 @@ impl Federation {
         lie: impl Fn(Region, Region) -> Arc<dyn Lie> + Send + Sync + 'static,
     ) -> Self {
         let mut federation = Self::new(store, lie);
-        for region in REGIONS {
-            federation.open(region).await.expect("an engine");
-        }
-        for region in REGIONS {
-            federation
-                .until(region, |engine| engine.is_writable())
-                .await;
-        }
+        federation.open_all().await;
         federation
     }
 
@@ -124,6 +117,16 @@ impl Federation {
     /// Puts another store in the place of a member's, for its next start.
     pub fn replace_store(&mut self, region: Region, store: Arc<dyn Store>) {
         self.site_mut(region).store = store;
+    }
+
+    /// Starts four members over their stores.
+    pub async fn open_all(&mut self) {
+        for region in REGIONS {
+            self.open(region).await.expect("an engine");
+        }
+        for region in REGIONS {
+            self.until(region, |engine| engine.is_writable()).await;
+        }
     }
 
     fn site_mut(&mut self, region: Region) -> &mut Site {
@@ -202,6 +205,10 @@ impl Federation {
     pub async fn restart(&mut self, region: Region) {
         self.stop(region).await;
         self.open(region).await.expect("an engine");
+    }
+
+    pub(crate) fn is_running(&self, region: Region) -> bool {
+        self.running.contains_key(&region)
     }
 
     /// A member's engine.
