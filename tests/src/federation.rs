@@ -129,6 +129,11 @@ impl Federation {
         }
     }
 
+    /// Loses a member's high-water file.
+    pub fn lose_high_water(&self, region: Region) {
+        std::fs::remove_file(&self.sites[&region].high_water).expect("a file");
+    }
+
     fn site_mut(&mut self, region: Region) -> &mut Site {
         self.sites.get_mut(&region).expect("a member")
     }
@@ -229,11 +234,17 @@ impl Federation {
 
     /// Waits for a condition on a member.
     pub async fn until(&self, at: Region, holds: impl Fn(&Engine) -> bool) {
+        self.until_found(at, async |engine: &Engine| holds(engine))
+            .await;
+    }
+
+    /// Waits for a condition on a member that takes asking.
+    pub async fn until_found(&self, at: Region, holds: impl AsyncFn(&Engine) -> bool) {
         let engine = self.engine(at);
         let waiting = async {
             let mut changes = engine.book().changes();
             // A condition may change without the book: look again now and then.
-            while !holds(engine) {
+            while !holds(engine).await {
                 let change = tokio::time::timeout(STANDSTILL, changes.changed()).await;
                 if change.is_err() {
                     self.clock.advance(STEP);

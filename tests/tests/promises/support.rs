@@ -45,6 +45,19 @@ pub(crate) async fn until_known_everywhere(federation: &Federation, of: Region, 
     }
 }
 
+/// A federation in which provinces have issued certificates 1 .. of home's and one elsewhere.
+pub(crate) async fn issued(federation: &Federation, certificates: u32) {
+    let elsewhere = issue(federation, OTHER, 1).await;
+    for serial in 1..=certificates {
+        issue(federation, HOME, serial).await;
+    }
+    let home = federation.entry(HOME, HOME).state.head.size;
+    for at in REGIONS {
+        federation.until_known(at, HOME, home).await;
+        federation.until_known(at, OTHER, elsewhere.index + 1).await;
+    }
+}
+
 /// What a member says from what it holds of the certificate of that province and serial.
 pub(crate) async fn answer(
     federation: &Federation,
@@ -61,18 +74,23 @@ pub(crate) fn says(answer: &v1::VerifyResponse, code: &str) -> bool {
     answer.reasons.iter().any(|reason| reason.code == code)
 }
 
-/// Every member finds the certificate valid, and proves it.
+/// A member finds the certificate valid, and proves it.
+pub(crate) async fn is_valid_at(federation: &Federation, at: Region, certificate: (Region, u32)) {
+    let answer = answer(federation, at, certificate).await;
+    assert_eq!(
+        answer.verdict(),
+        v1::Verdict::Valid,
+        "{certificate:?} at {at}: {:?}",
+        answer.reasons
+    );
+    let checked = receipt::verify(&answer.receipt, &federation.roots).expect("a receipt");
+    assert_eq!(checked.assertion.verdict, Verdict::Valid);
+}
+
+/// Every member does.
 pub(crate) async fn is_valid_everywhere(federation: &Federation, certificate: (Region, u32)) {
     for at in REGIONS {
-        let answer = answer(federation, at, certificate).await;
-        assert_eq!(
-            answer.verdict(),
-            v1::Verdict::Valid,
-            "{certificate:?} at {at}: {:?}",
-            answer.reasons
-        );
-        let checked = receipt::verify(&answer.receipt, &federation.roots).expect("a receipt");
-        assert_eq!(checked.assertion.verdict, Verdict::Valid);
+        is_valid_at(federation, at, certificate).await;
     }
 }
 
