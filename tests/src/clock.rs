@@ -6,6 +6,8 @@ use async_trait::async_trait;
 use huren_node::engine::Clock;
 use tokio::sync::watch;
 
+use crate::federation::PATIENCE;
+
 /// Where clocks start: 2027-01-15, behind every date in the samples.
 const START: Duration = Duration::from_secs(1_800_000_000);
 
@@ -33,10 +35,14 @@ impl ManualClock {
     }
 
     /// Waits until somebody sleeps who wants to sleep for just that long.
+    ///
+    /// # Panics
+    /// If nobody does for long.
     pub async fn until_sleeping(&self, duration: Duration) {
         let mut sleepers = self.sleepers.subscribe();
         let sleeps = |sleepers: &Vec<Duration>| sleepers.contains(&duration);
-        let waited = sleepers.wait_for(sleeps).await;
+        let waited = tokio::time::timeout(PATIENCE, sleepers.wait_for(sleeps)).await;
+        let waited = waited.expect("somebody goes to sleep");
         drop(waited.expect("the clock is there"));
     }
 }

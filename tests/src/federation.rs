@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// How long a condition is waited for before a test fails.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// How long nothing happens before the members' clock is moved.
 const STANDSTILL: Duration = Duration::from_millis(20);
 /// By how much it is moved then.

@@ -114,7 +114,7 @@ async fn completes_its_log(high_water_is_lost: bool) {
     federation.open(OTHERS[0]).await.expect("an engine");
     let before = watch.times();
     federation
-        .until(HOME, |_| watch.times() > before + 20)
+        .until(HOME, |_| watch.times() > before + 12)
         .await;
     takes_nothing(&federation).await;
     assert_eq!(federation.entry(HOME, HOME).state.head.size, 3);
