@@ -8,18 +8,22 @@ use std::{
 };
 
 use huren_core::{codes::Region, merkle::empty_root, trust::RootKeys};
-use huren_node::engine::{Engine, Entry, Options, Parts, Peer, Peers, SystemClock, SystemRandom};
+use huren_node::engine::{Clock, Engine, Entry, Options, Parts, Peer, Peers, SystemRandom};
 use huren_store::{Error as StoreError, Head, HighWater, Store};
 use tempfile::TempDir;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    Lie, Wire,
+    Lie, ManualClock, Wire,
     members::{self, REGIONS, answer_key, log_signer, mirror, origin, trust_lists, writer_keys},
 };
 
 /// How long a condition is waited for before a test fails.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+/// How long nothing happens before the members' clock is moved.
+const STANDSTILL: Duration = Duration::from_millis(20);
+/// By how much it is moved then.
+const STEP: Duration = Duration::from_millis(100);
 
 /// Where the others find a member's engine: empty while it does not run.
 pub type Place = Arc<RwLock<Option<Arc<Engine>>>>;
@@ -50,6 +54,9 @@ struct Site {
 pub struct Federation {
     /// The root keys.
     pub roots: RootKeys,
+    /// What time it is at every member. Waiting for a condition moves it on, by little: pauses
+    /// and timed pulls are part of how conditions come about.
+    pub clock: Arc<ManualClock>,
     sites: BTreeMap<Region, Site>,
     running: BTreeMap<Region, Running>,
     lie: Box<dyn Fn(Region, Region) -> Arc<dyn Lie> + Send + Sync>,
@@ -64,14 +71,7 @@ impl Federation {
         lie: impl Fn(Region, Region) -> Arc<dyn Lie> + Send + Sync + 'static,
     ) -> Self {
         let mut federation = Self::new(store, lie);
-        for region in REGIONS {
-            federation.open(region).await.expect("an engine");
-        }
-        for region in REGIONS {
-            federation
-                .until(region, |engine| engine.is_writable())
-                .await;
-        }
+        federation.open_all().await;
         federation
     }
 
@@ -101,6 +101,7 @@ impl Federation {
         let (roots, _) = trust_lists(1);
         Self {
             roots,
+            clock: Arc::default(),
             sites,
             running: BTreeMap::new(),
             lie: Box::new(lie),
@@ -116,6 +117,21 @@ impl Federation {
     /// Puts another store in the place of a member's, for its next start.
     pub fn replace_store(&mut self, region: Region, store: Arc<dyn Store>) {
         self.site_mut(region).store = store;
+    }
+
+    /// Starts four members over their stores.
+    pub async fn open_all(&mut self) {
+        for region in REGIONS {
+            self.open(region).await.expect("an engine");
+        }
+        for region in REGIONS {
+            self.until(region, |engine| engine.is_writable()).await;
+        }
+    }
+
+    /// Loses a member's high-water file.
+    pub fn lose_high_water(&self, region: Region) {
+        std::fs::remove_file(&self.sites[&region].high_water).expect("a file");
     }
 
     fn site_mut(&mut self, region: Region) -> &mut Site {
@@ -154,7 +170,7 @@ impl Federation {
             log_key: log_signer(region),
             answer_key: answer_key(region),
             mirror: Some(mirror(region)),
-            clock: Arc::new(SystemClock),
+            clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
             random: Arc::new(SystemRandom),
             options: Options {
                 batch_max: 64,
@@ -196,6 +212,10 @@ impl Federation {
         self.open(region).await.expect("an engine");
     }
 
+    pub(crate) fn is_running(&self, region: Region) -> bool {
+        self.running.contains_key(&region)
+    }
+
     /// A member's engine.
     pub fn engine(&self, region: Region) -> &Arc<Engine> {
         &self.running[&region].engine
@@ -214,12 +234,21 @@ impl Federation {
 
     /// Waits for a condition on a member.
     pub async fn until(&self, at: Region, holds: impl Fn(&Engine) -> bool) {
+        self.until_found(at, async |engine: &Engine| holds(engine))
+            .await;
+    }
+
+    /// Waits for a condition on a member that takes asking.
+    pub async fn until_found(&self, at: Region, holds: impl AsyncFn(&Engine) -> bool) {
         let engine = self.engine(at);
         let waiting = async {
             let mut changes = engine.book().changes();
             // A condition may change without the book: look again now and then.
-            while !holds(engine) {
-                let _ = tokio::time::timeout(Duration::from_millis(50), changes.changed()).await;
+            while !holds(engine).await {
+                let change = tokio::time::timeout(STANDSTILL, changes.changed()).await;
+                if change.is_err() {
+                    self.clock.advance(STEP);
+                }
             }
         };
         let waited = tokio::time::timeout(PATIENCE, waiting).await;

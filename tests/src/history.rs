@@ -89,14 +89,17 @@ impl History {
         }
     }
 
-    /// The append that puts all of it into an empty store, with nothing in the register.
-    pub fn append(&self) -> Append {
+    /// The append that puts what lies behind its first `held` leaves into a store that has
+    /// those, with nothing in the register.
+    pub fn append(&self, held: u64) -> Append {
+        let (before, behind) = self.hashes.split_at(position(held));
         let mut edge = RightEdge::empty();
+        edge.append(before);
         let expected = Head {
-            size: 0,
+            size: edge.size(),
             root: edge.root(),
         };
-        let tiles = edge.append(&self.hashes);
+        let tiles = edge.append(behind);
         Append {
             expected,
             head: Head {
@@ -104,7 +107,7 @@ impl History {
                 root: edge.root(),
             },
             checkpoint: self.checkpoint(self.size()).to_string().into_bytes(),
-            bundles: (0..packages(self.size()))
+            bundles: (held / PACKAGE..packages(self.size()))
                 .map(|number| self.bundle(number, self.size()))
                 .collect(),
             tiles,

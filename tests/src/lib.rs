@@ -2,22 +2,29 @@
 //! an in-memory wire, with places to lie on that wire and to fail in those stores.
 
 mod audit;
+mod clock;
 mod faulty;
 mod federation;
+mod forge;
 mod fork;
 mod history;
 mod members;
 mod peer;
+mod plant;
 mod samples;
 
 pub use audit::{Leaves, audit};
+pub use clock::ManualClock;
 pub use faulty::{Fault, FaultyStore, Operation, Outcome};
 pub use federation::{Federation, Place};
+pub use forge::{Draft, Leaf, Pen};
 pub use fork::{Fork, Shown};
 pub use history::History;
 pub use members::{
-    REGIONS, RETIRED_AT, county, county_signer, log_signer, member, mirror, origin, record_signer,
-    retired_signer, writer_keys,
+    REGIONS, RETIRED_AT, county, county_pen, log_signer, member, mirror, newer_pen, origin,
+    record_pen, record_signer, retired_pen, unlisted_pen, writer_keys,
 };
 pub use peer::{Honest, Lie, Wire};
-pub use samples::{certificate, change, erasure, groups, question};
+pub use samples::{
+    certificate, certificate_in, change, erasure, groups, groups_in, question, question_in,
+};

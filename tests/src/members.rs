@@ -14,6 +14,8 @@ use huren_node::engine::WriterKeys;
 use huren_proto::v1;
 use jiff::Timestamp;
 
+use crate::Pen;
+
 /// The provinces.
 pub const REGIONS: [Region; 4] = [
     Region::SHANGHAI,
@@ -22,7 +24,7 @@ pub const REGIONS: [Region; 4] = [
     Region::ANHUI,
 ];
 
-/// Index from which a member's [`retired_signer`] signs nothing any more.
+/// Index from which a member's [`retired_pen`] signs nothing any more.
 pub const RETIRED_AT: u64 = 3;
 
 fn seed(region: Region, role: u8) -> [u8; 32] {
@@ -67,19 +69,34 @@ pub fn record_signer(region: Region) -> RecordSigner {
     RecordSigner::from_seed(&seed(region, 5))
 }
 
-/// Signs certificates alone, and on behalf of [`county`] alone.
-pub fn county_signer(region: Region) -> RecordSigner {
-    RecordSigner::from_seed(&seed(region, 10))
+/// The same key in a test's hand.
+pub fn record_pen(region: Region) -> Pen {
+    Pen::new(seed(region, 5))
 }
 
-/// The county of [`county_signer`].
+/// Signs certificates and their changes alone, and on behalf of [`county`] alone.
+pub fn county_pen(region: Region) -> Pen {
+    Pen::new(seed(region, 10))
+}
+
+/// The county of [`county_pen`].
 pub fn county(region: Region) -> Region {
     Region::from_number(region.number() + 206).expect("a county")
 }
 
 /// Signs any record before index [`RETIRED_AT`].
-pub fn retired_signer(region: Region) -> RecordSigner {
-    RecordSigner::from_seed(&seed(region, 11))
+pub fn retired_pen(region: Region) -> Pen {
+    Pen::new(seed(region, 11))
+}
+
+/// Signs any record, by an algorithm that came after this program.
+pub fn newer_pen(region: Region) -> Pen {
+    Pen::of_newer_algorithm(seed(region, 12))
+}
+
+/// Stands in no list.
+pub fn unlisted_pen(region: Region) -> Pen {
+    Pen::new(seed(region, 13))
 }
 
 /// The keys with which a member writes its log.
@@ -94,9 +111,9 @@ pub fn writer_keys(region: Region) -> WriterKeys {
 
 /// A member as every version of the trust list has it.
 pub fn member(region: Region) -> trust::Member {
-    let key = |signer: &RecordSigner| RecordKey {
-        alg: "ed25519".into(),
-        public_key: BASE64_STANDARD.encode(signer.public_key()),
+    let key = |pen: &Pen| RecordKey {
+        alg: pen.algorithm().into(),
+        public_key: BASE64_STANDARD.encode(pen.public_key()),
         kinds: vec!["*".into()],
         regions: vec![region.to_string()],
         from_index: 0,
@@ -117,16 +134,19 @@ pub fn member(region: Region) -> trust::Member {
         mirror_key: mirror(region).verifier_key().to_string(),
         answer_keys: vec![answer_key(region).verifier_key().to_string()],
         record_keys: vec![
-            key(&record_signer(region)),
+            key(&record_pen(region)),
             RecordKey {
-                kinds: vec![trust::kind_name(v1::Kind::Certificate as i32)],
+                kinds: [v1::Kind::Certificate, v1::Kind::StatusChange]
+                    .map(|kind| trust::kind_name(kind as i32))
+                    .to_vec(),
                 regions: vec![county(region).to_string()],
-                ..key(&county_signer(region))
+                ..key(&county_pen(region))
             },
             RecordKey {
                 until_index: Some(RETIRED_AT),
-                ..key(&retired_signer(region))
+                ..key(&retired_pen(region))
             },
+            key(&newer_pen(region)),
         ],
         tls_keys: Vec::new(),
         tls_ca: String::new(),

@@ -20,6 +20,11 @@ pub trait Lie: Send + Sync + 'static {
         true
     }
 
+    /// Whether it answers when it is asked for a verdict; if not, it lets the asker wait.
+    fn gives_verdicts(&self) -> bool {
+        true
+    }
+
     /// The heads of all logs that it holds.
     fn heads(&self, _heads: &mut Vec<v1::Head>) {}
 
@@ -38,6 +43,9 @@ pub trait Lie: Send + Sync + 'static {
 
     /// Pages of disclosures.
     fn disclosures(&self, _pages: &mut Vec<v1::GetDisclosuresResponse>) {}
+
+    /// Trust lists.
+    fn trust_lists(&self, _lists: &mut Vec<Vec<u8>>) {}
 }
 
 /// Tells the truth.
@@ -166,13 +174,16 @@ impl Peer for Wire {
     async fn trust_lists(&self, first_version: u64) -> Result<Vec<Vec<u8>>, PeerError> {
         let trust = self.far()?.trust();
         let newer = trust.lists().iter();
-        Ok(newer
-            .filter(|list| list.list.version >= first_version)
-            .map(|list| list.note().into_bytes())
-            .collect())
+        let newer = newer.filter(|list| list.list.version >= first_version);
+        let mut lists = newer.map(|list| list.note().into_bytes()).collect();
+        self.lie.trust_lists(&mut lists);
+        Ok(lists)
     }
 
     async fn verify(&self, question: v1::VerifyRequest) -> Result<v1::VerifyResponse, PeerError> {
+        if !self.lie.gives_verdicts() {
+            std::future::pending::<()>().await;
+        }
         self.far()?
             .verify(question)
             .await

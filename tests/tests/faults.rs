@@ -158,6 +158,7 @@ async fn check(federation: &Federation, places: &BTreeMap<u64, Hash>) {
     known_everywhere(federation).await;
     for of in REGIONS {
         let leaves = audit(federation, of, of).await;
+        assert!(leaves.are_distinct());
         for at in REGIONS {
             assert_eq!(audit(federation, at, of).await, leaves, "{of} at {at}");
         }

@@ -109,14 +109,15 @@ pub struct LogView {
     pub size: u64,
     /// Newest size that a quorum cosigned; 0 for none.
     pub witnessed_size: u64,
-    /// The q-th newest cosignature time at that size, in seconds since 1970.
+    /// The q-th newest cosignature time, in seconds since 1970, at the newest size that a quorum
+    /// cosigned and that `size` reached; what is known of the log is as old as that.
     pub quorum_time: Option<u64>,
     /// Whether it contradicted itself.
     pub frozen: bool,
 }
 
 impl LogView {
-    /// Its age in seconds; `None` if no quorum ever cosigned it.
+    /// Its age in seconds; `None` if no quorum is known to have cosigned as much of it.
     pub fn age(&self, now: u64) -> Option<u64> {
         self.quorum_time.map(|time| now.saturating_sub(time))
     }

@@ -169,7 +169,13 @@ impl Book {
 
     fn take_in(&self, state: LogState) {
         let judged_by = self.trust.borrow().newest().list.version;
-        let view = self.view(&state);
+        let mut view = self.view(&state);
+        if view.size < view.witnessed_size {
+            // The quorum saw more than is known here, and what is not known may change what
+            // is. So what is known is as old as when a quorum last saw no more than that.
+            let before = self.entry(&state.origin);
+            view.quorum_time = before.and_then(|before| before.view.quorum_time);
+        }
         let entry = Arc::new(Entry {
             state,
             view,

@@ -174,7 +174,11 @@ async fn check(
             .into_iter()
             .filter(|opening| !is_gone(opening.group))
             .collect();
-        if is_certificate && !partial && registered.contains_key(hash) {
+        // A certificate's leaf appended again is not in the register: nobody needs to open it.
+        let is_registered = registered
+            .get(hash)
+            .is_some_and(|certificate| certificate.index == *index);
+        if is_certificate && !partial && is_registered {
             let has = |group: Group| {
                 is_gone(group)
                     || openings.iter().any(|opening| {

@@ -18,6 +18,7 @@ mod verify;
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use huren_core::{
@@ -281,15 +282,21 @@ impl Engine {
         Ok(answer.await.unwrap_or(Err(AppendError::Unavailable)))
     }
 
-    /// Waits until a quorum has cosigned a checkpoint that covers an index of the own log.
+    /// Waits until a quorum has cosigned a checkpoint that covers an index of the own log, but
+    /// no longer than [`Self::WITNESS_PATIENCE`]: a province that is cut off goes on issuing,
+    /// and who submits to it learns that the record is durable and not witnessed yet.
     pub async fn witnessed(&self, index: u64) {
         let mut changes = self.book.changes();
-        while !self.is_witnessed(index) {
-            if changes.changed().await.is_err() {
-                return;
-            }
+        let witnessed =
+            async { while !self.is_witnessed(index) && changes.changed().await.is_ok() {} };
+        tokio::select! {
+            () = witnessed => {}
+            () = self.clock.sleep(Self::WITNESS_PATIENCE) => {}
         }
     }
+
+    /// How long a submission waits for its quorum at most.
+    pub const WITNESS_PATIENCE: Duration = Duration::from_secs(30);
 
     /// Whether a quorum has cosigned a checkpoint that covers an index of the own log.
     pub fn is_witnessed(&self, index: u64) -> bool {

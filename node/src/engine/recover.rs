@@ -40,6 +40,17 @@ pub enum RecoverError {
 }
 
 impl RecoverError {
+    /// The stable reason code.
+    pub fn code(&self) -> &str {
+        match self {
+            Self::HighWater(_) => "HIGH_WATER_UNREADABLE",
+            Self::Lost { .. } => "LOG_LOST",
+            Self::OtherTree(_) => "LOG_OTHER_TREE",
+            Self::Sync(error) => error.code(),
+            Self::Store(_) => "STORE",
+        }
+    }
+
     /// Whether the same attempt may succeed later.
     pub(super) const fn is_passing(&self) -> bool {
         matches!(self, Self::Sync(_) | Self::Store(_))
@@ -86,6 +97,8 @@ impl Engine {
         }
         if found_size > held.size {
             self.sync(&self.origin, true).await?;
+            // What the members showed is vouched for now that it is held.
+            self.book.settle(&self.origin).await?;
         }
         let held = self.own_head().await?;
         if held.size < signed_size {
@@ -95,7 +108,12 @@ impl Engine {
                 found: found_size,
             });
         }
-        if let Some(signed) = high_water {
+        // Where the file is missing, what the members hold is all that is known to be signed.
+        let shown = found.as_ref().map(|signed| Head {
+            size: signed.checkpoint().size,
+            root: signed.checkpoint().root,
+        });
+        for signed in high_water.into_iter().chain(shown) {
             self.check_same_history(signed, held).await?;
         }
         self.complete().await?;
@@ -131,7 +149,7 @@ impl Engine {
                 if let Ok(heads) = peer.heads().await {
                     answered.insert(region.clone());
                     for head in heads {
-                        self.book.see(region, head);
+                        self.hear(region, head).await;
                     }
                 }
             }

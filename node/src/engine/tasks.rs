@@ -52,6 +52,8 @@ impl Engine {
             while let Err(error) = self.recover().await {
                 tracing::error!(%error, "the own log is not opened for writing");
                 metrics::counter!("huren_alarms_total", "kind" => "own_log").increment(1);
+                let code = error.code().to_owned();
+                self.progress(&self.origin, |progress| progress.last_error = code);
                 if !error.is_passing() {
                     return false;
                 }
@@ -72,6 +74,7 @@ impl Engine {
             stop.cancelled().await;
             return;
         }
+        self.progress(&self.origin, |progress| progress.last_error.clear());
         self.set_writable();
         let mut queue = queue;
         tokio::select! {
@@ -171,7 +174,7 @@ impl Engine {
     }
 
     /// Takes note of a member's head of a log; settling finds out what it is worth.
-    async fn hear(&self, region: &str, head: huren_proto::v1::Head) {
+    pub(super) async fn hear(&self, region: &str, head: huren_proto::v1::Head) {
         let Ok(origin) = head.origin.parse::<Origin>() else {
             return;
         };
