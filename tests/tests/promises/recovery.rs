@@ -112,6 +112,8 @@ async fn completes_its_log(high_water_is_lost: bool) {
 
     // One member might be the one that has not heard the last of it.
     federation.open(OTHERS[0]).await.expect("an engine");
+    // By then it has taken that member's log from it, and asked again and again.
+    federation.until_known(HOME, OTHERS[0], 2).await;
     let before = watch.times();
     federation
         .until(HOME, |_| watch.times() > before + 12)
