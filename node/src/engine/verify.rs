@@ -251,6 +251,8 @@ impl Engine {
         };
         Some(answer.map(|mut theirs| {
             theirs.client_ref = asked.client_ref;
+            // Who was asked is known here; what the answer says of it is not needed.
+            theirs.answered_by = home;
             theirs.reasons.push(reason(Reason::HomeAnswered));
             theirs
         }))

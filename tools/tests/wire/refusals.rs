@@ -125,7 +125,7 @@ async fn refused_submissions_say_why_and_leave_nothing_behind() {
         (InvalidArgument, "LEVEL_UNKNOWN", with_fact("level", "9")),
         (
             InvalidArgument,
-            "GROUP_REPEATED",
+            "GROUP_TWICE",
             certificate(vec![name(), name()]),
         ),
         (

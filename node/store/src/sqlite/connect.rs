@@ -30,7 +30,7 @@ impl Default for SqliteOptions {
     fn default() -> Self {
         Self {
             readers: 4,
-            reader_cache_kib: 2_000,
+            reader_cache_kib: 500,
             writer_cache_kib: 8_000,
             busy_timeout: Duration::from_secs(5),
         }

@@ -117,7 +117,7 @@ impl Run {
             ("strange fields", "", strange),
             (
                 "a group twice",
-                "GROUP_REPEATED",
+                "GROUP_TWICE",
                 certificate(vec![twice.clone(), twice]),
             ),
             ("a name for a region", "CALLER_KIND_OR_REGION", elsewhere),
