@@ -47,10 +47,10 @@ pub(super) async fn writer(path: &Path, options: &SqliteOptions) -> Result<Sqlit
         .pragma("secure_delete", "ON")
         // Random index pages are written again and again: a longer WAL gathers several
         // changes of a page before it is copied into the database (in pages of 4 KiB, which
-        // makes 64 MiB).
-        .pragma("wal_autocheckpoint", "16000")
+        // makes 32 MiB). A yet longer one holds up writes for longer when it is copied.
+        .pragma("wal_autocheckpoint", "8000")
         // What a large transaction leaves of the WAL is given back beyond this (bytes).
-        .pragma("journal_size_limit", "67108864");
+        .pragma("journal_size_limit", "33554432");
     let writer = pool(1)
         // SQLite ends a transaction by itself when it fails for want of space or input and
         // output; the roll-back then fails and the connection counts as inside of one for
