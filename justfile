@@ -15,5 +15,7 @@ deny:
     cargo deny --locked check
 demo *ARGS:
     cargo run --release --locked --bin huren -- demo {{ARGS}}
+bench *ARGS:
+    cargo run --release --locked --bin huren -- bench {{ARGS}}
 node *ARGS:
     cargo run --release --locked --bin huren-node -- {{ARGS}}
