@@ -1,5 +1,6 @@
 //! The command line: one subcommand for each thing to do.
 
+use std::io::{Write as _, stdout};
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -64,13 +65,25 @@ pub struct ImportCommand {
 
 /// Carries out a command; failures are printed to standard error.
 pub async fn run(cli: Cli) -> ExitCode {
+    // What could not be asked or read was not judged: 1 says that a judgement was bad.
+    let failure = match cli.command {
+        Command::Verify(_) | Command::Receipt(_) => 2,
+        _ => 1,
+    };
     match dispatch(cli).await {
         Ok(code) => code,
+        // Whoever read the output has seen enough.
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("错误 / error: {error:#}");
-            ExitCode::from(1)
+            ExitCode::from(failure)
         }
     }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let io = error.downcast_ref::<std::io::Error>();
+    io.is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
 async fn dispatch(cli: Cli) -> Result<ExitCode> {
@@ -80,9 +93,9 @@ async fn dispatch(cli: Cli) -> Result<ExitCode> {
         Command::Gen(args) => {
             let summary = generate::run(&args, &import::progress_bar())?;
             if json {
-                println!("{}", serde_json::to_string_pretty(&summary)?);
+                writeln!(stdout(), "{}", serde_json::to_string_pretty(&summary)?)?;
             } else {
-                println!("{summary}");
+                writeln!(stdout(), "{summary}")?;
             }
             Ok(ExitCode::SUCCESS)
         }
@@ -95,9 +108,9 @@ async fn dispatch(cli: Cli) -> Result<ExitCode> {
                 import::run(client, &args.import, &progress).await
             };
             if json {
-                println!("{}", serde_json::to_string_pretty(&report)?);
+                writeln!(stdout(), "{}", serde_json::to_string_pretty(&report)?)?;
             } else {
-                println!("{report}");
+                writeln!(stdout(), "{report}")?;
             }
             Ok(ExitCode::from(report.exit_code()))
         }

@@ -1,5 +1,6 @@
 //! `huren log`: reading a public log as any auditor could, over its tlog-tiles resources.
 
+use std::io::{Write as _, stdout};
 use std::{collections::HashMap, path::PathBuf};
 
 use anyhow::{Context as _, Result, bail};
@@ -109,9 +110,9 @@ async fn checkpoint(log: &LogArgs, json_out: bool) -> Result<()> {
             "signatures": signatures.collect::<Vec<_>>(),
             "note": signed.to_string(),
         });
-        println!("{value:#}");
+        writeln!(stdout(), "{value:#}")?;
     } else {
-        print!("{signed}");
+        write!(stdout(), "{signed}")?;
     }
     Ok(())
 }
@@ -125,7 +126,7 @@ async fn show(log: &LogArgs, from: u64, count: u64, json_out: bool) -> Result<()
         for (position, leaf) in entries.iter().enumerate() {
             let at = index / 256 * 256 + position as u64;
             if at >= index && at < end {
-                print_leaf(at, leaf, json_out);
+                print_leaf(at, leaf, json_out)?;
             }
         }
         index = (index / 256 + 1) * 256;
@@ -133,7 +134,7 @@ async fn show(log: &LogArgs, from: u64, count: u64, json_out: bool) -> Result<()
     Ok(())
 }
 
-fn print_leaf(index: u64, leaf: &[u8], json_out: bool) {
+fn print_leaf(index: u64, leaf: &[u8], json_out: bool) -> Result<()> {
     let hash = merkle::leaf_hash(leaf);
     let value = match UnverifiedRecord::read(leaf) {
         Err(error) => json!({"index": index, "leaf": hash.to_hex(), "error": error.code()}),
@@ -152,9 +153,10 @@ fn print_leaf(index: u64, leaf: &[u8], json_out: bool) {
         }
     };
     if json_out {
-        println!("{value}");
+        writeln!(stdout(), "{value}")?;
     } else {
-        println!(
+        writeln!(
+            stdout(),
             "{index:>8}  {}  {:<20} {:<8} {}",
             &hash.to_hex()[..16],
             value["kind"].as_str().unwrap_or("—"),
@@ -162,8 +164,9 @@ fn print_leaf(index: u64, leaf: &[u8], json_out: bool) {
             value["target"]
                 .as_str()
                 .map_or(String::new(), |target| format!("→ {}", &target[..16])),
-        );
+        )?;
     }
+    Ok(())
 }
 
 async fn prove(log: &LogArgs, index: u64, json_out: bool) -> Result<()> {
@@ -187,9 +190,9 @@ async fn prove(log: &LogArgs, index: u64, json_out: bool) -> Result<()> {
     };
     if json_out {
         let value = json!({"index": index, "leaf": leaf.to_hex(), "proof": proof.to_string()});
-        println!("{value:#}");
+        writeln!(stdout(), "{value:#}")?;
     } else {
-        print!("{proof}");
+        write!(stdout(), "{proof}")?;
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 use anyhow::Result;
 use huren_proto::v1::{self, operator_service_client::OperatorServiceClient};
 use serde_json::json;
+use std::io::{Write as _, stdout};
 
 use crate::connect::NodeArgs;
 
@@ -19,14 +20,21 @@ pub async fn status(node: &NodeArgs) -> Result<v1::GetStatusResponse> {
 pub async fn run(node: &NodeArgs, json_out: bool) -> Result<()> {
     let status = status(node).await?;
     if json_out {
-        println!("{:#}", status_json(&status));
+        writeln!(stdout(), "{:#}", status_json(&status))?;
         return Ok(());
     }
-    println!(
+    writeln!(
+        stdout(),
         "节点 node {}  版本 version {}  信任清单 trust list {} 至 until {}",
-        status.region, status.version, status.trust_list_version, status.trust_list_expires
-    );
-    println!("地区 成员可达  已存    已知    见证    时龄   隔离  状态");
+        status.region,
+        status.version,
+        status.trust_list_version,
+        status.trust_list_expires
+    )?;
+    writeln!(
+        stdout(),
+        "地区 成员可达  已存    已知    见证    时龄   隔离  状态"
+    )?;
     for log in &status.logs {
         let extent = log.extent.clone().unwrap_or_default();
         let age = extent
@@ -37,7 +45,8 @@ pub async fn run(node: &NodeArgs, json_out: bool) -> Result<()> {
             (false, "") => "正常 ok",
             (false, error) => error,
         };
-        println!(
+        writeln!(
+            stdout(),
             "{:<4} {:<8} {:>7} {:>7} {:>7} {:>7} {:>5}  {state}",
             extent.region,
             if log.reachable { "是 yes" } else { "否 no" },
@@ -46,7 +55,7 @@ pub async fn run(node: &NodeArgs, json_out: bool) -> Result<()> {
             extent.witnessed_size,
             age,
             log.quarantined,
-        );
+        )?;
     }
     Ok(())
 }

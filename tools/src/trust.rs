@@ -1,5 +1,6 @@
 //! `huren trust`: making a first trust list, and showing one.
 
+use std::io::{Write as _, stdout};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
@@ -60,17 +61,19 @@ pub fn run(command: &TrustCommand, json_out: bool) -> Result<()> {
         TrustCommand::New(args) => {
             let made = new(args, Timestamp::now())?;
             if json_out {
-                println!(
+                writeln!(
+                    stdout(),
                     "{:#}",
                     json!({"out": args.out, "version": 1, "digest": made})
-                );
+                )?;
             } else {
-                println!(
+                writeln!(
+                    stdout(),
                     "已写入 written to {}:\n  roots      信任根公钥，分发给所有人 root keys, for everybody\n  \
                      lists      信任清单 the trust list\n  holder.key 成员共用密钥，仅限成员 for members only\n  \
                      root-*.key 根私钥，离线保管 keep offline",
                     args.out.display()
-                );
+                )?;
             }
             Ok(())
         }
@@ -146,34 +149,42 @@ fn show(file: &Path, trust: &Path, json_out: bool) -> Result<()> {
     let chain = TrustChain::verify(&roots, notes.iter().map(|note| note.as_bytes()))?;
     let newest = chain.newest();
     if json_out {
-        println!(
+        writeln!(
+            stdout(),
             "{:#}",
             json!({"digest": newest.digest.to_hex(), "list": newest.list})
-        );
+        )?;
         return Ok(());
     }
     let list = &newest.list;
-    println!(
+    writeln!(
+        stdout(),
         "版本 version {}  摘要 digest {}",
         list.version,
         newest.digest.to_hex()
-    );
-    println!("有效期 {} 至 until {}", list.issued, list.expires);
-    println!(
+    )?;
+    writeln!(stdout(), "有效期 {} 至 until {}", list.issued, list.expires)?;
+    writeln!(
+        stdout(),
         "根密钥 root keys: {} of {}",
         list.root.threshold,
         list.root.keys.len()
-    );
-    println!(
+    )?;
+    writeln!(
+        stdout(),
         "见证 quorum: {} of {} 其他成员 other members",
         list.quorum,
         list.members.len() - 1
-    );
+    )?;
     for member in &list.members {
-        println!(
+        writeln!(
+            stdout(),
             "  {} {} {}  {}",
-            member.region, member.name, member.origin, member.grpc
-        );
+            member.region,
+            member.name,
+            member.origin,
+            member.grpc
+        )?;
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! `huren verify` and `huren receipt`.
 
+use std::io::{Write as _, stdout};
 use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::{Context as _, Result};
@@ -75,12 +76,13 @@ pub async fn verify(args: &VerifyArgs, json_out: bool) -> Result<ExitCode> {
         } else {
             std::fs::write(path, &answer.receipt)
                 .with_context(|| format!("无法写入 / cannot write {}", path.display()))?;
+            eprintln!("回执已写入 / receipt written to {}", path.display());
         }
     }
     if json_out {
-        println!("{:#}", answer_json(&answer));
+        writeln!(stdout(), "{:#}", answer_json(&answer))?;
     } else {
-        print_answer(&answer);
+        print_answer(&answer)?;
     }
     Ok(match answer.verdict() {
         v1::Verdict::Valid => ExitCode::SUCCESS,
@@ -118,30 +120,38 @@ pub fn answer_json(answer: &v1::VerifyResponse) -> serde_json::Value {
     })
 }
 
-fn print_answer(answer: &v1::VerifyResponse) {
-    println!("结论 verdict: {}", words(answer.verdict()));
+fn print_answer(answer: &v1::VerifyResponse) -> Result<()> {
+    writeln!(stdout(), "结论 verdict: {}", words(answer.verdict()))?;
     if answer.last_known != 0 {
-        println!("  最后已知 last known: {}", words(answer.last_known()));
+        writeln!(
+            stdout(),
+            "  最后已知 last known: {}",
+            words(answer.last_known())
+        )?;
     }
     for reason in &answer.reasons {
-        println!("  {}: {} {}", reason.code, reason.zh, reason.en);
+        writeln!(stdout(), "  {}: {} {}", reason.code, reason.zh, reason.en)?;
     }
     for field in &answer.certificate {
-        println!("  {}: {}", field.name, field.value);
+        writeln!(stdout(), "  {}: {}", field.name, field.value)?;
     }
     if !answer.origin.is_empty() {
-        println!("日志 log: {} #{}", answer.origin, answer.index);
+        writeln!(stdout(), "日志 log: {} #{}", answer.origin, answer.index)?;
     }
-    println!("答复节点 answered by: {}", answer.answered_by);
+    writeln!(stdout(), "答复节点 answered by: {}", answer.answered_by)?;
     for log in &answer.as_of {
         let age = log
             .age_seconds
             .map_or("—".to_owned(), |age| format!("{age} s"));
-        println!(
+        writeln!(
+            stdout(),
             "  截至 as of: {} {} 叶 leaves, 见证 cosigned {}, 时龄 age {age}",
-            log.region, log.size, log.witnessed_size
-        );
+            log.region,
+            log.size,
+            log.witnessed_size
+        )?;
     }
+    Ok(())
 }
 
 /// A verdict in both languages.
@@ -171,9 +181,9 @@ pub fn receipt(command: &ReceiptCommand, json_out: bool) -> Result<ExitCode> {
     match receipt::verify(&read(file)?, &roots) {
         Ok(checked) => {
             if json_out {
-                println!("{:#}", checked_json(&checked));
+                writeln!(stdout(), "{:#}", checked_json(&checked))?;
             } else {
-                print_checked(&checked);
+                print_checked(&checked)?;
             }
             Ok(ExitCode::SUCCESS)
         }
@@ -182,17 +192,23 @@ pub fn receipt(command: &ReceiptCommand, json_out: bool) -> Result<ExitCode> {
             if json_out {
                 let genuine = if undecided { json!(null) } else { json!(false) };
                 let (code, zh) = (error.code(), error.zh());
-                println!(
+                writeln!(
+                    stdout(),
                     "{:#}",
                     json!({"genuine": genuine, "code": code, "zh": zh, "en": error.to_string()})
-                );
+                )?;
             } else {
                 let verdict = if undecided {
                     "无法判定 cannot tell"
                 } else {
                     "不真实 not genuine"
                 };
-                println!("{verdict}: {}: {} {error}", error.code(), error.zh());
+                writeln!(
+                    stdout(),
+                    "{verdict}: {}: {} {error}",
+                    error.code(),
+                    error.zh()
+                )?;
             }
             Ok(ExitCode::from(if undecided { 2 } else { 1 }))
         }
@@ -215,20 +231,24 @@ fn checked_json(checked: &Checked) -> serde_json::Value {
     })
 }
 
-fn print_checked(checked: &Checked) {
+fn print_checked(checked: &Checked) -> Result<()> {
     let assertion = &checked.assertion;
-    println!("真实 genuine");
-    println!(
+    writeln!(stdout(), "真实 genuine")?;
+    writeln!(
+        stdout(),
         "已证明 proven: {} #{} ≤ {}",
-        checked.origin, checked.index, checked.proven_size
-    );
+        checked.origin,
+        checked.index,
+        checked.proven_size
+    )?;
     for (by, time) in &checked.cosignatures {
-        println!("  见证 cosigned by {by} @ {time}");
+        writeln!(stdout(), "  见证 cosigned by {by} @ {time}")?;
     }
     for (name, value) in checked.certificate.iter() {
-        println!("  {name}: {value}");
+        writeln!(stdout(), "  {name}: {value}")?;
     }
-    println!(
+    writeln!(
+        stdout(),
         "由 {} 断言 asserted by {}: {} {} ({}), {}",
         assertion.answered_by,
         assertion.answered_by,
@@ -236,11 +256,13 @@ fn print_checked(checked: &Checked) {
         assertion.verdict.en(),
         assertion.as_of_date,
         assertion.time
-    );
+    )?;
     for reason in &assertion.reasons {
-        println!("  {}: {} {}", reason.code, reason.zh, reason.en);
+        writeln!(stdout(), "  {}: {} {}", reason.code, reason.zh, reason.en)?;
     }
-    println!(
+    writeln!(
+        stdout(),
         "此回执只说明截至所列日志大小的情况。/ It speaks of the log sizes that it lists, and of nothing later."
-    );
+    )?;
+    Ok(())
 }

@@ -165,6 +165,13 @@ impl Writer {
         &mut self,
         works: &[&Prepared],
     ) -> Result<Vec<Result<Placed, AppendError>>, StoreError> {
+        // A log that was found to contradict itself ends: every further signature would lend
+        // weight to one of its histories.
+        let own = self.book.entry(&self.origin);
+        if own.is_some_and(|own| own.state.frozen.is_some()) {
+            return Err(StoreError::Corrupt("the own log is frozen"));
+        }
+
         // 1. The end of the log: from memory, or after any failure from the store, where the
         //    failed batch is either wholly there or not at all.
         let mut tail = match self.tail.take() {

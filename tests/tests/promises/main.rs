@@ -3,6 +3,7 @@
 mod ages;
 mod authority;
 mod form;
+mod frozen;
 mod home;
 mod recovery;
 mod support;

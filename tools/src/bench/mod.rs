@@ -6,6 +6,7 @@ mod limits;
 mod report;
 mod round;
 
+use std::io::{Write as _, stdout};
 use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::{Context as _, Result};
@@ -65,9 +66,9 @@ pub async fn run(args: &BenchArgs, json_out: bool) -> Result<ExitCode> {
     let many = round::run(args, args.records, &folder.join("many")).await?;
     let report = Report::new(args, &signatures, &few, &many);
     if json_out {
-        println!("{}", serde_json::to_string_pretty(&report)?);
+        writeln!(stdout(), "{}", serde_json::to_string_pretty(&report)?)?;
     } else {
-        println!("{report}");
+        writeln!(stdout(), "{report}")?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,5 +1,6 @@
 //! The four nodes of the demo: their folders, processes and connections.
 
+use std::io::{Write as _, stdout};
 use std::{
     collections::BTreeMap,
     fs,
@@ -159,38 +160,49 @@ impl Cast {
     }
 
     /// Prints addresses and commands to paste.
-    pub(crate) fn show_how_to_go_on(&self) {
-        println!("\n节点保持运行，按 Ctrl-C 结束 / the nodes stay up until Ctrl-C");
+    pub(crate) fn show_how_to_go_on(&self) -> Result<()> {
+        writeln!(
+            stdout(),
+            "\n节点保持运行，按 Ctrl-C 结束 / the nodes stay up until Ctrl-C"
+        )?;
         for node in self.nodes.values() {
-            println!(
+            writeln!(
+                stdout(),
                 "  {}  网页 page http://{}  gRPC https://{}",
-                node.region, node.http, node.grpc
-            );
+                node.region,
+                node.http,
+                node.grpc
+            )?;
         }
         let shanghai = self.node(Region::SHANGHAI);
         let zhejiang = self.node(Region::ZHEJIANG);
         let tool = std::env::current_exe().unwrap_or_else(|_| "huren".into());
         let tool = tool.display();
         if let Some(Sample { number, name, .. }) = &self.sample {
-            println!("\n试一试 / try:");
-            println!(
+            writeln!(stdout(), "\n试一试 / try:")?;
+            writeln!(
+                stdout(),
                 "  {tool} verify --dir {} --number {number} --name {name} --receipt receipt.json",
                 shanghai.dir.display()
-            );
-            println!(
+            )?;
+            writeln!(
+                stdout(),
                 "  {tool} receipt verify receipt.json --trust {}",
                 self.folder.join("trust/roots").display()
-            );
+            )?;
         }
-        println!("  {tool} peers --dir {}", shanghai.dir.display());
+        writeln!(stdout(), "  {tool} peers --dir {}", shanghai.dir.display())?;
         let path = zhejiang.origin.split_once('/').map_or("", |(_, path)| path);
-        println!(
+        writeln!(
+            stdout(),
             "  {tool} log checkpoint --url http://{}/{path}",
             zhejiang.http
-        );
-        println!(
+        )?;
+        writeln!(
+            stdout(),
             "  {tool} log prove --url http://{}/{path} --index 7",
             zhejiang.http
-        );
+        )?;
+        Ok(())
     }
 }

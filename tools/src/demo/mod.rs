@@ -3,6 +3,7 @@
 pub(crate) mod cast;
 mod story;
 
+use std::io::{Write as _, stdout};
 use std::{path::PathBuf, process::ExitCode, time::Instant};
 
 use anyhow::{Context as _, Result};
@@ -53,20 +54,24 @@ pub async fn run(args: &DemoArgs, json_out: bool) -> Result<ExitCode> {
         let error = told.as_ref().err().map(|error| format!("{error:#}"));
         let value =
             json!({"passed": told.is_ok(), "seconds": seconds, "steps": steps, "error": error});
-        println!("{value:#}");
+        writeln!(stdout(), "{value:#}")?;
     }
     if let Err(error) = told {
         cast.show_logs();
         return Err(error.context("演示未通过 / the demo failed"));
     }
     if !json_out {
-        println!("\n用时 took {seconds:.1} s");
+        writeln!(stdout(), "\n用时 took {seconds:.1} s")?;
     }
     if args.check {
-        println!("演示通过 / demo passed: {} 步 steps", cast.done.len());
+        writeln!(
+            stdout(),
+            "演示通过 / demo passed: {} 步 steps",
+            cast.done.len()
+        )?;
         return Ok(ExitCode::SUCCESS);
     }
-    cast.show_how_to_go_on();
+    cast.show_how_to_go_on()?;
     tokio::signal::ctrl_c().await?;
     Ok(ExitCode::SUCCESS)
 }

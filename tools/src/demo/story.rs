@@ -1,5 +1,6 @@
 //! What happens in the demo, step by step, through public interfaces only.
 
+use std::io::{Write as _, stdout};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
@@ -80,11 +81,12 @@ struct Tables {
 type Samples = [Sample; 4];
 
 impl Story<'_> {
-    fn done(&mut self, step: &'static str, note: String) {
+    fn done(&mut self, step: &'static str, note: String) -> Result<()> {
         if self.aloud {
-            println!("✓ {step:<13} {note}");
+            writeln!(stdout(), "✓ {step:<13} {note}")?;
         }
         self.cast.done.push((step, note));
+        Ok(())
     }
 
     /// Each province imports its own CSV.
@@ -103,7 +105,7 @@ impl Story<'_> {
         let total = records * 4;
         self.done("import", format!(
             "四省各导入 {records} 份，共 {total} 份，{seconds:.1} s / {total} certificates imported"
-        ));
+        ))?;
         Ok(samples)
     }
 
@@ -164,7 +166,7 @@ impl Story<'_> {
                 "四份日志在四个节点齐备并获见证（每份约 {size} 叶），又 {seconds:.1} s / \
              every log verified, stored and cosigned everywhere"
             ),
-        );
+        )?;
         Ok(())
     }
 
@@ -225,7 +227,7 @@ impl Story<'_> {
             "浙江证书在上海节点核验有效，回执离线验真，{} 个见证签名 / a Zhejiang certificate is \
              valid at the Shanghai node; its receipt holds {} cosignatures",
             checked.cosignatures.len(), checked.cosignatures.len()
-        ));
+        ))?;
         Ok(())
     }
 
@@ -239,7 +241,7 @@ impl Story<'_> {
         self.done(
             "wrong-holder",
             format!("他人姓名：{} / refused", words(answer.verdict())),
-        );
+        )?;
         Ok(())
     }
 
@@ -287,7 +289,7 @@ impl Story<'_> {
         self.done("revoke", format!(
             "安徽撤销，{seconds:.2} s 内四节点皆知；此前的回执仍可验，并注明截至何时 / revoked in \
              Anhui, seen in all four; the earlier receipt still verifies as of its time"
-        ));
+        ))?;
         Ok(())
     }
 
@@ -316,7 +318,7 @@ impl Story<'_> {
             "江苏节点被杀，其证书仍由浙江的副本核验有效 / Jiangsu is down, \
              its certificates are still answered from replicas"
                 .to_owned(),
-        );
+        )?;
         Ok(late)
     }
 
@@ -345,7 +347,7 @@ impl Story<'_> {
              Jiangsu's log from {}",
                 log.source, log.source
             ),
-        );
+        )?;
         Ok(())
     }
 
@@ -370,7 +372,7 @@ impl Story<'_> {
         self.done(
             "return",
             format!("江苏节点重启，{seconds:.1} s 赶上 / Jiangsu restarted and caught up"),
-        );
+        )?;
         Ok(())
     }
 
@@ -396,7 +398,7 @@ impl Story<'_> {
                 "改过等级的回执被拒 / a tampered receipt is refused: {}",
                 error.code()
             ),
-        );
+        )?;
         Ok(())
     }
 
@@ -404,16 +406,22 @@ impl Story<'_> {
         if !self.aloud {
             return Ok(());
         }
-        println!("\n各节点所存日志叶数 / leaves held: 行 node × 列 log");
-        print!("      ");
-        REGIONS.iter().for_each(|of| print!("{of:>9}"));
-        println!();
+        writeln!(
+            stdout(),
+            "\n各节点所存日志叶数 / leaves held: 行 node × 列 log"
+        )?;
+        write!(stdout(), "      ")?;
+        for of in REGIONS {
+            // A region pads its text only as such.
+            write!(stdout(), "{:>9}", of.to_string())?;
+        }
+        writeln!(stdout())?;
         for at in REGIONS {
-            print!("  {at}  ");
+            write!(stdout(), "  {at}  ")?;
             for of in REGIONS {
-                print!("{:>9}", self.cast.log_at(at, of).await?.held_size);
+                write!(stdout(), "{:>9}", self.cast.log_at(at, of).await?.held_size)?;
             }
-            println!();
+            writeln!(stdout())?;
         }
         Ok(())
     }

@@ -2,6 +2,8 @@
 //! take, what they refuse and how, and what they never say.
 
 #[cfg(test)]
+mod commands;
+#[cfg(test)]
 mod logs;
 #[cfg(test)]
 mod page;

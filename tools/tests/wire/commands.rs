@@ -1,0 +1,45 @@
+//! Exit codes of commands that judge nothing, and output that nobody reads to its end.
+
+use std::process::{Command, Stdio};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_huren");
+
+#[test]
+fn what_cannot_be_read_or_asked_is_not_judged() {
+    let missing = tempfile::tempdir().unwrap();
+    let missing = missing.path().join("nothing");
+    let missing = missing.to_str().unwrap();
+    for arguments in [
+        vec!["receipt", "verify", missing, "--trust", missing],
+        vec![
+            "verify",
+            "--dir",
+            missing,
+            "--number",
+            "S000033010006243000001",
+        ],
+    ] {
+        let output = Command::new(PROGRAM).args(&arguments).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(!output.stderr.is_empty() && output.stdout.is_empty());
+    }
+}
+
+#[test]
+fn a_reader_may_stop_reading() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut child = Command::new(PROGRAM)
+        .args(["gen", "--region", "33", "--count", "2000", "--out"])
+        .arg(folder.path().join("certificates.csv"))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success() && !said.contains("panicked"),
+        "{said}"
+    );
+}
