@@ -84,3 +84,72 @@ impl Lookup {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures::{FutureExt as _, future::join_all};
+    use huren_core::checkpoint::Origin;
+    use huren_store::{DisclosureRow, Memory, Role};
+
+    use super::*;
+
+    const COUNT: u64 = 300;
+
+    fn tag(index: u64) -> Tag {
+        let mut bytes = [0; 32];
+        bytes[..8].copy_from_slice(&index.to_be_bytes());
+        Tag(bytes)
+    }
+
+    async fn lookup() -> Lookup {
+        let store = Memory::new();
+        let origin: Origin = "huren.test/log/33".parse().unwrap();
+        store.create_log(&origin, Role::Mirror).await.unwrap();
+        let row = |index| DisclosureRow {
+            index,
+            number_tag: Some(tag(index)),
+            holder_tag: None,
+            sealed: Vec::new(),
+        };
+        let rows = (0..COUNT).map(row).collect();
+        let put = store.put_disclosures(&origin, 0..COUNT, rows);
+        put.await.unwrap();
+        Lookup::new(Arc::new(store))
+    }
+
+    /// The index of what a number finds.
+    async fn index(lookup: &Lookup, number: u64) -> Option<u64> {
+        let found = lookup.by_number(tag(number)).await.unwrap();
+        found.first().map(|found| found.index)
+    }
+
+    #[tokio::test]
+    async fn each_question_gets_its_own_answer() {
+        let lookup = lookup().await;
+        let turns = lookup.turns.acquire_many(2).await.unwrap();
+        let mut all = Box::pin(join_all((0..=COUNT).map(|n| index(&lookup, n))));
+        assert!(all.as_mut().now_or_never().is_none(), "nobody has a turn");
+        // More than one look-up takes.
+        assert_eq!(lookup.waiting.lock().unwrap().len() as u64, COUNT + 1);
+        drop(turns);
+        let expected: Vec<_> = (0..COUNT).map(Some).chain([None]).collect();
+        assert_eq!(all.await, expected);
+    }
+
+    #[tokio::test]
+    async fn whoever_is_given_up_takes_nobody_along() {
+        let lookup = lookup().await;
+        let turns = lookup.turns.acquire_many(2).await.unwrap();
+        let mut gone = Box::pin(index(&lookup, 1));
+        let mut stays = Box::pin(index(&lookup, 2));
+        assert!(gone.as_mut().now_or_never().is_none());
+        assert!(stays.as_mut().now_or_never().is_none());
+        drop(gone);
+        // One who had taken those who wait, and was given up before the answer came.
+        let taken = lookup.next();
+        assert_eq!(taken.len(), 1, "who is gone is not asked for");
+        drop(taken);
+        drop(turns);
+        assert_eq!(stays.await, Some(2));
+    }
+}

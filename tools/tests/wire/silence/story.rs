@@ -309,6 +309,7 @@ impl Run {
     pub(super) async fn restart(&mut self) {
         self.nodes.kill(Region::ZHEJIANG).await;
         self.nodes.run(Region::ZHEJIANG, TRACE);
+        self.nodes.at(Region::ZHEJIANG).ready().await;
         self.nodes.settle().await;
         for region in REGIONS {
             self.nodes.kill(region).await;

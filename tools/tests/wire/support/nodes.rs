@@ -222,7 +222,8 @@ impl Node {
         self.extent_of(&self.origin).await.0
     }
 
-    async fn ready(&self) {
+    /// Waits until it serves.
+    pub(crate) async fn ready(&self) {
         until("a node is ready", async || {
             let answer = http::try_get(self.http, "/readyz").await;
             answer.is_ok_and(|answer| answer.status() == 200)
