@@ -152,7 +152,7 @@ fn member(at: &Node, from: &Node) -> Channel {
     let caller = NodeArgs {
         cert: Some(from.dir.join("tls/node.crt")),
         key: Some(from.dir.join("tls/node.key")),
-        ..at.caller()
+        ..at.connection()
     };
     caller.channel().unwrap()
 }

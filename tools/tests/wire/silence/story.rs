@@ -151,7 +151,7 @@ impl Run {
         let member = NodeArgs {
             cert: Some(shanghai.join("tls/node.crt")),
             key: Some(shanghai.join("tls/node.key")),
-            ..self.zhejiang().caller()
+            ..self.zhejiang().connection()
         };
         let mut client = FederationServiceClient::new(member.channel().unwrap());
         let lines = format!("{}\n{}", ISSUED.name, ISSUED.number);
@@ -307,9 +307,7 @@ impl Run {
     /// A start after a sudden end reads everything again; then all end suddenly, so that
     /// nothing is tidied up.
     pub(super) async fn restart(&mut self) {
-        self.nodes.kill(Region::ZHEJIANG).await;
-        self.nodes.run(Region::ZHEJIANG, TRACE);
-        self.nodes.at(Region::ZHEJIANG).ready().await;
+        self.nodes.restart(Region::ZHEJIANG, TRACE).await;
         self.nodes.settle().await;
         for region in REGIONS {
             self.nodes.kill(region).await;

@@ -11,13 +11,8 @@ use tokio::net::TcpStream;
 
 /// Fetches a path.
 pub(crate) async fn get(node: SocketAddr, path: &str) -> Response<Bytes> {
-    try_get(node, path).await.expect("an answer")
-}
-
-/// Fetches a path from a node that may not be there yet.
-pub(crate) async fn try_get(node: SocketAddr, path: &str) -> io::Result<Response<Bytes>> {
     let request = Request::get(path).body(Full::default()).expect("a request");
-    send(node, request).await
+    send(node, request).await.expect("an answer")
 }
 
 /// Posts a form as browsers do.

@@ -1,40 +1,21 @@
 //! Nodes of one federation, each the process that an operator would run.
 
-use std::{
-    collections::BTreeMap,
-    fs::{self, File},
-    net::{SocketAddr, TcpListener},
-    path::PathBuf,
-    process::Stdio,
-    time::Duration,
-};
+use std::{collections::BTreeMap, fs, ops::Deref, path::Path};
 
 use huren::{
-    connect::NodeArgs,
+    local::{LocalNode, federate, wait_for},
     peers,
-    trust::{self, NewArgs},
 };
 use huren_core::{codes::Region, trust::RootKeys};
-use huren_node::{
-    engine::{Clock as _, SystemClock},
-    init::{self, InitOptions},
-};
 use huren_proto::v1::{
     issuance_service_client::IssuanceServiceClient,
     verification_service_client::VerificationServiceClient,
 };
-use jiff::Timestamp;
 use tempfile::TempDir;
-use tokio::process::{Child, Command};
 use tonic::transport::Channel;
-
-use super::http;
 
 /// The program under test.
 pub(crate) const HUREN: &str = env!("CARGO_BIN_EXE_huren");
-
-/// How long a condition is waited for before a test fails.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Nodes on one machine need not wait for each other as long as provinces do.
 const SWIFT: [(&str, &str); 2] = [
@@ -45,17 +26,15 @@ const SWIFT: [(&str, &str); 2] = [
 /// Environment variables that override a node's configuration.
 pub(crate) type Settings<'a> = &'a [(&'a str, &'a str)];
 
-/// One province's node.
-pub(crate) struct Node {
-    /// Its folder.
-    pub(crate) dir: PathBuf,
-    /// Where gRPC is served.
-    pub(crate) grpc: SocketAddr,
-    /// Where HTTP is served, without TLS.
-    pub(crate) http: SocketAddr,
-    /// The origin of its log.
-    pub(crate) origin: String,
-    process: Option<Child>,
+/// One province's node, and how tests speak to it.
+pub(crate) struct Node(LocalNode);
+
+impl Deref for Node {
+    type Target = LocalNode;
+
+    fn deref(&self) -> &LocalNode {
+        &self.0
+    }
 }
 
 /// The nodes, and the folder that holds everything they write.
@@ -76,81 +55,36 @@ impl Nodes {
     /// Makes nodes that trust each other, as yet without processes.
     pub(crate) fn make(regions: &[Region], quorum: usize) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let by_region = regions
-            .iter()
-            .map(|region| (*region, make(&folder, *region)));
-        let nodes = Self {
+        let nodes = federate(folder.path(), regions, quorum).expect("a federation");
+        let by_region = nodes.into_iter().map(|node| (node.region, Node(node)));
+        Self {
             by_region: by_region.collect(),
             folder,
-        };
-        nodes.federate(quorum);
-        nodes
+        }
     }
 
     /// Starts all of them.
     pub(crate) async fn launch(&mut self, settings: Settings<'_>) {
-        let regions: Vec<Region> = self.by_region.keys().copied().collect();
-        regions
-            .iter()
-            .for_each(|region| self.run(*region, settings));
-        for node in self.all() {
-            node.ready().await;
+        for node in self.by_region.values_mut() {
+            node.run(settings);
+        }
+        for node in self.by_region.values_mut() {
+            node.0.ready().await.expect("a node that is ready");
         }
     }
 
-    fn federate(&self, quorum: usize) {
-        let trust = self.folder.path().join("trust");
-        let members = self
-            .by_region
-            .values()
-            .map(|node| node.dir.join(init::MEMBER));
-        let new = NewArgs {
-            members: members.collect(),
-            out: trust.clone(),
-            roots: 1,
-            threshold: 1,
-            quorum,
-            days: 365,
-        };
-        let now = Timestamp::from_second(SystemClock.now().cast_signed()).expect("a time");
-        trust::new(&new, now).expect("a trust list");
-        for node in self.by_region.values() {
-            for file in ["roots", "lists"] {
-                let to = node.dir.join("trust").join(file);
-                fs::copy(trust.join(file), to).expect("a copy");
-            }
-            let key = node.dir.join("keys/holder.key");
-            fs::copy(trust.join("holder.key"), key).expect("a copy");
-        }
-    }
-
-    /// Starts a node's process.
-    pub(crate) fn run(&mut self, region: Region, settings: Settings<'_>) {
+    /// Kills a node's process and starts another one.
+    pub(crate) async fn restart(&mut self, region: Region, settings: Settings<'_>) {
+        self.kill(region).await;
         let node = self.by_region.get_mut(&region).expect("a node");
-        let log = File::options()
-            .create(true)
-            .append(true)
-            .open(node.dir.join("node.log"));
-        let process = Command::new(HUREN)
-            .args(["node", "serve", "--config"])
-            .arg(node.dir.join(init::CONFIG))
-            .env("HUREN_HTTP__TLS", "false")
-            .envs(SWIFT)
-            .envs(settings.iter().copied())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log.expect("a log file"))
-            .kill_on_drop(true)
-            .spawn();
-        node.process = Some(process.expect("a process"));
+        node.run(settings);
+        node.0.ready().await.expect("a node that is ready");
     }
 
     /// Kills a node's process, so that it has no chance to tidy up.
     pub(crate) async fn kill(&mut self, region: Region) {
         let node = self.by_region.get_mut(&region).expect("a node");
-        if let Some(mut process) = node.process.take() {
-            process.kill().await.expect("an end");
-        }
+        node.0.kill().await.expect("an end");
     }
 
     /// A province's node.
@@ -186,17 +120,15 @@ impl Nodes {
 }
 
 impl Node {
-    /// How to call it, as the system that the province issues with.
-    pub(crate) fn caller(&self) -> NodeArgs {
-        NodeArgs {
-            dir: Some(self.dir.clone()),
-            ..NodeArgs::default()
-        }
+    fn run(&mut self, settings: Settings<'_>) {
+        let settings = [SWIFT.as_slice(), settings].concat();
+        let started = self.0.start(Path::new(HUREN), &settings);
+        started.expect("a process");
     }
 
-    /// A channel for that system.
+    /// A channel for the system that the province issues with.
     pub(crate) fn channel(&self) -> Channel {
-        self.caller().channel().expect("a channel")
+        self.connection().channel().expect("a channel")
     }
 
     /// Submits for the province.
@@ -211,7 +143,7 @@ impl Node {
 
     /// Leaves of a log that are folded here, and the newest size that a quorum cosigned.
     pub(crate) async fn extent_of(&self, origin: &str) -> (u64, u64) {
-        let status = peers::status(&self.caller()).await.expect("a status");
+        let status = peers::status(&self.connection()).await.expect("a status");
         let extents = status.logs.into_iter().filter_map(|log| log.extent);
         let extent = extents.into_iter().find(|extent| extent.origin == origin);
         extent.map_or((0, 0), |extent| (extent.size, extent.witnessed_size))
@@ -221,45 +153,10 @@ impl Node {
     pub(crate) async fn size(&self) -> u64 {
         self.extent_of(&self.origin).await.0
     }
-
-    /// Waits until it serves.
-    pub(crate) async fn ready(&self) {
-        until("a node is ready", async || {
-            let answer = http::try_get(self.http, "/readyz").await;
-            answer.is_ok_and(|answer| answer.status() == 200)
-        })
-        .await;
-    }
-}
-
-fn make(folder: &TempDir, region: Region) -> Node {
-    let dir = folder.path().join(format!("node-{region}"));
-    let mut options = InitOptions::new(region, &dir).expect("options");
-    // Known before the node starts, as the trust list names them.
-    (options.grpc, options.http) = (free_port(), free_port());
-    let now = std::time::UNIX_EPOCH + Duration::from_secs(SystemClock.now());
-    init::init(&options, &mut rand::rng(), now).expect("a node");
-    Node {
-        dir,
-        grpc: options.grpc,
-        http: options.http,
-        origin: options.origin.to_string(),
-        process: None,
-    }
-}
-
-fn free_port() -> SocketAddr {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
-    listener.local_addr().expect("a port")
 }
 
 /// Waits for a condition.
 pub(crate) async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
-    let waiting = async {
-        while !holds().await {
-            SystemClock.sleep(Duration::from_millis(20)).await;
-        }
-    };
-    let waited = tokio::time::timeout(PATIENCE, waiting).await;
-    assert!(waited.is_ok(), "waited too long until {what}");
+    let waited = wait_for(what, async || Ok(holds().await.then_some(()))).await;
+    waited.expect("the condition in time");
 }
