@@ -107,6 +107,7 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> anyhow::Resul
         Arc::clone(&engine),
         callers,
         rpc_limits,
+        tasks.clone(),
         shutdown.clone(),
     );
     tasks.spawn(async move {

@@ -1,11 +1,12 @@
 //! IssuanceService.
 
-use futures::{Stream, StreamExt as _};
+use futures::{FutureExt as _, Stream, StreamExt as _};
 use huren_proto::v1::{self, issuance_service_server::IssuanceService, submit_many_response};
 use std::pin::Pin;
+use tokio_util::task::AbortOnDropHandle;
 use tonic::{Request, Response, Status, Streaming};
 
-use crate::engine::{Engine, Placed};
+use crate::engine::{AppendError, Engine, Placed};
 
 use super::{Caller, Context, access, refuse};
 
@@ -40,14 +41,19 @@ impl IssuanceService for Service {
     ) -> Result<Response<Self::SubmitManyStream>, Status> {
         let caller = self.0.issuer(&request)?;
         let engine = std::sync::Arc::clone(&self.0.engine);
+        let tasks = self.0.tasks.clone();
         let answers = request
             .into_inner()
             .map(move |message| {
                 let (engine, caller) = (std::sync::Arc::clone(&engine), caller.clone());
-                async move {
+                // Each in a task, so that they are checked and signed on all cores.
+                let answer = AbortOnDropHandle::new(tasks.spawn(async move {
                     let submission = refuse::read(message)?.submission.unwrap_or_default();
                     Ok(one(&engine, &caller, submission).await)
-                }
+                }));
+                answer.map(|answer| {
+                    answer.unwrap_or_else(|_| Err(refuse::append(&AppendError::Unavailable)))
+                })
             })
             // Many are under way at once, so that one transaction takes many; what is beyond
             // waits in the caller's stream and so slows the caller down.

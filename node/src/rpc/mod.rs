@@ -18,7 +18,7 @@ use huren_proto::v1::{
     issuance_service_server::IssuanceServiceServer, operator_service_server::OperatorServiceServer,
     verification_service_server::VerificationServiceServer,
 };
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::{Status, body::Body, transport::Server};
 use tower::util::MapResponseLayer;
 
@@ -35,6 +35,8 @@ pub(crate) const MAX_PACKAGE_BYTES: usize = 256 * (65_535 + 2) + 64 * 1024;
 pub(crate) struct Context {
     engine: Arc<Engine>,
     callers: Arc<[Caller]>,
+    /// What goes on beside the stream that it belongs to.
+    tasks: TaskTracker,
     /// Streams end on it, so that a node can stop while members listen.
     stop: CancellationToken,
     /// Questions of one stream under way at once.
@@ -65,11 +67,13 @@ pub async fn serve(
     engine: Arc<Engine>,
     callers: Vec<Caller>,
     limits: RpcLimits,
+    tasks: TaskTracker,
     stop: CancellationToken,
 ) -> Result<(), tonic::transport::Error> {
     let context = Context {
         engine,
         callers: callers.into(),
+        tasks,
         stop: stop.clone(),
         questions: limits.questions,
         submissions: limits.submissions,
