@@ -38,7 +38,7 @@ pub struct NodeArgs {
 #[derive(Debug, Subcommand)]
 pub enum NodeCommand {
     /// Run the node until SIGINT or SIGTERM.
-    Serve(ConfigFile),
+    Serve(ServeArgs),
     /// Make the folder of a new node: keys, certificates, configuration.
     Init(InitArgs),
     /// Show or check a configuration.
@@ -64,6 +64,28 @@ pub struct ConfigFile {
     /// The configuration file.
     #[arg(long, value_name = "FILE")]
     pub config: PathBuf,
+}
+
+/// What a node runs with.
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// The configuration.
+    #[command(flatten)]
+    pub file: ConfigFile,
+    /// 仅在 LOG_LOST 且确认已签名的记录无法找回时使用：日志从这一条数继续 / only for LOG_LOST, when
+    /// signed records are lost for good: let the log go on at this size.
+    ///
+    /// 本节点签过更大的检查点，但数据库和各成员都没有那些记录。节点会先等其他成员全部应答，确认没有
+    /// 更多记录，再把此举记入 high-water 旁的 .lowered 文件，然后继续。若以后有人出示丢失部分的检查点，
+    /// 即可证明本省日志自相矛盾，各成员将冻结它。丢失的记录须重新提交。
+    ///
+    /// This node signed a larger checkpoint, and neither its database nor any member has those
+    /// records. The node waits until every other member has answered and holds no more, writes
+    /// the act down in the .lowered file beside the high-water file, and goes on. Whoever shows
+    /// a checkpoint of the lost part later proves that this log contradicts itself, and the
+    /// members freeze it. Lost records must be submitted again. The order counts for this start.
+    #[arg(long, value_name = "SIZE")]
+    pub accept_loss: Option<u64>,
 }
 
 /// What a new node is to be.
@@ -104,7 +126,7 @@ fn parse_region(text: &str) -> Result<Region, String> {
 /// Carries out a command. Failures are printed to standard error.
 pub async fn run(args: NodeArgs) -> ExitCode {
     let done = match args.command {
-        NodeCommand::Serve(file) => serve(&file.config).await,
+        NodeCommand::Serve(args) => serve(&args.file.config, args.accept_loss).await,
         NodeCommand::Init(args) => init(args),
         NodeCommand::Config {
             command: ConfigCommand::Example,
@@ -124,12 +146,12 @@ pub async fn run(args: NodeArgs) -> ExitCode {
     ExitCode::from(if refused { REFUSED } else { 1 })
 }
 
-async fn serve(file: &Path) -> anyhow::Result<()> {
+async fn serve(file: &Path, accept_loss: Option<u64>) -> anyhow::Result<()> {
     let config = Config::load(file)?;
     telemetry::log_to_stderr(&config.log)?;
     let shutdown = CancellationToken::new();
     let stopped = stop_signal()?;
-    let serving = crate::serve(config, shutdown.clone());
+    let serving = crate::serve(config, accept_loss, shutdown.clone());
     let mut serving = std::pin::pin!(serving);
     tokio::select! {
         ended = &mut serving => return ended,

@@ -41,11 +41,16 @@ const GRPC_STREAMS: u32 = 256;
 /// A certificate that ends within this time is warned of.
 const EXPIRY_WARNING: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
-/// Runs a node until `shutdown`, then ends what is under way and returns.
+/// Runs a node until `shutdown`, then ends what is under way and returns. `accept_loss` is an
+/// operator's order for this one start: see [`Options::accept_loss`].
 ///
 /// # Errors
 /// If the node cannot start; later failures are logged and shown by `/readyz`.
-pub async fn serve(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
+pub async fn serve(
+    config: Config,
+    accept_loss: Option<u64>,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
     let metrics = telemetry::collect_metrics()?;
     let keys = NodeKeys::load(&config)?;
     let node_tls = NodeTls::load(&config)?;
@@ -76,7 +81,7 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> anyhow::Resul
         mirror: Some(keys.mirror),
         clock: Arc::clone(&clock),
         random: Arc::new(SystemRandom),
-        options: engine_options(&config),
+        options: engine_options(&config, accept_loss),
     };
     let (engine, runner) = Engine::open(parts).await?;
     let tasks = TaskTracker::new();
@@ -143,7 +148,7 @@ async fn bind(address: std::net::SocketAddr, key: &str) -> anyhow::Result<TcpLis
     bound.with_context(|| format!("cannot listen on {address}: see {key} in the configuration"))
 }
 
-fn engine_options(config: &Config) -> Options {
+fn engine_options(config: &Config, accept_loss: Option<u64>) -> Options {
     let (limits, replication) = (&config.limits, &config.replication);
     Options {
         batch_max: limits.batch_max_records,
@@ -153,6 +158,7 @@ fn engine_options(config: &Config) -> Options {
         poll_seconds: replication.poll.as_secs(),
         recosign_seconds: replication.recosign.as_secs(),
         hold_publish_ms: u64::try_from(replication.hold_publish.as_millis()).unwrap_or(u64::MAX),
+        accept_loss,
     }
 }
 

@@ -48,6 +48,8 @@ struct Site {
     place: Place,
     /// Versions of the trust list that its operator gave it.
     versions: u64,
+    /// Its operator's order for its next start.
+    accept_loss: Option<u64>,
 }
 
 /// Members and what they trust.
@@ -95,6 +97,7 @@ impl Federation {
                 high_water,
                 place: Place::default(),
                 versions: 1,
+                accept_loss: None,
             }
         };
         let sites = REGIONS.map(|region| (region, site(region))).into();
@@ -132,6 +135,17 @@ impl Federation {
     /// Loses a member's high-water file.
     pub fn lose_high_water(&self, region: Region) {
         std::fs::remove_file(&self.sites[&region].high_water).expect("a file");
+    }
+
+    /// Tells a member for its next starts to go on at a size though more was signed.
+    pub fn accept_loss(&mut self, region: Region, size: Option<u64>) {
+        self.site_mut(region).accept_loss = size;
+    }
+
+    /// What a member has written down about lowering its high-water mark.
+    pub fn lowered(&self, region: Region) -> String {
+        let file = &self.sites[&region].high_water;
+        std::fs::read_to_string(format!("{}.lowered", file.display())).unwrap_or_default()
     }
 
     fn site_mut(&mut self, region: Region) -> &mut Site {
@@ -180,6 +194,7 @@ impl Federation {
                 poll_seconds: 1,
                 recosign_seconds: 3600,
                 hold_publish_ms: 200,
+                accept_loss: site.accept_loss,
             },
         };
         let (engine, runner) = Engine::open(parts).await?;

@@ -9,7 +9,7 @@ use chacha20poly1305::{
 use hmac::{Hmac, Mac as _};
 use huren_proto::v1;
 use prost::Message as _;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroize as _;
 
@@ -70,30 +70,44 @@ impl Group {
     }
 }
 
-/// Normalised values of a group by field name. Debug shows the names only.
-#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Values(BTreeMap<String, String>);
+/// Values of a group by field name, kept as the bytes that are digested: each name and value
+/// in ascending order of names, each length-prefixed. A node handles dozens of fields for
+/// every record; this makes one piece of memory of them. Debug shows the names only.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Values(Vec<u8>);
 
 impl Values {
-    /// Collects fields; empty values are left out, as absence and emptiness mean the same.
-    pub fn new<N: Into<String>, V: Into<String>>(fields: impl IntoIterator<Item = (N, V)>) -> Self {
-        let fields = fields
-            .into_iter()
-            .map(|(name, value)| (name.into(), value.into()));
-        Self(fields.filter(|(_, value)| !value.is_empty()).collect())
+    /// Collects fields; empty values are left out, as absence and emptiness mean the same. Of a
+    /// field that is named twice the last value counts.
+    pub fn new<N: AsRef<str>, V: AsRef<str>>(fields: impl IntoIterator<Item = (N, V)>) -> Self {
+        let fields = fields.into_iter();
+        let mut fields: Vec<(N, V)> = fields.filter(|(_, v)| !v.as_ref().is_empty()).collect();
+        fields.sort_by(|(a, _), (b, _)| a.as_ref().cmp(b.as_ref()));
+        // At its full size from the start: growing would leave copies behind.
+        let length = |(name, value): &(N, V)| 8 + name.as_ref().len() + value.as_ref().len();
+        let mut framed = Vec::with_capacity(fields.iter().map(length).sum());
+        let mut fields = fields.iter().peekable();
+        while let Some((name, value)) = fields.next() {
+            let is_named_again = |(next, _): &&(N, V)| next.as_ref() == name.as_ref();
+            if fields.peek().is_some_and(is_named_again) {
+                continue;
+            }
+            framing::push(&mut framed, name.as_ref().as_bytes());
+            framing::push(&mut framed, value.as_ref().as_bytes());
+        }
+        Self(framed)
     }
 
     /// The value of a field.
     pub fn get(&self, field: &str) -> Option<&str> {
-        self.0.get(field).map(String::as_str)
+        self.iter()
+            .find_map(|(name, value)| (name == field).then_some(value))
     }
 
     /// Fields in ascending order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()))
+        let mut texts = framing::parts(&self.0).map_while(|part| std::str::from_utf8(part).ok());
+        std::iter::from_fn(move || Some((texts.next()?, texts.next()?)))
     }
 
     /// Whether there are none.
@@ -101,21 +115,37 @@ impl Values {
         self.0.is_empty()
     }
 
-    /// The bytes that are digested: each name and value in ascending order of names.
-    pub(crate) fn canonical(&self) -> Vec<u8> {
-        framing::frame(self.iter().flat_map(|(n, v)| [n.as_bytes(), v.as_bytes()]))
+    /// The bytes that are digested.
+    pub(crate) fn canonical(&self) -> &[u8] {
+        &self.0
     }
 }
 
 impl std::fmt::Debug for Values {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_set().entries(self.0.keys()).finish()
+        f.debug_set()
+            .entries(self.iter().map(|(name, _)| name))
+            .finish()
     }
 }
 
 impl Drop for Values {
     fn drop(&mut self) {
-        self.0.values_mut().for_each(|value| value.zeroize());
+        self.0.zeroize();
+    }
+}
+
+impl Serialize for Values {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.iter())
+    }
+}
+
+impl<'de> Deserialize<'de> for Values {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Self::new(BTreeMap::<String, String>::deserialize(
+            deserializer,
+        )?))
     }
 }
 
@@ -150,14 +180,13 @@ impl TryFrom<String> for Salt {
 /// group's name, the salt and the canonical value, each length-prefixed.
 pub fn digest(group: Group, salt: &Salt, values: &Values) -> Hash {
     let version = normalise::VERSION.to_be_bytes();
-    let input = framing::frame([
+    Hash(framing::hash([
         b"huren/digest/v1\n".as_slice(),
         &version,
         group.name().as_bytes(),
         &salt.0,
-        &values.canonical(),
-    ]);
-    Hash(Sha256::digest(input).into())
+        values.canonical(),
+    ]))
 }
 
 /// The digests of a record, ascending by group.
@@ -309,7 +338,7 @@ pub fn open(groups: BTreeMap<Group, Values>, mut random: impl FnMut() -> [u8; 16
 fn bound_salt(openings: &[Opening]) -> Option<Salt> {
     let salt = |group| openings.iter().find(|o| o.group == group).map(|o| o.salt.0);
     let (name, id) = (salt(Group::HolderName)?, salt(Group::HolderId)?);
-    let hash = Sha256::digest(framing::frame([b"huren/salt/v1\n".as_slice(), &name, &id]));
+    let hash = framing::hash([b"huren/salt/v1\n".as_slice(), &name, &id]);
     let mut bound = [0; 16];
     bound.copy_from_slice(&hash[..16]);
     Some(Salt(bound))
@@ -375,7 +404,7 @@ pub fn from_proto(disclosures: &[v1::Disclosure]) -> Option<Vec<Opening>> {
     disclosures
         .iter()
         .map(|d| {
-            let values = Values::new(d.fields.iter().map(|f| (f.name.clone(), f.value.clone())));
+            let values = Values::new(d.fields.iter().map(|f| (f.name.as_str(), f.value.as_str())));
             Some(Opening {
                 group: Group::from_number(d.group)?,
                 salt: Salt(d.salt.as_slice().try_into().ok()?),
@@ -397,7 +426,7 @@ impl SecretKey {
 
     /// Names the key without giving it away: the first 8 bytes of a SHA-256.
     pub fn id(&self) -> [u8; 8] {
-        let hash = Sha256::digest(framing::frame([b"huren/key-id/v1\n".as_slice(), &self.0]));
+        let hash = framing::hash([b"huren/key-id/v1\n".as_slice(), &self.0]);
         let mut id = [0; 8];
         id.copy_from_slice(&hash[..8]);
         id

@@ -36,6 +36,12 @@ pub fn text(input: &str) -> String {
     }
 }
 
+/// Whether nothing is left of a text.
+pub fn is_blank(input: &str) -> bool {
+    let begins_plainly = |c: char| is_plain(c) && !c.is_ascii_control() && c != ' ';
+    !input.chars().next().is_some_and(begins_plainly) && text(input).is_empty()
+}
+
 fn spelt_out(input: &str) -> String {
     // Widths before NFC: a full-width letter followed by a combining accent composes only once
     // it is a half-width letter, and the result has to be stable under a second pass.

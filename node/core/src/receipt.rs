@@ -8,7 +8,6 @@
 mod verify;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
 use crate::{
     disclosure::{Opening, Values},
@@ -172,9 +171,8 @@ pub fn question_digest(
 ) -> String {
     // Name and IDs are framed on their own, so that no two questions give the same bytes.
     let name = holder_name.map(Values::canonical).unwrap_or_default();
-    let ids: Vec<Vec<u8>> = holder_ids.iter().map(Values::canonical).collect();
-    let mut parts: Vec<&[u8]> = vec![b"huren/question/v1\n", salt, number.as_bytes(), &name];
-    parts.extend(ids.iter().map(Vec::as_slice));
+    let mut parts: Vec<&[u8]> = vec![b"huren/question/v1\n", salt, number.as_bytes(), name];
+    parts.extend(holder_ids.iter().map(Values::canonical));
     parts.push(as_of_date.as_bytes());
-    hex::encode(Sha256::digest(framing::frame(parts)))
+    hex::encode(framing::hash(parts))
 }

@@ -86,6 +86,9 @@ pub struct Options {
     pub recosign_seconds: u64,
     /// Milliseconds for which a published head waits for its quorum before the next follows.
     pub hold_publish_ms: u64,
+    /// The size at which the own log may go on though more was signed, once every other member
+    /// has answered and holds no more. An operator's order, for one start.
+    pub accept_loss: Option<u64>,
 }
 
 /// A running node without its wires.

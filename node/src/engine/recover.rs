@@ -1,7 +1,7 @@
 //! Start-up of the own log: nothing is signed until the database is known to hold everything
 //! that was ever signed.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use huren_core::{checkpoint::SignedCheckpoint, merkle, replicate as rules};
 use huren_store::{Error as StoreError, Head};
@@ -18,7 +18,9 @@ pub enum RecoverError {
     /// the missing leaves.
     #[error(
         "the log had {signed} signed leaves, the database holds {held}, and the members that \
-         answered hold {found}: refusing to sign"
+         answered hold {found}: refusing to sign, and asking on. Bring back the newer database, \
+         or a member that has the leaves; only when they are lost for good, see \
+         'huren-node serve --help' on --accept-loss"
     )]
     Lost {
         /// Size in the high-water file.
@@ -51,9 +53,10 @@ impl RecoverError {
         }
     }
 
-    /// Whether the same attempt may succeed later.
+    /// Whether the same attempt may succeed later: a member that was away may hold what the
+    /// others do not.
     pub(super) const fn is_passing(&self) -> bool {
-        matches!(self, Self::Sync(_) | Self::Store(_))
+        matches!(self, Self::Sync(_) | Self::Store(_) | Self::Lost { .. })
     }
 }
 
@@ -61,6 +64,7 @@ impl Engine {
     /// Compares the high-water file with the database. Equal or behind it: in order. Ahead of
     /// it, or missing beside a database that is not new: what is missing is fetched back from
     /// the other members, once at least two of them (or all, where there are fewer) answered.
+    /// What they do not hold keeps the log closed, unless its operator gives it up.
     ///
     /// # Errors
     /// [`RecoverError`]: the node answers from what it holds, and does not sign.
@@ -84,40 +88,55 @@ impl Engine {
             "the database is behind what was signed, or the high-water file is missing: \
              asking the other members"
         );
-        self.wait_for_members().await;
-        let found = self.largest_own_checkpoint();
-        let found_size = found.as_ref().map_or(0, |signed| signed.checkpoint().size);
-        let signed_size = high_water.map_or(found_size, |head| head.size);
-        if found_size < signed_size {
-            return Err(RecoverError::Lost {
-                signed: signed_size,
-                held: held.size,
-                found: found_size,
-            });
-        }
+        self.wait_for_members(self.members_to_ask()).await;
+        let found = self.largest_own_checkpoint().map(|signed| Head {
+            size: signed.checkpoint().size,
+            root: signed.checkpoint().root,
+        });
+        let found_size = found.map_or(0, |head| head.size);
         if found_size > held.size {
             self.sync(&self.origin, true).await?;
             // What the members showed is vouched for now that it is held.
             self.book.settle(&self.origin).await?;
         }
         let held = self.own_head().await?;
-        if held.size < signed_size {
-            return Err(RecoverError::Lost {
-                signed: signed_size,
-                held: held.size,
-                found: found_size,
-            });
-        }
         // Where the file is missing, what the members hold is all that is known to be signed.
-        let shown = found.as_ref().map(|signed| Head {
-            size: signed.checkpoint().size,
-            root: signed.checkpoint().root,
-        });
-        for signed in high_water.into_iter().chain(shown) {
+        let known = high_water.into_iter().chain(found);
+        let (all_held, lost): (Vec<Head>, Vec<Head>) = known.partition(|h| h.size <= held.size);
+        for signed in all_held {
             self.check_same_history(signed, held).await?;
+        }
+        if let Some(signed) = lost.into_iter().max_by_key(|head| head.size) {
+            if found_size > held.size || self.options.accept_loss != Some(held.size) {
+                return Err(RecoverError::Lost {
+                    signed: signed.size,
+                    held: held.size,
+                    found: found_size,
+                });
+            }
+            self.accept_loss(signed, held).await?;
         }
         self.complete().await?;
         tracing::warn!(size = held.size, "the own log is complete again");
+        Ok(())
+    }
+
+    /// Lets the log go on behind what was signed, because its operator said so.
+    async fn accept_loss(&self, signed: Head, held: Head) -> Result<(), RecoverError> {
+        let (high_water, origin) = (Arc::clone(&self.high_water), self.origin.clone());
+        let now = self.clock.now();
+        let lowered = move || high_water.lower(&origin, &held, now);
+        tokio::task::spawn_blocking(lowered)
+            .await
+            .map_err(|error| RecoverError::HighWater(error.to_string()))?
+            .map_err(|error| RecoverError::HighWater(error.to_string()))?;
+        metrics::counter!("huren_alarms_total", "kind" => "accepted_loss").increment(1);
+        tracing::error!(
+            signed = signed.size,
+            continues = held.size,
+            "signed leaves are given up by the operator's order: whoever has a checkpoint beyond \
+             them can show that this log contradicts itself"
+        );
         Ok(())
     }
 
@@ -139,10 +158,17 @@ impl Engine {
         }
     }
 
-    /// Waits until two of the other members (or all, where there are fewer) have shown what
-    /// they hold of the own log.
-    async fn wait_for_members(&self) {
-        let needed = self.peers.len().min(2);
+    /// How many of the other members must answer before the own log goes on: two, or all where
+    /// there are fewer. All, before anything is given up.
+    fn members_to_ask(&self) -> usize {
+        match self.options.accept_loss {
+            Some(_) => self.peers.len(),
+            None => self.peers.len().min(2),
+        }
+    }
+
+    /// Waits until so many of the other members have shown what they hold of the own log.
+    async fn wait_for_members(&self, needed: usize) {
         let mut answered = BTreeSet::new();
         while answered.len() < needed {
             for (region, peer) in &self.peers {
@@ -181,7 +207,7 @@ impl Engine {
         if self.is_complete().await? {
             return Ok(());
         }
-        self.wait_for_members().await;
+        self.wait_for_members(self.members_to_ask()).await;
         self.sync(&self.origin, true).await?;
         let state = self.store.log(&self.origin).await?;
         if let Some(state) = state

@@ -63,7 +63,8 @@ pub enum HighWaterError {
         /// The log in the file.
         held: Origin,
     },
-    /// The new head is smaller than the mark, or of the same size with another root.
+    /// The new head is smaller than the mark, or of the same size with another root. (Only
+    /// [`HighWater::lower`] lowers it.)
     #[error("the high-water mark stands at size {held}, and {given} does not continue it")]
     Backwards {
         /// Size in the file.
@@ -116,6 +117,47 @@ impl HighWater {
     /// All of [`HighWaterError`]; after `Io` the mark is the old one or the new one.
     pub fn write(&self, origin: &Origin, head: &Head) -> Result<(), HighWaterError> {
         let _held = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        self.replace(origin, head, |held| {
+            if head.size < held.size || (head.size == held.size && head != held) {
+                return Err(HighWaterError::Backwards {
+                    held: held.size,
+                    given: head.size,
+                });
+            }
+            Ok(())
+        })
+    }
+
+    /// Lowers the mark to a head that is held, by an operator's order: what was signed beyond
+    /// it is given up. Before that the act is written down, durably, as a line of JSON in the
+    /// file whose name is that of this one with `.lowered` behind it; `now` is in seconds since
+    /// 1970. Behind `Ok` both are on the disk. Blocks on the disk.
+    ///
+    /// # Errors
+    /// `Io`; `Damaged`; `OtherLog`. After `Io` the mark is the old one or the new one.
+    pub fn lower(&self, origin: &Origin, head: &Head, now: u64) -> Result<(), HighWaterError> {
+        let _held = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        self.replace(origin, head, |held| {
+            let place = |head: &Head| {
+                let root = hex::encode(head.root.as_bytes());
+                format!(r#"{{"size":{},"root":"{root}"}}"#, head.size)
+            };
+            let (signed, continues) = (place(held), place(head));
+            let act = format!(
+                "{{\"time\":{now},\"act\":\"accept-loss\",\"origin\":\"{origin}\",\
+                 \"signed\":{signed},\"continues\":{continues}}}\n"
+            );
+            self.write_down(&act).map_err(|source| self.io(source))
+        })
+    }
+
+    /// Replaces the mark if `allow` has no objection to what it replaces.
+    fn replace(
+        &self,
+        origin: &Origin,
+        head: &Head,
+        allow: impl FnOnce(&Head) -> Result<(), HighWaterError>,
+    ) -> Result<(), HighWaterError> {
         let mut mark = Mark {
             sequence: 1,
             origin: origin.clone(),
@@ -128,14 +170,9 @@ impl HighWater {
         if held.origin != *origin {
             return Err(HighWaterError::OtherLog { held: held.origin });
         }
-        if head.size < held.head.size || (head.size == held.head.size && *head != held.head) {
-            return Err(HighWaterError::Backwards {
-                held: held.head.size,
-                given: head.size,
-            });
-        }
         mark.sequence = held.sequence + 1;
         let bytes = mark.encode().ok_or(HighWaterError::TooLong)?;
+        allow(&held.head)?;
         // Never over the newest slot: it is what a torn write leaves.
         self.overwrite(1 - slot, &bytes)
             .map_err(|source| self.io(source))
@@ -169,12 +206,26 @@ impl HighWater {
         file.write_all(slot)?;
         file.sync_all()?;
         fs::rename(&fresh, &self.path)?;
+        self.sync_directory()
+    }
+
+    fn sync_directory(&self) -> io::Result<()> {
         // A bare file name has an empty parent, which is the working directory.
         let directory = match self.path.parent() {
             Some(parent) if parent != Path::new("") => parent,
             _ => Path::new("."),
         };
         File::open(directory)?.sync_all()
+    }
+
+    /// Adds a line to the file of acts.
+    fn write_down(&self, act: &str) -> io::Result<()> {
+        let mut name = self.path.clone().into_os_string();
+        name.push(".lowered");
+        let mut file = OpenOptions::new().create(true).append(true).open(name)?;
+        file.write_all(act.as_bytes())?;
+        file.sync_all()?;
+        self.sync_directory()
     }
 
     fn overwrite(&self, slot: usize, bytes: &[u8]) -> io::Result<()> {

@@ -197,6 +197,103 @@ async fn what_nobody_holds_any_more_is_not_signed_anew() {
     assert_eq!(watch.sizes().last(), Some(&alone.size));
 }
 
+/// Home's last certificate is held by `keepers` alone, its database is lost back to before it,
+/// and all others answer. Gives the size without it.
+async fn loses_its_last_leaf(keepers: &[Region]) -> (Federation, Watch, u64) {
+    let (mut federation, watch, truth) = scene().await;
+    let size = truth.0.len() as u64;
+    for other in OTHERS.iter().filter(|other| !keepers.contains(other)) {
+        federation.stop(*other).await;
+    }
+    let last = issue(&federation, HOME, 6).await;
+    for keeper in keepers {
+        let held = |engine: &Engine| {
+            let entry = engine.book().entry(&origin(HOME));
+            entry.is_some_and(|entry| entry.state.disclosed == last.size)
+        };
+        federation.until(*keeper, held).await;
+    }
+    federation.stop(HOME).await;
+    stop_others(&mut federation).await;
+    for other in OTHERS.iter().filter(|other| !keepers.contains(other)) {
+        federation.open(*other).await.expect("an engine");
+    }
+    let backup = federation.backup(HOME, size).await;
+    refuses(&mut federation, backup, "LOG_LOST").await;
+    (federation, watch, size)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_holds_what_the_others_do_not_may_come_back() {
+    let (mut federation, watch, size) = loses_its_last_leaf(&[Region::ANHUI]).await;
+    federation.open(Region::ANHUI).await.expect("an engine");
+    federation.until(HOME, Engine::is_writable).await;
+    let next = issue(&federation, HOME, 7).await;
+    assert_eq!(next.index, size + 1);
+    until_known_everywhere(&federation, HOME, next).await;
+    is_valid_everywhere(&federation, (HOME, 6)).await;
+    assert_eq!(federation.lowered(HOME), "");
+    watch.sizes();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_loss_is_given_up_by_order_alone_and_once_everybody_was_asked() {
+    let (mut federation, watch, size) = loses_its_last_leaf(&[]).await;
+    let store = Arc::clone(federation.store(HOME));
+
+    // Of another size than what is left: no order for this loss.
+    federation.accept_loss(HOME, Some(size - 1));
+    refuses(&mut federation, Arc::clone(&store), "LOG_LOST").await;
+
+    // One member does not answer, who may hold it.
+    federation.stop(OTHER).await;
+    federation.accept_loss(HOME, Some(size));
+    federation.restart(HOME).await;
+    let before = watch.times();
+    federation
+        .until(HOME, |_| watch.times() > before + 12)
+        .await;
+    takes_nothing(&federation).await;
+    assert_eq!(federation.lowered(HOME), "");
+
+    federation.open(OTHER).await.expect("an engine");
+    federation.until(HOME, Engine::is_writable).await;
+    let acts = federation.lowered(HOME);
+    assert_eq!(acts.lines().count(), 1);
+    assert!(
+        acts.contains(&format!("\"continues\":{{\"size\":{size},")),
+        "{acts}"
+    );
+    assert!(
+        acts.contains(&format!("\"signed\":{{\"size\":{},", size + 1)),
+        "{acts}"
+    );
+    let next = issue(&federation, HOME, 7).await;
+    assert_eq!(next.index, size);
+    until_known_everywhere(&federation, HOME, next).await;
+    is_valid_everywhere(&federation, (HOME, 7)).await;
+
+    // The order counts for one loss: nothing is given up when nothing is lost.
+    federation.restart(HOME).await;
+    federation.until(HOME, Engine::is_writable).await;
+    assert_eq!(federation.lowered(HOME), acts);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_member_holds_is_fetched_and_not_given_up() {
+    let (mut federation, watch, size) = loses_its_last_leaf(&[Region::ANHUI]).await;
+    federation.accept_loss(HOME, Some(size));
+    federation.restart(HOME).await;
+    federation.open(Region::ANHUI).await.expect("an engine");
+    federation.until(HOME, Engine::is_writable).await;
+    assert_eq!(federation.lowered(HOME), "");
+    let next = issue(&federation, HOME, 7).await;
+    assert_eq!(next.index, size + 1);
+    until_known_everywhere(&federation, HOME, next).await;
+    is_valid_everywhere(&federation, (HOME, 6)).await;
+    watch.sizes();
+}
+
 /// A store with another history of home's log, of that size: the last leaf of home's, and what
 /// follows it, is another.
 async fn other_tree(truth: &Leaves, size: usize) -> Arc<dyn Store> {

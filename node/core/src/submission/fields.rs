@@ -1,7 +1,5 @@
 //! The checks that every value goes through, whatever it means.
 
-use std::collections::BTreeMap;
-
 use super::MAX_VALUE_BYTES;
 use super::fault::{Fault, Faults};
 use crate::disclosure::{Group, Values};
@@ -30,7 +28,7 @@ pub(super) const fn optional(name: &'static str) -> Field {
 }
 
 /// The values of a group that may be looked at: known names, sound text, not blank.
-pub(super) struct Sound<'a>(BTreeMap<&'static str, &'a str>);
+pub(super) struct Sound<'a>(Vec<(&'static str, &'a str)>);
 
 impl<'a> Sound<'a> {
     /// Sorts out what no rule needs to see, and reports it.
@@ -45,13 +43,13 @@ impl<'a> Sound<'a> {
             // The name is the caller's text and could hold anything, so the group is named.
             faults.push(group.name(), &Fault::FieldUnknown);
         }
-        let mut sound = BTreeMap::new();
+        let mut sound = Vec::with_capacity(fields.len());
         for field in fields {
             let value = values.get(field.name).unwrap_or_default();
             if let Err(fault) = soundness(value) {
                 faults.push(field.name, &fault);
-            } else if !normalise::text(value).is_empty() {
-                sound.insert(field.name, value);
+            } else if !normalise::is_blank(value) {
+                sound.push((field.name, value));
             } else if field.required {
                 faults.push(field.name, &Fault::FieldMissing);
             }
@@ -61,7 +59,8 @@ impl<'a> Sound<'a> {
 
     /// A value as it came.
     pub(super) fn get(&self, field: &str) -> Option<&'a str> {
-        self.0.get(field).copied()
+        let mut found = self.0.iter().filter(|(name, _)| *name == field);
+        found.next().map(|(_, value)| *value)
     }
 
     /// A value as plain text.
@@ -72,9 +71,7 @@ impl<'a> Sound<'a> {
 
 /// Whether a group says nothing.
 pub(super) fn is_blank(values: &Values) -> bool {
-    values
-        .iter()
-        .all(|(_, value)| normalise::text(value).is_empty())
+    values.iter().all(|(_, value)| normalise::is_blank(value))
 }
 
 /// Whether text can be worked with at all. Tabs and line breaks are spaces that spreadsheets

@@ -1,6 +1,6 @@
 //! Groups as they arrive on the wire.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use huren_proto::v1;
 
@@ -20,8 +20,9 @@ pub fn from_proto(groups: &[v1::GroupValues]) -> Result<BTreeMap<Group, Values>,
             faults.push("", &Fault::GroupUnknown);
             continue;
         };
-        let names: BTreeSet<_> = entry.fields.iter().map(|field| &field.name).collect();
-        if names.len() != entry.fields.len() {
+        let mut names: Vec<&str> = entry.fields.iter().map(|f| f.name.as_str()).collect();
+        names.sort_unstable();
+        if !names.is_sorted_by(|a, b| a < b) {
             faults.push(group.name(), &Fault::FieldTwice);
         }
         let fields = entry

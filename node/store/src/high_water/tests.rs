@@ -151,3 +151,42 @@ fn a_name_that_does_not_fit_is_refused() {
     assert!(matches!(error, HighWaterError::TooLong));
     assert_eq!(file.read().unwrap(), None);
 }
+
+#[test]
+fn it_is_lowered_by_order_only_and_the_act_is_written_down_first() {
+    let (directory, file) = written(5);
+    let refused = file.write(&origin(), &head(3));
+    assert!(matches!(
+        refused,
+        Err(HighWaterError::Backwards { held: 5, given: 3 })
+    ));
+    file.lower(&origin(), &head(3), 1_700_000_000).unwrap();
+    assert_eq!(file.read().unwrap(), Some((origin(), head(3))));
+    let acts = fs::read_to_string(directory.path().join("high-water.lowered")).unwrap();
+    let root = |byte: &str| byte.repeat(32);
+    assert_eq!(
+        acts,
+        format!(
+            "{{\"time\":1700000000,\"act\":\"accept-loss\",\
+             \"origin\":\"huren.zj.example/log/33\",\
+             \"signed\":{{\"size\":5,\"root\":\"{}\"}},\
+             \"continues\":{{\"size\":3,\"root\":\"{}\"}}}}\n",
+            root("05"),
+            root("03"),
+        )
+    );
+    // It goes on from there, and every further act stands behind the first.
+    file.write(&origin(), &head(4)).unwrap();
+    file.lower(&origin(), &head(2), 1_700_000_001).unwrap();
+    let acts = fs::read_to_string(directory.path().join("high-water.lowered")).unwrap();
+    assert_eq!(acts.lines().count(), 2);
+}
+
+#[test]
+fn without_its_line_the_mark_is_not_lowered() {
+    let (directory, file) = written(5);
+    fs::create_dir(directory.path().join("high-water.lowered")).unwrap();
+    let refused = file.lower(&origin(), &head(3), 0);
+    assert!(matches!(refused, Err(HighWaterError::Io { .. })));
+    assert_eq!(file.read().unwrap(), Some((origin(), head(5))));
+}
