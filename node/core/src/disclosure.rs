@@ -8,10 +8,9 @@ use chacha20poly1305::{
 };
 use hmac::{Hmac, Mac as _};
 use huren_proto::v1;
-use prost::Message as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
-use zeroize::Zeroize as _;
+use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::{checkpoint::Origin, framing, merkle::Hash, normalise, record::RecordError};
 
@@ -100,8 +99,13 @@ impl Values {
 
     /// The value of a field.
     pub fn get(&self, field: &str) -> Option<&str> {
-        self.iter()
-            .find_map(|(name, value)| (name == field).then_some(value))
+        let mut parts = framing::parts(&self.0);
+        while let (Some(name), Some(value)) = (parts.next(), parts.next()) {
+            if name == field.as_bytes() {
+                return std::str::from_utf8(value).ok();
+            }
+        }
+        None
     }
 
     /// Fields in ascending order.
@@ -474,8 +478,9 @@ pub fn submission_tag(index_key: &SecretKey, content: &[u8]) -> [u8; 32] {
     )
 }
 
-/// Seals openings for storage: XChaCha20-Poly1305 under the at-rest key, bound to their
-/// place (origin and leaf hash) so that rows cannot be exchanged.
+/// Seals openings for storage: name of the group, salt and canonical values of each one, under
+/// XChaCha20-Poly1305 with the at-rest key, bound to their place (origin and leaf hash) so that
+/// rows cannot be exchanged.
 ///
 /// # Errors
 /// [`SealError`] if encryption fails, which it does for gigantic inputs only.
@@ -485,11 +490,12 @@ pub fn seal(
     place: (&Origin, &Hash),
     openings: &[Opening],
 ) -> Result<Vec<u8>, SealError> {
-    let mut plain = v1::RecordDisclosures {
-        disclosures: to_proto(openings),
-        ..Default::default()
-    }
-    .encode_to_vec();
+    let parts = openings.iter().flat_map(|opening| {
+        let values = opening.values.as_ref().map(Values::canonical);
+        let name = opening.group.name().as_bytes();
+        [name, &opening.salt.0, values.unwrap_or_default()]
+    });
+    let plain = Zeroizing::new(framing::frame(parts));
     let associated = place_bytes(place);
     let payload = Payload {
         msg: &plain,
@@ -499,7 +505,6 @@ pub fn seal(
     let text = cipher
         .encrypt(&XNonce::from(nonce), payload)
         .map_err(|_| SealError)?;
-    plain.zeroize();
     Ok([&key.id()[..], &nonce, &text].concat())
 }
 
@@ -524,12 +529,24 @@ pub fn unseal(
         aad: &associated,
     };
     let cipher = XChaCha20Poly1305::new(&Key::from(key.0));
-    let mut plain = cipher
-        .decrypt(&XNonce::from(nonce), payload)
-        .map_err(|_| SealError)?;
-    let message = v1::RecordDisclosures::decode(plain.as_slice()).map_err(|_| SealError);
-    plain.zeroize();
-    from_proto(&message?.disclosures).ok_or(SealError)
+    let plain = cipher.decrypt(&XNonce::from(nonce), payload);
+    let plain = Zeroizing::new(plain.map_err(|_| SealError)?);
+    let mut parts = framing::parts(&plain);
+    let mut openings = Vec::new();
+    while let Some(name) = parts.next() {
+        let group = Group::ALL
+            .into_iter()
+            .find(|group| group.name().as_bytes() == name);
+        let (salt, values) = (parts.next(), parts.next());
+        openings.push(Opening {
+            group: group.ok_or(SealError)?,
+            salt: Salt(salt.and_then(|s| s.try_into().ok()).ok_or(SealError)?),
+            values: values
+                .filter(|values| !values.is_empty())
+                .map(|values| Values(values.to_vec())),
+        });
+    }
+    Ok(openings)
 }
 
 fn place_bytes((origin, leaf): (&Origin, &Hash)) -> Vec<u8> {

@@ -10,8 +10,10 @@ pub(crate) fn push(out: &mut Vec<u8>, part: &[u8]) {
 }
 
 /// The framed bytes of a list of parts.
-pub(crate) fn frame<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Vec<u8> {
-    let mut out = Vec::new();
+pub(crate) fn frame<'a>(parts: impl IntoIterator<Item = &'a [u8], IntoIter: Clone>) -> Vec<u8> {
+    let parts = parts.into_iter();
+    // At its full size from the start: growing would leave copies of secrets behind.
+    let mut out = Vec::with_capacity(parts.clone().map(|part| 4 + part.len()).sum());
     for part in parts {
         push(&mut out, part);
     }
