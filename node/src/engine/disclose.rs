@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, ops::Range};
 
-use futures::StreamExt as _;
+use futures::{StreamExt as _, stream::BoxStream};
 use huren_core::{
     checkpoint::Origin,
     disclosure::{self, Group, GroupDigests, Opening},
@@ -13,6 +13,7 @@ use huren_core::{
 };
 use huren_proto::v1;
 use huren_store::{DisclosureRow, Error as StoreError, Tag};
+use tokio::sync::RwLockReadGuard;
 
 use super::{
     clock::random,
@@ -64,10 +65,11 @@ pub(super) async fn page(
     range: Range<u64>,
 ) -> Result<v1::GetDisclosuresResponse, StoreError> {
     let rows = sealing.store.disclosures(origin, range.clone()).await?;
-    let leaves = leaves(sealing, origin, range.clone()).await?;
+    let hashes = sealing.reader.leaf_hashes(origin, range.clone()).await?;
+    let leaves: BTreeMap<u64, &Hash> = range.clone().zip(&hashes).collect();
     let mut records = Vec::with_capacity(rows.len());
     for row in rows {
-        let Some((hash, _)) = leaves.get(&row.index) else {
+        let Some(hash) = leaves.get(&row.index) else {
             continue;
         };
         let openings = disclosure::unseal(sealing.at_rest, (origin, hash), &row.sealed)
@@ -90,52 +92,94 @@ pub(super) async fn page(
     })
 }
 
-/// Takes the disclosures of `range` from a member, page by page, behind the fold: without
-/// failing it ends where the fold does. What is taken stays taken when a later page fails.
-/// `partial` accepts missing ones: a province that has lost its database takes back what is left.
-///
-/// # Errors
-/// [`DiscloseError`].
-pub(super) async fn take(
-    sealing: &Sealing<'_>,
-    keys: &WriterKeys,
-    peer: &dyn Peer,
-    origin: &Origin,
+/// Takes disclosures of a log from a member.
+pub(super) struct Taking<'a> {
+    /// Where they go.
+    pub sealing: &'a Sealing<'a>,
+    /// What they are tagged with.
+    pub keys: &'a WriterKeys,
+    /// Whose they are.
+    pub origin: &'a Origin,
+    /// The fold that goes ahead.
+    pub folding: &'a Progress,
+    /// Accepts missing ones: a province that has lost its database takes back what is left.
+    pub partial: bool,
+}
+
+/// A page that is checked and sealed.
+struct Checked<'a> {
     range: Range<u64>,
-    folding: &Progress,
-    partial: bool,
-) -> Result<(), DiscloseError> {
-    let mut next = range.start;
-    let mut pages = peer.disclosures(origin, range.clone()).await?;
-    while next < range.end {
+    rows: Vec<DisclosureRow>,
+    /// Until the rows are kept, no erasure is applied.
+    _erasing: RwLockReadGuard<'a, ()>,
+}
+
+impl Taking<'_> {
+    /// Takes the disclosures of `range`, page by page, behind the fold: without failing it ends
+    /// where the fold does. What is taken stays taken when a later page fails.
+    ///
+    /// # Errors
+    /// [`DiscloseError`].
+    pub(super) async fn take(
+        &self,
+        peer: &dyn Peer,
+        range: Range<u64>,
+    ) -> Result<(), DiscloseError> {
+        let mut pages = peer.disclosures(self.origin, range.clone()).await?;
+        let mut checked = self.next(&mut pages, range.clone()).await?;
+        while let Some(page) = checked {
+            let rest = page.range.end..range.end;
+            // While the database keeps one page, the processor checks the next one.
+            let (kept, ahead) = futures::join!(self.keep(page), self.next(&mut pages, rest));
+            kept?;
+            checked = ahead?;
+        }
+        Ok(())
+    }
+
+    /// The next page, as far as the fold comes; `None` at the end.
+    async fn next(
+        &self,
+        pages: &mut BoxStream<'static, Result<v1::GetDisclosuresResponse, PeerError>>,
+        rest: Range<u64>,
+    ) -> Result<Option<Checked<'_>>, DiscloseError> {
+        if rest.is_empty() || self.folding.reach(rest.start + 1).await <= rest.start {
+            return Ok(None);
+        }
         let mut page = pages.next().await.ok_or(DiscloseError::Missing)??;
-        let fits = page.first_index == next
-            && page.end_index > next
-            && page.end_index <= range.end
-            && page.end_index - next <= PAGE;
+        let fits = page.first_index == rest.start
+            && page.end_index > rest.start
+            && page.end_index <= rest.end
+            && page.end_index - rest.start <= PAGE;
         if !fits {
             return Err(PeerError::Malformed.into());
         }
-        let end = page.end_index.min(folding.reach(page.end_index).await);
-        if end <= next {
-            return Ok(());
-        }
+        let end = page.end_index.min(self.folding.reach(page.end_index).await);
         if end < page.end_index {
             page.records.retain(|record| record.index < end);
         }
-        let erasing = folding.erasing.lock().await;
-        let rows = check(sealing, keys, origin, next..end, page.records, partial).await?;
-        sealing
-            .store
-            .put_disclosures(origin, next..end, rows)
-            .await?;
-        drop(erasing);
-        if end < page.end_index {
-            return Ok(());
-        }
-        next = end;
+        let range = rest.start..end;
+        let erasing = self.folding.erasing.read().await;
+        let rows = check(
+            self.sealing,
+            self.keys,
+            self.origin,
+            range.clone(),
+            page.records,
+            self.partial,
+        );
+        Ok(Some(Checked {
+            rows: rows.await?,
+            range,
+            _erasing: erasing,
+        }))
     }
-    Ok(())
+
+    async fn keep(&self, page: Checked<'_>) -> Result<(), StoreError> {
+        let Checked { range, rows, .. } = page;
+        let store = self.sealing.store;
+        store.put_disclosures(self.origin, range, rows).await
+    }
 }
 
 /// Checks a page against the leaves and seals it.

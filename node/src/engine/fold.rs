@@ -11,7 +11,7 @@ use huren_core::{
     trust::TrustChain,
 };
 use huren_store::{DisclosureRow, Error as StoreError, Resealed, Store};
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{RwLock, watch};
 
 use super::{
     clock::{Random, random},
@@ -25,9 +25,10 @@ const RANGE: u64 = 4 * PACKAGE;
 pub(super) struct Progress {
     /// The leaves folded, and whether the fold has ended.
     folded: watch::Sender<(u64, bool)>,
-    /// Held while disclosures are read to be erased until that is applied, and while erasures
-    /// are read until the disclosures that they leave are kept: so neither misses the other.
-    pub(super) erasing: Mutex<()>,
+    /// Written while disclosures are read to be erased until that is applied, and read while
+    /// erasures are read until the disclosures that they leave are kept: so neither misses the
+    /// other.
+    pub(super) erasing: RwLock<()>,
 }
 
 impl Progress {
@@ -35,7 +36,7 @@ impl Progress {
     pub(super) fn at(folded: u64) -> Self {
         Self {
             folded: watch::Sender::new((folded, false)),
-            erasing: Mutex::default(),
+            erasing: RwLock::default(),
         }
     }
 
@@ -133,7 +134,7 @@ async fn fold_range(
     let erasing = if changes.erasures.is_empty() {
         None
     } else {
-        Some(progress.erasing.lock().await)
+        Some(progress.erasing.write().await)
     };
     let resealed = sealing.erase(origin, &changes.erasures).await?;
     store.apply(origin, start..end, changes, resealed).await?;

@@ -1,7 +1,7 @@
 //! Reading logs: tiles and bundles through a bounded cache of what never changes, and the
 //! proofs that are computed from them.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, ops::Range, sync::Arc};
 
 use bytes::Bytes;
 use huren_core::{
@@ -99,6 +99,29 @@ impl Reader {
             .get(&id)
             .and_then(|tile| tile.hashes().get(position))
             .copied())
+    }
+
+    /// The hashes of a range of leaves that are held.
+    ///
+    /// # Errors
+    /// If the store fails or does not have them.
+    pub async fn leaf_hashes(
+        &self,
+        origin: &Origin,
+        range: Range<u64>,
+    ) -> Result<Vec<Hash>, StoreError> {
+        let ids: Vec<TileId> = (range.start / PACKAGE..range.end.div_ceil(PACKAGE))
+            .filter_map(|number| TileId::in_tree(0, number, range.end))
+            .collect();
+        let tiles = self.tiles(origin, &ids).await?;
+        let mut hashes = Vec::new();
+        for id in ids {
+            let skip = range.start.saturating_sub(id.index() * PACKAGE);
+            let wanted = usize::try_from(skip).unwrap_or(usize::MAX)..usize::from(id.width());
+            let tile = tiles.get(&id).and_then(|tile| tile.hashes().get(wanted));
+            hashes.extend_from_slice(tile.ok_or(StoreError::Corrupt("level-0 tile"))?);
+        }
+        Ok(hashes)
     }
 
     /// The root of the tree of the first `size` leaves; `None` if they are not all held.

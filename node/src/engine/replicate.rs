@@ -375,7 +375,7 @@ impl Engine {
         let mut next = state.head.size;
         while next < tree.size {
             let end = tree.size.min((next / PACKAGE + STRIDE) * PACKAGE);
-            let leaves = self.leaf_hashes(origin, next..end).await?;
+            let leaves = self.reader.leaf_hashes(origin, next..end).await?;
             // Full level-0 tiles came with their packages; what lies above them is new.
             let made = edge.append(&leaves);
             new_tiles.extend(
@@ -405,28 +405,6 @@ impl Engine {
         tracing::info!(%origin, size = tree.size, "replica moved forward");
         self.book.reload(origin).await?;
         Ok(())
-    }
-
-    async fn leaf_hashes(
-        &self,
-        origin: &Origin,
-        range: std::ops::Range<u64>,
-    ) -> Result<Vec<Hash>, StoreError> {
-        let ids: Vec<_> = (range.start / PACKAGE..range.end.div_ceil(PACKAGE))
-            .filter_map(|number| merkle::TileId::in_tree(0, number, range.end))
-            .collect();
-        let mut tiles = self.store.tiles(origin, &ids).await?;
-        let mut hashes = Vec::new();
-        for id in ids {
-            let tile = tiles
-                .remove(&id)
-                .ok_or(StoreError::Corrupt("level-0 tile"))?;
-            let first = id.index() * PACKAGE;
-            let skip = usize::try_from(range.start.saturating_sub(first)).unwrap_or(usize::MAX);
-            let tile = tile.get(skip..usize::from(id.width()));
-            hashes.extend_from_slice(tile.ok_or(StoreError::Corrupt("level-0 tile"))?);
-        }
-        Ok(hashes)
     }
 
     /// Folds what is held, and behind the fold takes the disclosures.
@@ -459,7 +437,13 @@ impl Engine {
         folding: &Progress,
         partial: bool,
     ) -> Result<(), SyncError> {
-        let sealing = self.sealing();
+        let taking = disclose::Taking {
+            sealing: &self.sealing(),
+            keys: &self.keys,
+            origin,
+            folding,
+            partial,
+        };
         let home = chain.newest().list.member_of(origin);
         let home = home.map(|member| member.region.clone());
         let mut seen: Vec<_> = self.book.seen(origin).into_iter().collect();
@@ -473,8 +457,7 @@ impl Engine {
             if range.is_empty() || folding.reach(range.start + 1).await <= range.start {
                 continue;
             }
-            let (keys, peer) = (&self.keys, peer.as_ref());
-            let taken = disclose::take(&sealing, keys, peer, origin, range, folding, partial).await;
+            let taken = taking.take(peer.as_ref(), range).await;
             self.book.reload(origin).await?;
             if let Err(error) = taken {
                 tracing::warn!(%origin, peer = region, code = error.code(), "disclosures not taken");
