@@ -339,6 +339,11 @@ mod tests {
 
     proptest! {
         #[test]
+        fn blank_is_what_nothing_is_left_of(input in prop_oneof![awkward(), "[ \t\u{3000}\u{200b}]{0,4}a?"]) {
+            prop_assert_eq!(is_blank(&input), text(&input).is_empty());
+        }
+
+        #[test]
         fn idempotent(input in awkward()) {
             for kind in ["text", "name", "id", "number"] {
                 let once = apply(kind, &input);

@@ -60,6 +60,31 @@ fn order_and_empty_fields_make_no_difference() {
 }
 
 #[test]
+fn fields_come_back_in_their_order_and_the_last_of_a_name_counts() {
+    let long = "长".repeat(100);
+    let given = [
+        ("b", "first"),
+        ("ab", long.as_str()),
+        ("b", ""),
+        ("a", "1"),
+        ("b", "last"),
+    ];
+    let values = values(&given);
+    let expected = [("a", "1"), ("ab", long.as_str()), ("b", "last")];
+    assert!(values.iter().eq(expected));
+    for (name, value) in expected {
+        assert_eq!(values.get(name), Some(value));
+    }
+    // A value is not taken for a name.
+    assert_eq!((values.get("1"), values.get("c")), (None, None));
+    let json = serde_json::to_string(&values).unwrap();
+    assert_eq!(json, format!(r#"{{"a":"1","ab":"{long}","b":"last"}}"#));
+    assert_eq!(serde_json::from_str::<Values>(&json).unwrap(), values);
+    assert_eq!(format!("{values:?}"), r#"{"a", "ab", "b"}"#);
+    assert!(Values::default().is_empty() && Values::default().iter().next().is_none());
+}
+
+#[test]
 fn the_certificate_salt_follows_from_the_others() {
     let open = openings(NUMBER, 0);
     let salt = |open: &[Opening], group| open.iter().find(|o| o.group == group).unwrap().salt;
