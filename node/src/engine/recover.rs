@@ -170,6 +170,7 @@ impl Engine {
     /// Waits until so many of the other members have shown what they hold of the own log.
     async fn wait_for_members(&self, needed: usize) {
         let mut answered = BTreeSet::new();
+        let mut told = None;
         while answered.len() < needed {
             for (region, peer) in &self.peers {
                 if let Ok(heads) = peer.heads().await {
@@ -180,6 +181,19 @@ impl Engine {
                 }
             }
             if answered.len() < needed {
+                if told.replace(answered.len()) != Some(answered.len()) {
+                    let silent = self
+                        .peers
+                        .keys()
+                        .filter(|region| !answered.contains(*region));
+                    let silent: Vec<&str> = silent.map(String::as_str).collect();
+                    tracing::warn!(
+                        needed,
+                        answered = answered.len(),
+                        silent = silent.join(" "),
+                        "waiting for more members to answer"
+                    );
+                }
                 self.clock.sleep(std::time::Duration::from_secs(1)).await;
             }
         }
