@@ -38,8 +38,7 @@ pub fn text(input: &str) -> String {
 
 /// Whether nothing is left of a text.
 pub fn is_blank(input: &str) -> bool {
-    let begins_plainly = |c: char| is_plain(c) && !c.is_ascii_control() && c != ' ';
-    !input.chars().next().is_some_and(begins_plainly) && text(input).is_empty()
+    !input.chars().next().is_some_and(is_plainly_visible) && text(input).is_empty()
 }
 
 fn spelt_out(input: &str) -> String {
@@ -61,7 +60,7 @@ fn is_normal(input: &str) -> bool {
     let fits = |c: char| {
         let is_single_space = c == ' ' && before != ' ';
         before = c;
-        is_single_space || (is_plain(c) && !c.is_ascii_control() && c != ' ')
+        is_single_space || is_plainly_visible(c)
     };
     input.chars().all(fits) && !input.ends_with(' ')
 }
@@ -70,6 +69,10 @@ fn is_normal(input: &str) -> bool {
 /// ideographs of the first block.
 fn is_plain(c: char) -> bool {
     c.is_ascii() || matches!(c, '\u{4e00}'..='\u{9fff}')
+}
+
+fn is_plainly_visible(c: char) -> bool {
+    is_plain(c) && !c.is_ascii_control() && c != ' '
 }
 
 /// Trims white space and folds inner runs of it to one U+0020.

@@ -310,16 +310,12 @@ impl Writer {
                     size: tail.head.size,
                     duplicate: false,
                 }),
-                Ok((index, None)) => {
-                    let leaf = self.reader.leaf_hash(&self.origin, index).await?;
-                    let leaf = leaf.ok_or(StoreError::Corrupt("level-0 tile"))?;
-                    Ok(Placed {
-                        index,
-                        leaf,
-                        size: tail.head.size,
-                        duplicate: true,
-                    })
-                }
+                Ok((index, None)) => Ok(Placed {
+                    index,
+                    leaf: self.reader.leaf_hash(&self.origin, index).await?,
+                    size: tail.head.size,
+                    duplicate: true,
+                }),
             });
         }
         Ok(placed)

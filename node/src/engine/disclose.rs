@@ -160,19 +160,98 @@ impl Taking<'_> {
         }
         let range = rest.start..end;
         let erasing = self.folding.erasing.read().await;
-        let rows = check(
-            self.sealing,
-            self.keys,
-            self.origin,
-            range.clone(),
-            page.records,
-            self.partial,
-        );
         Ok(Some(Checked {
-            rows: rows.await?,
+            rows: self.check(range.clone(), page.records).await?,
             range,
             _erasing: erasing,
         }))
+    }
+
+    /// Checks a page against the leaves and seals it.
+    async fn check(
+        &self,
+        range: Range<u64>,
+        records: Vec<v1::RecordDisclosures>,
+    ) -> Result<Vec<DisclosureRow>, DiscloseError> {
+        let Self {
+            sealing,
+            keys,
+            origin,
+            ..
+        } = *self;
+        let leaves = leaves(sealing, origin, range.clone()).await?;
+        let hashes: Vec<Hash> = leaves.values().map(|(hash, _)| *hash).collect();
+        let registered = sealing.store.targets(origin, &hashes).await?;
+        let mut erased: BTreeMap<u64, Vec<u32>> = BTreeMap::new();
+        for (index, groups) in sealing.store.erased(origin, range.clone()).await? {
+            erased.entry(index).or_default().extend(groups);
+        }
+        let mut given: BTreeMap<u64, v1::RecordDisclosures> = BTreeMap::new();
+        for record in records {
+            if !range.contains(&record.index) || given.insert(record.index, record).is_some() {
+                return Err(PeerError::Malformed.into());
+            }
+        }
+        let mut rows = Vec::new();
+        for (index, (hash, record)) in &leaves {
+            let Some((digests, is_certificate)) = digests(record.as_ref()) else {
+                continue;
+            };
+            let gone = erased.get(index).map(Vec::as_slice).unwrap_or_default();
+            let is_gone = |group: Group| gone.contains(&group.number().unsigned_abs());
+            let record = given.remove(index).unwrap_or_default();
+            let openings =
+                disclosure::from_proto(&record.disclosures).ok_or(DiscloseError::Wrong)?;
+            disclosure::check(&openings, digests).map_err(|_| DiscloseError::Wrong)?;
+            let openings: Vec<Opening> = openings
+                .into_iter()
+                .filter(|opening| !is_gone(opening.group))
+                .collect();
+            // A certificate's leaf appended again is not in the register: nobody needs to open it.
+            let is_registered = registered
+                .get(hash)
+                .is_some_and(|certificate| certificate.index == *index);
+            if is_certificate && !self.partial && is_registered {
+                let has = |group: Group| {
+                    is_gone(group)
+                        || openings.iter().any(|opening| {
+                            opening.group == group
+                                && (opening.values.is_some() || !group.travels_with_values())
+                        })
+                };
+                if ![Group::Certificate, Group::HolderName, Group::HolderId]
+                    .into_iter()
+                    .all(has)
+                {
+                    return Err(DiscloseError::Missing);
+                }
+            }
+            if openings.is_empty() {
+                continue;
+            }
+            let number = openings
+                .iter()
+                .find(|opening| opening.group == Group::Certificate)
+                .and_then(|opening| opening.values.as_ref()?.get("number"));
+            let number_tag = number
+                .filter(|_| is_certificate)
+                .map(|number| Tag(disclosure::number_tag(&keys.index, number)));
+            let holder_tag = record
+                .holder_tags
+                .iter()
+                .filter(|tag| tag.key_id == keys.holder.id() && !is_gone(Group::HolderId))
+                .find_map(|tag| tag.tag.as_slice().try_into().ok().map(Tag));
+            let nonce = random(sealing.random);
+            let sealed = disclosure::seal(sealing.at_rest, nonce, (origin, hash), &openings)
+                .map_err(|_| StoreError::Corrupt("sealing failed"))?;
+            rows.push(DisclosureRow {
+                index: *index,
+                number_tag,
+                holder_tag,
+                sealed,
+            });
+        }
+        Ok(rows)
     }
 
     async fn keep(&self, page: Checked<'_>) -> Result<(), StoreError> {
@@ -180,89 +259,6 @@ impl Taking<'_> {
         let store = self.sealing.store;
         store.put_disclosures(self.origin, range, rows).await
     }
-}
-
-/// Checks a page against the leaves and seals it.
-async fn check(
-    sealing: &Sealing<'_>,
-    keys: &WriterKeys,
-    origin: &Origin,
-    range: Range<u64>,
-    records: Vec<v1::RecordDisclosures>,
-    partial: bool,
-) -> Result<Vec<DisclosureRow>, DiscloseError> {
-    let leaves = leaves(sealing, origin, range.clone()).await?;
-    let hashes: Vec<Hash> = leaves.values().map(|(hash, _)| *hash).collect();
-    let registered = sealing.store.targets(origin, &hashes).await?;
-    let mut erased: BTreeMap<u64, Vec<u32>> = BTreeMap::new();
-    for (index, groups) in sealing.store.erased(origin, range.clone()).await? {
-        erased.entry(index).or_default().extend(groups);
-    }
-    let mut given: BTreeMap<u64, v1::RecordDisclosures> = BTreeMap::new();
-    for record in records {
-        if !range.contains(&record.index) || given.insert(record.index, record).is_some() {
-            return Err(PeerError::Malformed.into());
-        }
-    }
-    let mut rows = Vec::new();
-    for (index, (hash, record)) in &leaves {
-        let Some((digests, is_certificate)) = digests(record.as_ref()) else {
-            continue;
-        };
-        let gone = erased.get(index).map(Vec::as_slice).unwrap_or_default();
-        let is_gone = |group: Group| gone.contains(&group.number().unsigned_abs());
-        let record = given.remove(index).unwrap_or_default();
-        let openings = disclosure::from_proto(&record.disclosures).ok_or(DiscloseError::Wrong)?;
-        disclosure::check(&openings, digests).map_err(|_| DiscloseError::Wrong)?;
-        let openings: Vec<Opening> = openings
-            .into_iter()
-            .filter(|opening| !is_gone(opening.group))
-            .collect();
-        // A certificate's leaf appended again is not in the register: nobody needs to open it.
-        let is_registered = registered
-            .get(hash)
-            .is_some_and(|certificate| certificate.index == *index);
-        if is_certificate && !partial && is_registered {
-            let has = |group: Group| {
-                is_gone(group)
-                    || openings.iter().any(|opening| {
-                        opening.group == group
-                            && (opening.values.is_some() || !group.travels_with_values())
-                    })
-            };
-            if ![Group::Certificate, Group::HolderName, Group::HolderId]
-                .into_iter()
-                .all(has)
-            {
-                return Err(DiscloseError::Missing);
-            }
-        }
-        if openings.is_empty() {
-            continue;
-        }
-        let number = openings
-            .iter()
-            .find(|opening| opening.group == Group::Certificate)
-            .and_then(|opening| opening.values.as_ref()?.get("number"));
-        let number_tag = number
-            .filter(|_| is_certificate)
-            .map(|number| Tag(disclosure::number_tag(&keys.index, number)));
-        let holder_tag = record
-            .holder_tags
-            .iter()
-            .filter(|tag| tag.key_id == keys.holder.id() && !is_gone(Group::HolderId))
-            .find_map(|tag| tag.tag.as_slice().try_into().ok().map(Tag));
-        let nonce = random(sealing.random);
-        let sealed = disclosure::seal(sealing.at_rest, nonce, (origin, hash), &openings)
-            .map_err(|_| StoreError::Corrupt("sealing failed"))?;
-        rows.push(DisclosureRow {
-            index: *index,
-            number_tag,
-            holder_tag,
-            sealed,
-        });
-    }
-    Ok(rows)
 }
 
 /// The digests that disclosures of a record can open, and whether it is a certificate.

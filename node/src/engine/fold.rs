@@ -241,7 +241,6 @@ impl Sealing<'_> {
         groups: &[u32],
     ) -> Result<DisclosureRow, StoreError> {
         let hash = self.reader.leaf_hash(origin, row.index).await?;
-        let hash = hash.ok_or(StoreError::Corrupt("level-0 tile"))?;
         let mut openings = disclosure::unseal(self.at_rest, (origin, &hash), &row.sealed)
             .map_err(|_| StoreError::Corrupt("sealed disclosures do not open"))?;
         openings.retain(|o| !groups.contains(&o.group.number().unsigned_abs()));

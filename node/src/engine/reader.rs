@@ -84,21 +84,14 @@ impl Reader {
         Ok(Some(entries))
     }
 
-    /// The hash of a leaf.
+    /// The hash of a leaf that is held.
     ///
     /// # Errors
-    /// If the store fails.
-    pub async fn leaf_hash(&self, origin: &Origin, index: u64) -> Result<Option<Hash>, StoreError> {
-        let position = usize::try_from(index % PACKAGE).unwrap_or(usize::MAX);
-        let width = u16::try_from(position + 1).unwrap_or(u16::MAX);
-        let Some(id) = TileId::new(0, index / PACKAGE, width) else {
-            return Ok(None);
-        };
-        let tiles = self.tiles(origin, &[id]).await?;
-        Ok(tiles
-            .get(&id)
-            .and_then(|tile| tile.hashes().get(position))
-            .copied())
+    /// If the store fails or does not have it.
+    pub async fn leaf_hash(&self, origin: &Origin, index: u64) -> Result<Hash, StoreError> {
+        let hashes = self.leaf_hashes(origin, index..index + 1).await?;
+        let hash = hashes.first().copied();
+        hash.ok_or(StoreError::Corrupt("level-0 tile"))
     }
 
     /// The hashes of a range of leaves that are held.

@@ -1,19 +1,19 @@
 //! Start-up of the own log: nothing is signed until the database is known to hold everything
 //! that was ever signed.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::collections::BTreeSet;
 
 use huren_core::{checkpoint::SignedCheckpoint, merkle, replicate as rules};
-use huren_store::{Error as StoreError, Head};
+use huren_store::{Error as StoreError, Head, HighWaterError};
 
 use super::{Engine, SyncError};
 
 /// Why the own log is not opened for writing.
 #[derive(Debug, thiserror::Error)]
 pub enum RecoverError {
-    /// The high-water file is unreadable.
-    #[error("the high-water file cannot be read: {0}")]
-    HighWater(String),
+    /// The high-water file could not be read, or the mark not be lowered.
+    #[error("the high-water file cannot be relied on")]
+    HighWater(#[from] HighWaterError),
     /// The database is older than what was signed, and the members that answered do not hold
     /// the missing leaves.
     #[error(
@@ -69,10 +69,10 @@ impl Engine {
     /// # Errors
     /// [`RecoverError`]: the node answers from what it holds, and does not sign.
     pub(super) async fn recover(&self) -> Result<(), RecoverError> {
+        // Blocks, as lowering does below: there is nothing to serve meanwhile.
         let high_water = self
             .high_water
-            .read()
-            .map_err(|error| RecoverError::HighWater(error.to_string()))?
+            .read()?
             .filter(|(origin, _)| *origin == self.origin)
             .map(|(_, head)| head);
         let held = self.own_head().await?;
@@ -114,7 +114,7 @@ impl Engine {
                     found: found_size,
                 });
             }
-            self.accept_loss(signed, held).await?;
+            self.accept_loss(signed, held)?;
         }
         self.complete().await?;
         tracing::warn!(size = held.size, "the own log is complete again");
@@ -122,14 +122,9 @@ impl Engine {
     }
 
     /// Lets the log go on behind what was signed, because its operator said so.
-    async fn accept_loss(&self, signed: Head, held: Head) -> Result<(), RecoverError> {
-        let (high_water, origin) = (Arc::clone(&self.high_water), self.origin.clone());
-        let now = self.clock.now();
-        let lowered = move || high_water.lower(&origin, &held, now);
-        tokio::task::spawn_blocking(lowered)
-            .await
-            .map_err(|error| RecoverError::HighWater(error.to_string()))?
-            .map_err(|error| RecoverError::HighWater(error.to_string()))?;
+    fn accept_loss(&self, signed: Head, held: Head) -> Result<(), RecoverError> {
+        self.high_water
+            .lower(&self.origin, &held, self.clock.now())?;
         metrics::counter!("huren_alarms_total", "kind" => "accepted_loss").increment(1);
         tracing::error!(
             signed = signed.size,

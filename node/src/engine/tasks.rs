@@ -9,7 +9,7 @@ use huren_store::{Error as StoreError, Role};
 use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Engine, Peer, Runner, SyncError};
+use super::{Engine, Peer, RecoverError, Runner, SyncError};
 
 impl Engine {
     /// Starts everything: the own log (checked first), publishing, listening to every member,
@@ -44,16 +44,25 @@ impl Engine {
         }
     }
 
+    fn not_opened(&self, error: &RecoverError) {
+        let cause = error as &dyn std::error::Error;
+        tracing::error!(
+            error = cause,
+            code = error.code(),
+            "the own log is not opened for writing"
+        );
+        metrics::counter!("huren_alarms_total", "kind" => "own_log").increment(1);
+        let code = error.code().to_owned();
+        self.progress(&self.origin, |progress| progress.last_error = code);
+    }
+
     /// Recovers the own log, adopts the trust list, then serves submissions until shutdown.
     async fn write_own_log(self: Arc<Self>, runner: Runner, stop: CancellationToken) {
         let Runner { mut writer, queue } = runner;
         let open = async {
             let mut delays = backoff();
             while let Err(error) = self.recover().await {
-                tracing::error!(%error, "the own log is not opened for writing");
-                metrics::counter!("huren_alarms_total", "kind" => "own_log").increment(1);
-                let code = error.code().to_owned();
-                self.progress(&self.origin, |progress| progress.last_error = code);
+                self.not_opened(&error);
                 if !error.is_passing() {
                     return false;
                 }

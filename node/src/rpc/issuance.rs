@@ -42,13 +42,12 @@ impl IssuanceService for Service {
         let caller = self.0.issuer(&request)?;
         let engine = std::sync::Arc::clone(&self.0.engine);
         let tasks = self.0.tasks.clone();
-        let answers = request
-            .into_inner()
+        let answers = refuse::messages(request.into_inner())
             .map(move |message| {
                 let (engine, caller) = (std::sync::Arc::clone(&engine), caller.clone());
                 // Each in a task, so that they are checked and signed on all cores.
                 let answer = AbortOnDropHandle::new(tasks.spawn(async move {
-                    let submission = refuse::read(message)?.submission.unwrap_or_default();
+                    let submission = message?.submission.unwrap_or_default();
                     Ok(one(&engine, &caller, submission).await)
                 }));
                 answer.map(|answer| {

@@ -3,9 +3,10 @@
 
 use std::{collections::HashMap, time::Duration};
 
+use futures::{Stream, stream};
 use huren_proto::v1;
 use huren_store::Error as StoreError;
-use tonic::{Code, Status};
+use tonic::{Code, Status, Streaming};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
 use crate::engine::{AppendError, Refused, VerifyError};
@@ -52,9 +53,18 @@ pub(super) fn by_transport(status: &Status) -> Option<Status> {
     Some(with(code, reason, zh, en, ErrorDetails::new()))
 }
 
-/// The next message of a caller's stream, or why it cannot be taken.
-pub(super) fn read<T>(message: Result<T, Status>) -> Result<T, Status> {
-    message.map_err(|status| by_transport(&status).unwrap_or(status))
+/// The messages of a caller's stream. One that cannot be taken says why, and is the last: a
+/// decoder that refused a message because of its length would go on in the middle of it.
+pub(super) fn messages<T: Send + 'static>(
+    stream: Streaming<T>,
+) -> impl Stream<Item = Result<T, Status>> + Send {
+    stream::unfold(Some(stream), async |stream| {
+        let mut stream = stream?;
+        match stream.message().await {
+            Ok(message) => Some((Ok(message?), Some(stream))),
+            Err(status) => Some((Err(by_transport(&status).unwrap_or(status)), None)),
+        }
+    })
 }
 
 /// No client certificate.
@@ -202,5 +212,36 @@ pub(super) fn not_permitted_rejection() -> v1::Rejection {
         message_zh: "该证书无权代表此地区写入此类记录。".to_owned(),
         message_en: "This certificate may not write this kind for this region.".to_owned(),
         retryable: false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use futures::StreamExt as _;
+    use http_body_util::Full;
+    use tonic::codec::Codec as _;
+    use tonic_prost::ProstCodec;
+
+    use super::*;
+
+    /// Three messages; the second is too long, and what it holds looks like more of them.
+    #[tokio::test]
+    async fn nothing_is_read_behind_a_message_that_cannot_be_taken() {
+        let framed = |inner: &[u8]| {
+            let length = u32::try_from(inner.len()).unwrap();
+            [&[0], length.to_be_bytes().as_slice(), inner].concat()
+        };
+        let empty = framed(&[]);
+        let body = [empty.clone(), framed(&empty.repeat(20)), empty].concat();
+        let decoder = ProstCodec::<(), ()>::default().decoder();
+        let body = Full::new(Bytes::from(body));
+        let stream = Streaming::new_request(decoder, body, None, Some(99));
+        let taken: Vec<Result<(), Status>> = messages(stream).collect().await;
+        let [Ok(()), Err(refusal)] = taken.as_slice() else {
+            panic!("{taken:?}");
+        };
+        let info = refusal.get_details_error_info().unwrap();
+        assert_eq!(info.reason, "MESSAGE_TOO_LARGE");
     }
 }

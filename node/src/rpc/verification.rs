@@ -32,12 +32,11 @@ impl VerificationService for Service {
     ) -> Result<Response<Self::VerifyManyStream>, Status> {
         self.0.verifier(&request)?;
         let engine = Arc::clone(&self.0.engine);
-        let answers = request
-            .into_inner()
+        let answers = refuse::messages(request.into_inner())
             .map(move |message| {
                 let engine = Arc::clone(&engine);
                 async move {
-                    let question = refuse::read(message)?.question.unwrap_or_default();
+                    let question = message?.question.unwrap_or_default();
                     let client_ref = question.client_ref;
                     let answer = match engine.verify(question).await {
                         Ok(answer) => answer,

@@ -52,7 +52,10 @@ pub enum HighWaterError {
         source: io::Error,
     },
     /// No slot is whole. Nothing may be signed before the other members were asked.
-    #[error("the high-water file {path} is damaged")]
+    #[error(
+        "the high-water file {path} is damaged: move it away (never put an older one in its \
+         place) and start again; the node then asks the other members what was signed"
+    )]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -147,16 +150,16 @@ impl HighWater {
                 "{{\"time\":{now},\"act\":\"accept-loss\",\"origin\":\"{origin}\",\
                  \"signed\":{signed},\"continues\":{continues}}}\n"
             );
-            self.write_down(&act).map_err(|source| self.io(source))
+            self.write_down(&act)
         })
     }
 
-    /// Replaces the mark if `allow` has no objection to what it replaces.
+    /// Replaces the mark, unless what has to be done `before` with the one it replaces fails.
     fn replace(
         &self,
         origin: &Origin,
         head: &Head,
-        allow: impl FnOnce(&Head) -> Result<(), HighWaterError>,
+        before: impl FnOnce(&Head) -> Result<(), HighWaterError>,
     ) -> Result<(), HighWaterError> {
         let mut mark = Mark {
             sequence: 1,
@@ -172,7 +175,7 @@ impl HighWater {
         }
         mark.sequence = held.sequence + 1;
         let bytes = mark.encode().ok_or(HighWaterError::TooLong)?;
-        allow(&held.head)?;
+        before(&held.head)?;
         // Never over the newest slot: it is what a torn write leaves.
         self.overwrite(1 - slot, &bytes)
             .map_err(|source| self.io(source))
@@ -219,13 +222,23 @@ impl HighWater {
     }
 
     /// Adds a line to the file of acts.
-    fn write_down(&self, act: &str) -> io::Result<()> {
-        let mut name = self.path.clone().into_os_string();
-        name.push(".lowered");
-        let mut file = OpenOptions::new().create(true).append(true).open(name)?;
-        file.write_all(act.as_bytes())?;
-        file.sync_all()?;
-        self.sync_directory()
+    fn write_down(&self, act: &str) -> Result<(), HighWaterError> {
+        let mut path = self.path.clone().into_os_string();
+        path.push(".lowered");
+        let mut options = OpenOptions::new();
+        options
+            .create(true)
+            .append(true)
+            .open(&path)
+            .and_then(|mut file| {
+                file.write_all(act.as_bytes())?;
+                file.sync_all()?;
+                self.sync_directory()
+            })
+            .map_err(|source| HighWaterError::Io {
+                path: path.into(),
+                source,
+            })
     }
 
     fn overwrite(&self, slot: usize, bytes: &[u8]) -> io::Result<()> {

@@ -112,7 +112,9 @@ impl Default for Retry {
 /// A progress bar on standard error, if that is a terminal.
 pub fn progress_bar() -> ProgressBar {
     let bar = ProgressBar::no_length();
-    let style = ProgressStyle::with_template("{spinner} {human_pos} 行 rows  {per_sec}  {elapsed}");
+    let style = ProgressStyle::with_template(
+        "{spinner} {human_pos} 行 rows  {per_sec}  {elapsed}  {wide_msg}",
+    );
     bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()))
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use huren_proto::v1;
 use indicatif::ProgressBar;
+use tonic::Status;
 
 use super::fault::RowFault;
 use super::journal::Journal;
@@ -32,6 +33,7 @@ impl Outcome<'_> {
         } else {
             self.report.accepted += 1;
         }
+        self.progress.set_message("");
         self.progress.inc(1);
         Ok(())
     }
@@ -40,6 +42,26 @@ impl Outcome<'_> {
     pub(super) fn valid(&mut self) {
         self.report.accepted += 1;
         self.progress.inc(1);
+    }
+
+    /// The node takes the row later. Why is shown until it takes rows again.
+    pub(super) fn put_off(&mut self, rejection: &v1::Rejection) {
+        self.report.retries += 1;
+        let v1::Rejection {
+            code,
+            message_zh,
+            message_en,
+            ..
+        } = rejection;
+        let reason = format!("{code}: {message_zh} {message_en}");
+        self.progress.set_message(reason);
+    }
+
+    /// The connection is gone and is made anew. Why is shown until the node takes rows again.
+    pub(super) fn lost(&mut self, status: &Status) {
+        self.report.reconnects += 1;
+        let reason = format!("{:?}: {}", status.code(), status.message());
+        self.progress.set_message(reason);
     }
 
     pub(super) fn rejected(&mut self, row: &RawRow, faults: &[RowFault]) -> io::Result<()> {

@@ -183,7 +183,7 @@ impl<'a, 'b> Sender<'a, 'b> {
         if !is_temporary(status.code()) || self.failures > self.retry.attempts {
             return Err(SendError::Node(Box::new(status)));
         }
-        self.outcome.report.reconnects += 1;
+        self.outcome.lost(&status);
         sleep(self.retry.delay(self.failures)).await;
         Ok(())
     }
@@ -203,7 +203,7 @@ impl<'a, 'b> Sender<'a, 'b> {
             {
                 pending.put_off += 1;
                 let due = Instant::now() + self.retry.delay(pending.put_off);
-                self.outcome.report.retries += 1;
+                self.outcome.put_off(&rejection);
                 self.put_off.insert((due, pending.row.line));
                 self.pending.insert(pending.row.line, pending);
                 return Ok(());
