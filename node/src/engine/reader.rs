@@ -12,6 +12,10 @@ use huren_core::{
 use huren_store::{Bundle, Error as StoreError, Store};
 use moka::sync::Cache;
 
+/// Which part of the caches is for bundles: what was folded a moment ago is read once more for
+/// its disclosures, and 2 MiB of the default 32 hold the 18 bundles between the two.
+const BUNDLES: u64 = 16;
+
 /// Reads logs. Cheap to clone; clones share the cache.
 #[derive(Clone)]
 pub struct Reader {
@@ -25,11 +29,11 @@ impl Reader {
     /// tiles; bundles are mostly read in their order, and once more soon after.
     pub fn new(store: Arc<dyn Store>, cache_bytes: u64) -> Self {
         let tiles = Cache::builder()
-            .max_capacity(cache_bytes - cache_bytes / 8)
-            .weigher(|_, tile: &Arc<Tile>| weight(tile.nodes().len() * Hash::LEN))
+            .max_capacity(cache_bytes - cache_bytes / BUNDLES)
+            .weigher(|_, tile: &Arc<Tile>| weight(tile.bytes()))
             .build();
         let bundles = Cache::builder()
-            .max_capacity(cache_bytes / 8)
+            .max_capacity(cache_bytes / BUNDLES)
             .weigher(|_, entries: &Bytes| weight(entries.len()))
             .build();
         Self {
@@ -80,6 +84,8 @@ impl Reader {
         };
         if width == 256 {
             self.bundles.insert(key, entries.clone());
+            // What gives way goes now: the cache would let it pile up, and bundles are large.
+            self.bundles.run_pending_tasks();
         }
         Ok(Some(entries))
     }

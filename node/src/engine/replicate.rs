@@ -19,10 +19,10 @@ use super::{
     peers::{Peer, PeerError, PeerPackage},
 };
 
-/// Packages asked for in one call.
-const RUN: u32 = 16;
+/// Packages asked for in one call, and kept in one transaction.
+const RUN: u32 = 8;
 /// Packages whose leaf hashes are held at a time while the tree is computed.
-const STRIDE: u64 = 256;
+const STRIDE: u64 = 32;
 
 /// Why a round of replication ended early.
 #[derive(Debug, thiserror::Error)]

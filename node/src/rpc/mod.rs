@@ -22,7 +22,10 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::{Status, body::Body, transport::Server};
 use tower::util::MapResponseLayer;
 
-use crate::{engine::Engine, tls::TlsStream};
+use crate::{
+    engine::Engine,
+    tls::{self, TlsStream},
+};
 
 pub use caller::{AllowedKinds, Caller, CallerRole};
 pub use client::{RemotePeer, peers};
@@ -89,7 +92,8 @@ pub async fn serve(
         .max_concurrent_streams(limits.streams)
         .http2_keepalive_interval(Some(Duration::from_secs(20)))
         .http2_keepalive_timeout(Some(Duration::from_secs(10)))
-        .http2_adaptive_window(Some(true));
+        .initial_stream_window_size(tls::STREAM_WINDOW)
+        .initial_connection_window_size(tls::CONNECTION_WINDOW);
     let mut router = server
         .add_service(health_service)
         .add_service(

@@ -23,7 +23,9 @@ use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, client::TlsStream};
 use tonic::transport::{Channel, Endpoint, Uri};
 
-use super::{Identity, SpkiSha256, TlsError, provider, root_store};
+use super::{
+    CONNECTION_WINDOW, Identity, STREAM_WINDOW, SpkiSha256, TlsError, provider, root_store,
+};
 
 /// For TCP and TLS together.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -84,7 +86,8 @@ pub fn channel(endpoint: &str, tls: Arc<ClientTls>) -> Result<Channel, ChannelEr
         .http2_keep_alive_interval(KEEP_ALIVE_INTERVAL)
         .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
         .keep_alive_while_idle(true)
-        .http2_adaptive_window(true);
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW);
     Ok(endpoint.connect_with_connector_lazy(Connector { tls }))
 }
 

@@ -93,47 +93,66 @@ pub struct MissingTile {
     pub id: TileId,
 }
 
-/// A tile with the nodes above its hashes, computed once: a proof takes a few of them each time.
+/// The lowest nodes above its hashes that a tile keeps. The many small ones below are hashed when
+/// a proof takes them: 11 hashes at most, and a tile takes half the memory that it would with all.
+const KEPT_HEIGHT: u32 = 4;
+
+/// A tile with the upper nodes above its hashes, computed once: a proof takes a few of them each
+/// time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tile {
-    width: usize,
-    /// The hashes, then the nodes above each two of them, and so on up to the last pair.
-    nodes: Vec<Hash>,
+    hashes: Box<[Hash]>,
+    /// The nodes `2^KEPT_HEIGHT` hashes wide, then those above each two of them, and so on up to
+    /// the last pair.
+    upper: Box<[Hash]>,
 }
 
 impl Tile {
     /// A tile of 1 to 256 hashes.
     pub fn new(hashes: Vec<Hash>) -> Self {
-        let width = hashes.len();
-        let mut nodes = hashes;
-        let (mut start, mut count) = (0, width);
+        let mut upper: Vec<Hash> = (hashes.chunks_exact(1 << KEPT_HEIGHT))
+            .map(root_of)
+            .collect();
+        let (mut start, mut count) = (0, upper.len());
         while count > 1 {
             for pair in 0..count / 2 {
                 let left = start + 2 * pair;
-                nodes.push(node_hash(&nodes[left], &nodes[left + 1]));
+                upper.push(node_hash(&upper[left], &upper[left + 1]));
             }
             start += count;
             count /= 2;
         }
-        Self { width, nodes }
+        Self {
+            hashes: hashes.into(),
+            upper: upper.into(),
+        }
     }
 
     /// Its hashes.
     pub fn hashes(&self) -> &[Hash] {
-        &self.nodes[..self.width]
+        &self.hashes
     }
 
-    /// Its hashes and all nodes above them.
-    pub fn nodes(&self) -> &[Hash] {
-        &self.nodes
+    /// Bytes of memory that its hashes and the nodes kept above them take.
+    pub fn bytes(&self) -> usize {
+        (self.hashes.len() + self.upper.len()) * Hash::LEN
     }
 
     /// The node `2^height` hashes wide with that number among its like; `None` if the tile does not
     /// span it.
     fn node(&self, height: u32, number: usize) -> Option<Hash> {
-        let count = self.width >> height;
-        let before: usize = (0..height).map(|below| self.width >> below).sum();
-        (number < count).then(|| self.nodes[before + number])
+        let count = self.hashes.len() >> height;
+        if number >= count {
+            return None;
+        }
+        if height < KEPT_HEIGHT {
+            let start = number << height;
+            return Some(root_of(&self.hashes[start..start + (1 << height)]));
+        }
+        let before: usize = (KEPT_HEIGHT..height)
+            .map(|below| self.hashes.len() >> below)
+            .sum();
+        Some(self.upper[before + number])
     }
 }
 
@@ -228,6 +247,7 @@ impl Place {
 
 #[cfg(test)]
 mod tests {
+    use super::super::hash::leaf_hash;
     use super::*;
 
     fn widths(level: u8, size: u64) -> Vec<u16> {
@@ -271,14 +291,14 @@ mod tests {
 
     #[test]
     fn a_tile_knows_the_nodes_above_its_hashes() {
-        for width in [1u8, 2, 3, 5, 8, 13, 255] {
-            let hashes: Vec<Hash> = (0..width).map(|n| Hash([n; 32])).collect();
-            let id = TileId::new(0, 0, width.into()).unwrap();
+        for width in [1, 2, 3, 5, 8, 13, 16, 47, 255, 256] {
+            let hashes: Vec<Hash> = (0..width).map(|n| leaf_hash(&[n as u8])).collect();
+            let id = TileId::new(0, 0, width).unwrap();
             let plain = HashMap::from([(id, hashes.clone())]);
             let tile = Tile::new(hashes.clone());
             assert_eq!(tile.hashes(), hashes);
             let known = HashMap::from([(id, Arc::new(tile))]);
-            for height in 0..8 {
+            for height in 0..=8 {
                 for number in 0..=usize::from(width) >> height {
                     let node = known.node(id, height, number);
                     assert_eq!(node, plain.node(id, height, number));
