@@ -19,10 +19,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     let out = PathBuf::from(std::env::var("OUT_DIR")?);
     std::fs::write(out.join("descriptors.bin"), descriptors.encode_to_vec())?;
     let services = std::env::var_os("CARGO_FEATURE_SERVICES").is_some();
+    let mut config = prost_build::Config::new();
+    config.enable_type_names();
     tonic_prost_build::configure()
         .build_client(services)
         .build_server(services)
+        .codec_path("crate::codec::Codec")
         .bytes(".huren.v1.GetPackagesResponse.entries")
-        .compile_fds(descriptors)?;
+        .compile_fds_with_config(descriptors, config)?;
     Ok(())
 }

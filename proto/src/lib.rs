@@ -3,6 +3,9 @@
 //! The comments in `huren/v1/*.proto` are the reference. Messages are always here; the
 //! gRPC services need the feature `services`.
 
+#[cfg(feature = "services")]
+pub mod codec;
+
 /// Package `huren.v1`.
 pub mod v1 {
     #![expect(clippy::allow_attributes, reason = "generated")]

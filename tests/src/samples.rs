@@ -92,6 +92,7 @@ pub fn change(action: v1::StatusAction, serial: u32) -> v1::SubmitRequest {
         reason: v1::StatusReason::Decision as i32,
         effective_date: 20_240_401,
         replaced: Vec::new(),
+        reference: String::new(),
     };
     submission(HOME, v1::submit_request::Body::Status(change))
 }

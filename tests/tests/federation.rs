@@ -103,6 +103,43 @@ async fn a_revocation_and_its_end_reach_every_member() {
     );
 }
 
+/// Two acts of one day for one reason: only their case numbers tell the second from a repetition
+/// of the first.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_same_change_under_another_reference_is_another_change() {
+    let federation = Federation::start(memory, honest).await;
+    issue(&federation, 1).await;
+    let home = federation.engine(Region::ZHEJIANG);
+    let submit = async |action, reference: &str| {
+        let mut change = change(action, 1);
+        let Some(v1::submit_request::Body::Status(body)) = &mut change.body else {
+            unreachable!("a change of status");
+        };
+        body.reference = reference.into();
+        home.submit(&change).await.unwrap().unwrap()
+    };
+    use v1::StatusAction::{Reinstate, Suspend};
+    let first = submit(Suspend, "2024-17").await;
+    let reinstated = submit(Reinstate, "").await;
+    let again = submit(Suspend, "2024-17").await;
+    assert_eq!((again.index, again.duplicate), (first.index, true));
+    let here = Region::ZHEJIANG;
+    federation
+        .until_known(here, here, reinstated.index + 1)
+        .await;
+    assert_eq!(
+        verdict(&federation, here, 1, "张三").await,
+        v1::Verdict::Valid
+    );
+
+    let second = submit(Suspend, "2024-18").await;
+    assert!(!second.duplicate);
+    let size = second.index + 1;
+    federation.until_known(here, here, size).await;
+    let suspended = v1::Verdict::Suspended;
+    assert_eq!(verdict(&federation, here, 1, "张三").await, suspended);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_erased_is_erased_everywhere() {
     let federation = Federation::start(memory, honest).await;

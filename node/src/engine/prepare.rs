@@ -200,6 +200,7 @@ pub(super) fn prepare(
                 &(action as i32).to_be_bytes(),
                 &(reason as i32).to_be_bytes(),
                 &date.to_be_bytes(),
+                fields::reference(&status.reference)?.as_bytes(),
             ];
             let tag = content_tag(keys, "status", &facts, &groups);
             let openings = disclosure::open(groups, || random(source));

@@ -42,6 +42,13 @@ pub(super) fn by_transport(status: &Status) -> Option<Status> {
             "消息无法解析。",
             "The message cannot be read.",
         ),
+        Code::InvalidArgument => (
+            Code::InvalidArgument,
+            "MESSAGE_NOT_WHOLE",
+            "提交含有本节点不认识或重复的字段，未作登记。请按本节点版本的接口提交，或先升级节点。",
+            "The submission holds fields that this node does not know, or one field twice: nothing \
+             was recorded. Submit by this node's version of the interface, or upgrade the node.",
+        ),
         Code::Unimplemented => (
             Code::Unimplemented,
             "METHOD_UNKNOWN",

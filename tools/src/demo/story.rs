@@ -260,6 +260,7 @@ impl Story<'_> {
             reason: v1::StatusReason::Decision as i32,
             effective_date: today,
             replaced: Vec::new(),
+            reference: String::new(),
         };
         let started = Instant::now();
         let request = v1::SubmitRequest {

@@ -142,10 +142,11 @@ const CERTIFICATES: [Column; 26] = [
     column("household_region", &["户籍地区", "户籍所在地"]),
 ];
 
-const STATUSES: [Column; 3] = [
+const STATUSES: [Column; 4] = [
     required("action", &["变更类型", "变更类别", "状态变更"]),
     column("reason", &["原因", "变更原因"]),
     required("effective_date", &["生效日期", "变更日期"]),
+    column("reference", &["办理编号", "案号", "业务流水号"]),
 ];
 
 const INSTITUTIONS: [Column; 11] = [

@@ -67,6 +67,9 @@ pub(super) fn convert(
         reason: reason.into(),
         effective_date: date.as_yyyymmdd(),
         replaced: to_proto(&replaced),
+        reference: cells
+            .get("reference")
+            .map_or_else(String::new, normalise::text),
     };
     Ok((number, Body::Status(submission)))
 }

@@ -233,6 +233,7 @@ async fn revoke(home: &LocalNode, sample: &Sample) -> Result<()> {
         reason: v1::StatusReason::Decision as i32,
         effective_date: 20_260_101,
         replaced: Vec::new(),
+        reference: String::new(),
     };
     let request = v1::SubmitRequest {
         writer_region: home.region.to_string(),

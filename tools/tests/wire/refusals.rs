@@ -319,7 +319,7 @@ async fn messages_that_cannot_be_taken_are_refused_like_all_others() {
         newer_kind: vec![1; 40],
     };
     let answer = raw(node.channel(), SUBMIT, newer.clone()).await;
-    check(answer, Code::InvalidArgument, "BODY_MISSING");
+    check(answer, Code::InvalidArgument, "MESSAGE_NOT_WHOLE");
     let no_text = NoText {
         writer_region: vec![0xff; 2],
     };

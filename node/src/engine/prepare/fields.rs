@@ -79,6 +79,20 @@ pub(super) fn reason(given: i32) -> Result<v1::StatusReason, Refused> {
     })
 }
 
+/// The caller's own reference of an act.
+pub(super) fn reference(given: &str) -> Result<&str, Refused> {
+    const LONGEST: usize = 64;
+    if given.chars().count() > LONGEST {
+        return Err(Refused::one(
+            "REFERENCE_TOO_LONG",
+            "reference",
+            "办理编号过长，至多 64 个字符。",
+            "The reference is longer than 64 characters.",
+        ));
+    }
+    Ok(given)
+}
+
 /// The certificate that a change names, and the bytes that tell it from others.
 pub(super) fn target(
     target: Option<&v1::Target>,

@@ -47,6 +47,7 @@ fn correction(names: &[&str]) -> v1::SubmitRequest {
             group: v1::Group::HolderName as i32,
             fields: names.iter().map(field).collect(),
         }],
+        reference: String::new(),
     }))
 }
 
@@ -83,6 +84,11 @@ fn a_number_that_is_not_known_is_not_taken_for_another() {
     let action = [("STATUS_ACTION", "action")];
     assert_eq!(unknown(|_, status| status.action = 0), action);
     assert_eq!(unknown(|_, status| status.action = 99), action);
+    assert_eq!(
+        unknown(|_, status| status.reference = "号".repeat(65)),
+        [("REFERENCE_TOO_LONG", "reference")]
+    );
+    assert_eq!(unknown(|_, status| status.reference = "号".repeat(64)), []);
     // What may be left out may be left out.
     let left_out = unknown(|request, status| {
         (request.provenance, request.wait, status.reason) = (0, 0, 0);

@@ -249,6 +249,7 @@ impl Run {
     pub(super) async fn change(&mut self) {
         let correction = v1::StatusSubmission {
             replaced: vec![group(v1::Group::HolderName, &[("name", NEW_NAME)])],
+            reference: String::new(),
             ..CORRECTED.change(v1::StatusAction::Correct)
         };
         let revocation = ISSUED.change(v1::StatusAction::Revoke);

@@ -45,6 +45,7 @@ impl Sample<'_> {
             reason: v1::StatusReason::Decision.into(),
             effective_date: 20_240_401,
             replaced: Vec::new(),
+            reference: String::new(),
         }
     }
 
