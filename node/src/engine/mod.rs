@@ -5,6 +5,7 @@ mod append;
 mod book;
 mod clock;
 mod disclose;
+mod evidence;
 mod fold;
 mod lookup;
 mod peers;
@@ -12,6 +13,7 @@ mod prepare;
 mod reader;
 mod recover;
 mod replicate;
+mod standing;
 mod tasks;
 mod verify;
 
@@ -32,11 +34,13 @@ pub use append::{AppendError, Placed};
 pub use book::{Book, Entry};
 pub use clock::{Clock, Random, SystemClock, SystemRandom};
 pub use disclose::DiscloseError;
+pub use evidence::{Found, HeadRefusal, ReleaseError};
 pub use peers::{Peer, PeerError, PeerPackage, Peers};
 pub use prepare::{Refused, WriterKeys};
 pub use reader::Reader;
 pub use recover::RecoverError;
 pub use replicate::SyncError;
+pub use standing::Refusals;
 pub use verify::VerifyError;
 
 /// What an engine is made of.
@@ -114,6 +118,8 @@ pub struct Engine {
     marked: watch::Receiver<Vec<u8>>,
     /// Whether the own log takes submissions: it does once start-up found it in order.
     writable: watch::Sender<bool>,
+    /// What members were refused for, and who is not asked for a while.
+    standing: standing::Standing,
     /// State of each log's replication, for people.
     progress: Mutex<BTreeMap<Origin, Progress>>,
 }
@@ -219,6 +225,7 @@ impl Engine {
             queue: sender,
             marked,
             writable: watch::Sender::new(false),
+            standing: standing::Standing::default(),
             progress: Mutex::default(),
         };
         Ok((Arc::new(engine), Runner { writer, queue }))
@@ -359,6 +366,18 @@ impl Engine {
         self.progress(origin, |progress| progress.source = region.to_owned());
     }
 
+    /// Whether the own log is frozen: it takes nothing until it is released.
+    pub fn is_frozen(&self) -> bool {
+        self.book
+            .entry(&self.origin)
+            .is_some_and(|entry| entry.state.frozen.is_some())
+    }
+
+    /// What a member was refused for since this node started.
+    pub fn refusals(&self, region: &str) -> Refusals {
+        self.standing.refusals(region)
+    }
+
     /// The node's state, for its operator.
     pub async fn status(&self) -> Result<v1::GetStatusResponse, StoreError> {
         let chain = self.trust();
@@ -394,6 +413,18 @@ impl Engine {
             trust_list_version: list.version,
             trust_list_expires: list.expires.to_string(),
             logs,
+            members: self
+                .peers
+                .keys()
+                .map(|region| {
+                    let Refusals { count, last } = self.refusals(region);
+                    v1::MemberStatus {
+                        region: region.clone(),
+                        refused: count,
+                        last_refusal: last,
+                    }
+                })
+                .collect(),
         })
     }
 }
