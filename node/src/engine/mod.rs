@@ -24,7 +24,8 @@ use std::{
 };
 
 use huren_core::{
-    checkpoint::Origin, codes::Region, cosign::Cosigner, note::NoteSigner, trust::TrustChain,
+    checkpoint::Origin, codes::Region, cosign::Cosigner, note::NoteSigner,
+    replicate::read_checkpoint, trust::TrustChain,
 };
 use huren_proto::v1;
 use huren_store::{Error as StoreError, HighWater, Role, Store};
@@ -387,11 +388,11 @@ impl Engine {
         for entry in self.book.entries() {
             let state = &entry.state;
             let shown = self.book.seen(&state.origin);
+            let member = list.member_of(&state.origin);
             let known = shown
                 .values()
-                .filter_map(|head| {
-                    huren_core::checkpoint::SignedCheckpoint::parse(&head.checkpoint).ok()
-                })
+                .flat_map(|head| [&head.checkpoint, &head.pending])
+                .filter_map(|note| read_checkpoint(member?, &state.origin, note).ok())
                 .map(|signed| signed.checkpoint().size)
                 .fold(state.head.size, u64::max);
             let (quarantined, _) = self.store.quarantined(&state.origin, 0, 0).await?;

@@ -3,13 +3,14 @@
 
 use std::sync::{
     Arc, Mutex, PoisonError,
-    atomic::{AtomicU64, Ordering},
+    atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 use futures::{StreamExt as _, stream, stream::BoxStream};
 use huren_core::{checkpoint::Origin, merkle::Hash};
 use huren_node::engine::{Clock as _, Engine, PeerError, PeerPackage};
 use huren_tests::{Lie, origin};
+use tokio::sync::Notify;
 
 use crate::support::{LIAR, VICTIM, federation, grow, is_overcome, issue, overcomes};
 
@@ -109,21 +110,36 @@ async fn endless_packages_are_read_as_far_as_they_were_asked_for() {
     overcomes(Endless, "").await;
 }
 
-/// Begins an answer and never ends it.
-struct Slow;
+/// Once it is told to, begins an answer and never ends it; says when.
+#[derive(Clone, Default)]
+struct Slow(Arc<(AtomicBool, Notify)>);
 
 impl Lie for Slow {
-    fn deliver(&self, _: Vec<PeerPackage>) -> BoxStream<'static, Result<PeerPackage, PeerError>> {
-        stream::pending().boxed()
+    fn deliver(
+        &self,
+        packages: Vec<PeerPackage>,
+    ) -> BoxStream<'static, Result<PeerPackage, PeerError>> {
+        let (on, begun) = &*self.0;
+        if on.load(Ordering::Relaxed) {
+            begun.notify_one();
+            stream::pending().boxed()
+        } else {
+            stream::iter(packages.into_iter().map(Ok)).boxed()
+        }
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn slow_packages_are_given_up_and_others_are_asked() {
-    let federation = federation(Slow).await;
+    let lie = Slow::default();
+    let federation = federation(lie.clone()).await;
+    grow(&federation, 2).await;
+    let (on, begun) = &*lie.0;
+    on.store(true, Ordering::Relaxed);
     let clock = Arc::clone(&federation.clock);
     let time = async {
         loop {
+            begun.notified().await;
             clock.until_sleeping(Engine::PACKAGES_PATIENCE).await;
             clock.advance(Engine::PACKAGES_PATIENCE);
         }

@@ -94,5 +94,12 @@ pub(crate) async fn overcomes(lie: impl Lie, code: &str) {
     for size in [2, 4, 7] {
         grow(&federation, size).await;
     }
-    is_overcome(&federation, 7, code).await;
+    // Others may have been faster so far.
+    let mut size = 7;
+    let is_told = || federation.engine(VICTIM).refusals(&LIAR.to_string()).count > 0;
+    while !code.is_empty() && !is_told() && size < 99 {
+        size += 1;
+        grow(&federation, size).await;
+    }
+    is_overcome(&federation, size, code).await;
 }
