@@ -258,6 +258,15 @@ impl Book {
             let tree = (signed.checkpoint().size, signed.checkpoint().root);
             by_tree.entry(tree).or_default().push(signed);
         }
+        if by_tree
+            .values()
+            .any(|notes| gather::is_ahead(&policy, notes, latest))
+        {
+            tracing::warn!(%origin, seconds = CLOCK_SKEW,
+                "a cosignature's time lies further ahead of this node's clock and does not count: \
+                 one of the clocks is wrong");
+            metrics::counter!("huren_alarms_total", "kind" => "clock").increment(1);
+        }
         let gather = |notes: &[SignedCheckpoint]| {
             gather::gather(&policy, &notes.iter().collect::<Vec<_>>(), latest)
         };
