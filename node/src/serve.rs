@@ -239,6 +239,13 @@ impl Readiness for EngineReadiness {
                 en: "the database cannot be read".to_owned(),
             });
         }
+        if self.engine.is_frozen() {
+            obstacles.push(Obstacle {
+                code: "LOG_FROZEN",
+                zh: "本省日志自相矛盾，已被冻结，不接受提交".to_owned(),
+                en: "the own log contradicted itself: it is frozen and takes nothing".to_owned(),
+            });
+        }
         if !self.engine.is_writable() {
             obstacles.push(Obstacle {
                 code: "LOG_NOT_WRITABLE",

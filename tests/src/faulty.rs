@@ -13,8 +13,8 @@ use huren_core::{
     register::{AdoptionRow, Changes, DirectoryRow, QuarantineRow, StatusRow, Targets},
 };
 use huren_store::{
-    Advance, Append, Bundle, DisclosureRow, Error, Found, LogState, Notes, Package, Resealed, Role,
-    Store, Tag,
+    Advance, Append, Bundle, DisclosureRow, Error, Found, LogState, Notes, Package, Release,
+    Resealed, Role, Store, Tag,
 };
 
 macro_rules! operations {
@@ -38,6 +38,7 @@ operations! {
     CreateLog,
     PutNotes,
     Freeze,
+    Release,
     Append,
     PutPackages,
     Advance,
@@ -151,6 +152,11 @@ impl Store for FaultyStore {
         self.write(Operation::Freeze, call).await
     }
 
+    async fn release(&self, origin: &Origin, release: Release) -> Result<(), Error> {
+        let call = self.inner.release(origin, release);
+        self.write(Operation::Release, call).await
+    }
+
     async fn append(&self, origin: &Origin, append: Append) -> Result<(), Error> {
         let call = self.inner.append(origin, append);
         self.write(Operation::Append, call).await
@@ -205,6 +211,10 @@ impl Store for FaultyStore {
 
     async fn logs(&self) -> Result<Vec<LogState>, Error> {
         self.inner.logs().await
+    }
+
+    async fn releases(&self, origin: &Origin) -> Result<Vec<Release>, Error> {
+        self.inner.releases(origin).await
     }
 
     async fn submissions(&self, tags: &[Tag]) -> Result<HashMap<Tag, u64>, Error> {

@@ -15,7 +15,10 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     Lie, ManualClock, Wire,
-    members::{self, REGIONS, answer_key, log_signer, mirror, origin, trust_lists, writer_keys},
+    members::{
+        self, Closed, REGIONS, answer_key, log_signer, mirror, next_log_signer, origin,
+        trust_lists, writer_keys,
+    },
 };
 
 /// How long a condition is waited for before a test fails.
@@ -62,6 +65,8 @@ pub struct Federation {
     sites: BTreeMap<Region, Site>,
     running: BTreeMap<Region, Running>,
     lie: Box<dyn Fn(Region, Region) -> Arc<dyn Lie> + Send + Sync>,
+    /// What version 2 of the trust list decides.
+    closed: Option<Closed>,
     _folder: TempDir,
 }
 
@@ -101,13 +106,14 @@ impl Federation {
             }
         };
         let sites = REGIONS.map(|region| (region, site(region))).into();
-        let (roots, _) = trust_lists(1);
+        let (roots, _) = trust_lists(1, None);
         Self {
             roots,
             clock: Arc::default(),
             sites,
             running: BTreeMap::new(),
             lie: Box::new(lie),
+            closed: None,
             _folder: folder,
         }
     }
@@ -115,6 +121,15 @@ impl Federation {
     /// Gives a member, for its next start, the first `versions` of the trust list.
     pub fn give_trust_lists(&mut self, region: Region, versions: u64) {
         self.site_mut(region).versions = versions;
+    }
+
+    /// Closes a log's key by version 2 of the trust list, which every member is given for its
+    /// next start; its province signs with the next key from then on.
+    pub fn close_log_key(&mut self, closed: Closed) {
+        self.closed = Some(closed);
+        for site in self.sites.values_mut() {
+            site.versions = 2;
+        }
     }
 
     /// Puts another store in the place of a member's, for its next start.
@@ -171,7 +186,7 @@ impl Federation {
         let trust = if held.len() as u64 > site.versions {
             members::verified(&self.roots, &held)
         } else {
-            trust_lists(site.versions).1
+            trust_lists(site.versions, self.closed).1
         };
         let parts = Parts {
             region,
@@ -181,7 +196,10 @@ impl Federation {
             trust,
             peers,
             keys: writer_keys(region),
-            log_key: log_signer(region),
+            log_key: match self.closed {
+                Some(closed) if closed.of == region => next_log_signer(region),
+                _ => log_signer(region),
+            },
             answer_key: answer_key(region),
             mirror: Some(mirror(region)),
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,

@@ -54,6 +54,34 @@ pub fn log_signer(region: Region) -> NoteSigner {
     signer(origin(region).to_string(), seed(region, 1))
 }
 
+/// Signs a member's checkpoints once a trust list has closed the key of [`log_signer`].
+pub(crate) fn next_log_signer(region: Region) -> NoteSigner {
+    signer(origin(region).to_string(), seed(region, 14))
+}
+
+/// A decision of the federation: version 2 of the trust list closes a log's key.
+#[derive(Clone, Copy, Debug)]
+pub struct Closed {
+    /// Whose log it is.
+    pub of: Region,
+    /// The size up to which the old key is valid, and behind which the next one is.
+    pub until: u64,
+}
+
+impl Closed {
+    fn apply(self, members: &mut [trust::Member]) {
+        let region = self.of.to_string();
+        for member in members.iter_mut().filter(|m| m.region == region) {
+            member.log_keys[0].until_index = Some(self.until);
+            member.log_keys.push(LogKey {
+                key: next_log_signer(self.of).verifier_key().to_string(),
+                from_index: self.until,
+                until_index: None,
+            });
+        }
+    }
+}
+
 /// Cosigns other members' logs as a mirror.
 pub fn mirror(region: Region) -> Cosigner {
     cosigner(region, "mirror", 3)
@@ -154,16 +182,35 @@ pub fn member(region: Region) -> trust::Member {
 }
 
 /// The root keys, and the first `versions` of the trust list.
-pub(crate) fn trust_lists(versions: u64) -> (RootKeys, TrustChain) {
-    let root = signer("huren.test/root".into(), [9; 32]);
-    let role = RootRole {
+pub(crate) fn trust_lists(versions: u64, closed: Option<Closed>) -> (RootKeys, TrustChain) {
+    let role = root_role();
+    let roots = RootKeys::new(&role).expect("root keys");
+    let chain = verified(&roots, &trust_list_notes(versions, closed));
+    (roots, chain)
+}
+
+fn root() -> NoteSigner {
+    signer("huren.test/root".into(), [9; 32])
+}
+
+fn root_role() -> RootRole {
+    RootRole {
         threshold: 1,
-        keys: vec![root.verifier_key().to_string()],
-    };
+        keys: vec![root().verifier_key().to_string()],
+    }
+}
+
+/// The first `versions` of the trust list, as signed notes.
+pub fn trust_list_notes(versions: u64, closed: Option<Closed>) -> Vec<String> {
+    let (root, role) = (root(), root_role());
     let roots = RootKeys::new(&role).expect("root keys");
     let mut notes: Vec<String> = Vec::new();
     let mut previous = String::new();
     for version in 1..=versions {
+        let mut members = REGIONS.map(member).to_vec();
+        if let Some(closed) = closed.filter(|_| version > 1) {
+            closed.apply(&mut members);
+        }
         let list = TrustList {
             version,
             previous,
@@ -171,15 +218,14 @@ pub(crate) fn trust_lists(versions: u64) -> (RootKeys, TrustChain) {
             expires: Timestamp::from_second(4_000_000_000).expect("a time"),
             root: role.clone(),
             quorum: 2,
-            members: REGIONS.map(member).to_vec(),
+            members,
         };
         let mut note = Note::new(list.to_text().expect("a list")).expect("a note");
         note.add(root.sign(note.text())).expect("room for one");
         notes.push(note.to_string());
         previous = verified(&roots, &notes).newest().digest.to_hex();
     }
-    let chain = verified(&roots, &notes);
-    (roots, chain)
+    notes
 }
 
 /// The chain of these notes.

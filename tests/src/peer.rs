@@ -41,6 +41,14 @@ pub trait Lie: Send + Sync + 'static {
     /// Packages of a log's tree of `size` leaves, as far as it holds them.
     fn packages(&self, _origin: &Origin, _size: u64, _packages: &mut Vec<PeerPackage>) {}
 
+    /// How packages arrive.
+    fn deliver(
+        &self,
+        packages: Vec<PeerPackage>,
+    ) -> BoxStream<'static, Result<PeerPackage, PeerError>> {
+        stream::iter(packages.into_iter().map(Ok)).boxed()
+    }
+
     /// Pages of disclosures.
     fn disclosures(&self, _pages: &mut Vec<v1::GetDisclosuresResponse>) {}
 
@@ -137,7 +145,7 @@ impl Peer for Wire {
             });
         }
         self.lie.packages(origin, size, &mut packages);
-        Ok(stream::iter(packages.into_iter().map(Ok)).boxed())
+        Ok(self.lie.deliver(packages))
     }
 
     async fn consistency(

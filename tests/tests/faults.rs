@@ -7,7 +7,7 @@ use futures::future::join_all;
 use huren_core::{codes::Region, merkle::Hash};
 use huren_node::engine::{Engine, Placed};
 use huren_proto::v1;
-use huren_store::{Memory, Store};
+use huren_store::{Memory, Release, Role, Store};
 use huren_tests::{
     Fault, FaultyStore, Federation, Fork, Honest, Lie, Operation, Outcome, REGIONS, Shown, audit,
     certificate, change, erasure, origin, question,
@@ -26,7 +26,7 @@ fn scripts(operation: Operation) -> Vec<Vec<Fault>> {
             vec![(1, Full), (3, Full)],
         ],
         // Called again only where it was not done.
-        Operation::Freeze => vec![
+        Operation::Freeze | Operation::Release => vec![
             vec![(1, NotPersisted), (2, Persisted)],
             vec![(1, Full), (2, NotPersisted)],
             vec![(1, Persisted)],
@@ -64,6 +64,7 @@ fn is_called_later(operation: Operation, at: Region) -> bool {
         | Operation::PutDisclosures => at != HOME,
         Operation::CreateLog
         | Operation::Freeze
+        | Operation::Release
         | Operation::DropRegister
         | Operation::PutTrustList => false,
     }
@@ -276,7 +277,38 @@ async fn freezes(operation: Operation) {
         federation.until(Region::SHANGHAI, is_frozen).await;
         federation.restart(Region::SHANGHAI).await;
         assert!(is_frozen(federation.engine(Region::SHANGHAI)));
-        assert!(!is_frozen(federation.engine(HOME)), "nobody lies to it");
+        federation.until(HOME, is_frozen).await;
+        assert_eq!(faulty.outstanding(), []);
+    }
+}
+
+/// An operator lets a log go on, as often as it takes: the act is there once.
+async fn releases(operation: Operation) {
+    for faults in scripts(operation) {
+        let faulty = FaultyStore::new(Arc::new(Memory::new()));
+        let log = origin(HOME);
+        faulty
+            .create_log(&log, Role::Mirror)
+            .await
+            .expect("a store");
+        faulty.freeze(&log, b"evidence").await.expect("a store");
+        faulty.arm(faults);
+        let release = Release {
+            evidence: b"evidence".to_vec(),
+            time: 1_800_000_000,
+            actor: "ab".repeat(32),
+            reason: "TWO_WRITERS".to_owned(),
+        };
+        let is_frozen = async || {
+            let state = faulty.log(&log).await.expect("a store").expect("a log");
+            state.frozen.is_some()
+        };
+        // Whoever was told of a failure looks which it was, as the engine does.
+        while is_frozen().await {
+            assert_eq!(faulty.releases(&log).await.expect("a store"), []);
+            let _ = faulty.release(&log, release.clone()).await;
+        }
+        assert_eq!(faulty.releases(&log).await.expect("a store"), [release]);
         assert_eq!(faulty.outstanding(), []);
     }
 }
@@ -371,6 +403,7 @@ survive! {
     create_log_fails: CreateLog survives,
     put_notes_fails: PutNotes survives,
     freeze_fails: Freeze freezes,
+    release_fails: Release releases,
     append_fails: Append survives,
     put_packages_fails: PutPackages survives,
     advance_fails: Advance survives,

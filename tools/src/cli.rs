@@ -7,7 +7,9 @@ use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 use huren_proto::v1::issuance_service_client::IssuanceServiceClient;
 
-use crate::{bench, connect::NodeArgs, demo, generate, import, log, peers, trust, verify};
+use crate::{
+    bench, connect::NodeArgs, demo, evidence, generate, import, log, peers, trust, verify,
+};
 
 /// 互认：长三角技能人才评价证书互查互认 / Huren: mutual recognition of skill certificates
 #[derive(Debug, Parser)]
@@ -35,6 +37,9 @@ pub enum Command {
     /// 核验回执 / receipts
     #[command(subcommand)]
     Receipt(verify::ReceiptCommand),
+    /// 日志自相矛盾的证据 / evidence that a log contradicted itself
+    #[command(subcommand)]
+    Evidence(evidence::EvidenceCommand),
     /// 公开日志 / the public log
     #[command(subcommand)]
     Log(log::LogCommand),
@@ -67,7 +72,9 @@ pub struct ImportCommand {
 pub async fn run(cli: Cli) -> ExitCode {
     // What could not be asked or read was not judged: 1 says that a judgement was bad.
     let failure = match cli.command {
-        Command::Verify(_) | Command::Receipt(_) => 2,
+        Command::Verify(_)
+        | Command::Receipt(_)
+        | Command::Evidence(evidence::EvidenceCommand::Verify { .. }) => 2,
         _ => 1,
     };
     match dispatch(cli).await {
@@ -116,6 +123,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode> {
         }
         Command::Verify(args) => verify::verify(&args, json).await,
         Command::Receipt(command) => verify::receipt(&command, json),
+        Command::Evidence(command) => evidence::run(&command, json).await,
         Command::Log(command) => log::run(&command, json).await.map(done),
         Command::Peers(node) => peers::run(&node, json).await.map(done),
         Command::Trust(command) => trust::run(&command, json).map(done),

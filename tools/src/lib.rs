@@ -4,6 +4,7 @@ pub mod bench;
 pub mod cli;
 pub mod connect;
 pub mod demo;
+pub mod evidence;
 pub mod files;
 pub mod generate;
 pub mod import;

@@ -56,6 +56,22 @@ pub async fn run(node: &NodeArgs, json_out: bool) -> Result<()> {
             age,
             log.quarantined,
         )?;
+        if extent.frozen {
+            writeln!(
+                stdout(),
+                "     证据 evidence: huren evidence show --origin {}",
+                extent.origin
+            )?;
+        }
+    }
+    for member in status.members.iter().filter(|member| member.refused > 0) {
+        writeln!(
+            stdout(),
+            "成员 member {}: 拒收其答复 answers refused {}, 最近 last {}",
+            member.region,
+            member.refused,
+            member.last_refusal
+        )?;
     }
     Ok(())
 }
@@ -76,5 +92,9 @@ fn status_json(status: &v1::GetStatusResponse) -> serde_json::Value {
         "trust_list_version": status.trust_list_version,
         "trust_list_expires": status.trust_list_expires,
         "logs": status.logs.iter().map(log).collect::<Vec<_>>(),
+        "members": status.members.iter().map(|member| json!({
+            "region": member.region, "refused": member.refused,
+            "last_refusal": member.last_refusal,
+        })).collect::<Vec<_>>(),
     })
 }

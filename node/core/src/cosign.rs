@@ -102,6 +102,12 @@ pub fn verify_cosignature(
     Ok(time)
 }
 
+/// The time that a cosignature states, in seconds since the epoch, before anything is verified.
+pub(crate) fn stated_time(signature: &NoteSignature) -> Option<u64> {
+    let time = signature.signature().first_chunk::<TIMESTAMP_LEN>()?;
+    Some(u64::from_be_bytes(*time))
+}
+
 /// `tlog-cosignature`, "Ed25519 signed message".
 fn message(text: &str, unix_seconds: u64) -> String {
     format!("cosignature/v1\ntime {unix_seconds}\n{text}")

@@ -1,8 +1,27 @@
 //! Gathering the cosignatures of one checkpoint that arrive on different ways.
 
 use crate::{
-    checkpoint::SignedCheckpoint, cosign::verify_cosignature, note::NoteSignature, policy::Policy,
+    checkpoint::SignedCheckpoint,
+    cosign::{stated_time, verify_cosignature},
+    note::NoteSignature,
+    policy::Policy,
 };
+
+/// Whether a witness of the policy states a time later than `latest`: one of the clocks is wrong.
+pub fn is_ahead(policy: &Policy, notes: &[SignedCheckpoint], latest: u64) -> bool {
+    let mut witnesses = policy.witnesses();
+    witnesses.any(|witness| {
+        notes.iter().any(|note| {
+            let (text, signatures) = (note.note().text(), note.note().signatures());
+            signatures
+                .iter()
+                .filter(|signature| signature.is_by(witness.key()))
+                // What is not ahead need not be verified, which takes longer.
+                .filter(|signature| stated_time(signature).is_some_and(|time| time > latest))
+                .any(|signature| verify_cosignature(text, signature, witness.key()).is_ok())
+        })
+    })
+}
 
 /// The checkpoint of `notes` (all of the same one) under its log's signature and, of every
 /// witness that the policy knows, the newest cosignature that verifies and is not later than

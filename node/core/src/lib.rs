@@ -13,6 +13,7 @@ pub mod merkle;
 pub mod checkpoint;
 pub mod cosign;
 pub mod disclosure;
+pub mod evidence;
 pub mod gather;
 pub mod keys;
 pub mod note;

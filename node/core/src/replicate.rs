@@ -1,8 +1,6 @@
 //! Replication by the method of C2SP tlog-mirror, without the network: which checkpoint to
 //! adopt, which packages to fetch, whether a package is right, when the head may move.
 
-use serde::{Deserialize, Serialize};
-
 use crate::{
     checkpoint::{Checkpoint, Origin, SignedCheckpoint},
     merkle::{self, Hash, decode_bundle},
@@ -11,6 +9,10 @@ use crate::{
 
 /// Entries in a full package.
 pub const PACKAGE: u64 = 256;
+
+/// The longest checkpoint that is read, in bytes: with all signatures that a note may have it
+/// stays far below. What is longer could not be passed on as evidence.
+pub const MAX_CHECKPOINT_BYTES: usize = 64 * 1024;
 
 /// What a checkpoint from a peer is to a replica that holds `held` (size and root of the
 /// largest checkpoint of that log it ever adopted, head or pending).
@@ -58,6 +60,9 @@ pub fn read_checkpoint(
     origin: &Origin,
     note: &[u8],
 ) -> Result<SignedCheckpoint, CheckpointRefusal> {
+    if note.len() > MAX_CHECKPOINT_BYTES {
+        return Err(CheckpointRefusal::Oversize);
+    }
     let signed = SignedCheckpoint::parse(note).map_err(|_| CheckpointRefusal::Malformed)?;
     if signed.checkpoint().origin != *origin {
         return Err(CheckpointRefusal::OtherLog);
@@ -73,6 +78,9 @@ pub fn read_checkpoint(
 /// Why a checkpoint is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CheckpointRefusal {
+    /// Longer than [`MAX_CHECKPOINT_BYTES`].
+    #[error("the checkpoint is longer than any that is read")]
+    Oversize,
     /// Not a checkpoint.
     #[error("not a checkpoint")]
     Malformed,
@@ -88,76 +96,11 @@ impl CheckpointRefusal {
     /// The stable reason code.
     pub const fn code(self) -> &'static str {
         match self {
+            Self::Oversize => "CHECKPOINT_OVERSIZE",
             Self::Malformed => "CHECKPOINT_MALFORMED",
             Self::OtherLog => "CHECKPOINT_OTHER_LOG",
             Self::Signature => "CHECKPOINT_SIGNATURE",
         }
-    }
-}
-
-/// Proof that a log contradicted itself, for anybody who knows its key: two checkpoints that
-/// it signed, and where their sizes differ a consistency proof that verifies to the larger
-/// root and yields another smaller root.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Evidence {
-    /// The smaller checkpoint (signed note).
-    pub smaller: String,
-    /// The larger one, or the other one of the same size.
-    pub larger: String,
-    /// Consistency proof, base64 hashes; empty when the sizes are the same. Where the smaller
-    /// tree is one full subtree RFC 9162 leaves its root out of the proof, as the verifier
-    /// has it already: here the root that belongs to the larger tree stands in front.
-    pub proof: Vec<String>,
-}
-
-impl Evidence {
-    /// Evidence out of two checkpoints of different sizes, the consistency proof of the larger
-    /// tree, and the root which that tree has at the smaller size.
-    pub fn of_history(
-        smaller: &SignedCheckpoint,
-        larger: &SignedCheckpoint,
-        root_before: &Hash,
-        proof: &[Hash],
-    ) -> Self {
-        let left_out = smaller
-            .checkpoint()
-            .size
-            .is_power_of_two()
-            .then_some(root_before);
-        Self {
-            smaller: smaller.to_string(),
-            larger: larger.to_string(),
-            proof: left_out
-                .into_iter()
-                .chain(proof)
-                .map(Hash::to_base64)
-                .collect(),
-        }
-    }
-
-    /// Whether it proves that the log of `member` contradicted itself.
-    pub fn proves(&self, member: &Member, origin: &Origin) -> bool {
-        let read = |note: &str| read_checkpoint(member, origin, note.as_bytes()).ok();
-        let (Some(smaller), Some(larger)) = (read(&self.smaller), read(&self.larger)) else {
-            return false;
-        };
-        let (smaller, larger) = (smaller.checkpoint(), larger.checkpoint());
-        if smaller.size == larger.size {
-            return smaller.root != larger.root;
-        }
-        let proof: Option<Vec<Hash>> = self
-            .proof
-            .iter()
-            .map(|line| Hash::from_base64(line).ok())
-            .collect();
-        let Some(proof) = proof else { return false };
-        let (before, proof) = match proof.split_first() {
-            Some((root, rest)) if smaller.size.is_power_of_two() => (root, rest),
-            _ => (&smaller.root, proof.as_slice()),
-        };
-        merkle::consistency_roots(smaller.size, larger.size, before, proof)
-            .is_ok_and(|(old, new)| new == larger.root && old != smaller.root)
     }
 }
 

@@ -10,10 +10,11 @@ use std::{
 use huren_core::{
     checkpoint::{Checkpoint, Origin, SignedCheckpoint},
     cosign::{Cosigner, verify_cosignature},
+    evidence::Evidence,
     gather,
     merkle::{self, Hash},
     policy::Policy,
-    replicate::{self, Evidence},
+    replicate,
     trust::TrustChain,
     verdict::LogView,
 };
@@ -114,22 +115,12 @@ impl Book {
         read(&self.seen).get(origin).cloned().unwrap_or_default()
     }
 
-    /// Notes what a peer shows, and says whether it showed something else before. Whether it is
+    /// Notes what a peer shows of a log of the trust list, and says whether it showed something else before. Whether it is
     /// worth anything is found out when it is used.
     pub fn see(&self, region: &str, head: v1::Head) -> bool {
         let Ok(origin) = head.origin.parse::<Origin>() else {
             return false;
         };
-        let known = self
-            .trust
-            .borrow()
-            .newest()
-            .list
-            .member_of(&origin)
-            .is_some();
-        if !known {
-            return false;
-        }
         let mut seen = self
             .seen
             .write()
@@ -138,10 +129,15 @@ impl Book {
         let is_new = of_log.get(region) != Some(&head);
         of_log.insert(region.to_owned(), head);
         drop(seen);
-        if let Some(news) = read(&self.news).get(&origin) {
+        self.wake(&origin);
+        is_new
+    }
+
+    /// Wakes whoever waits for news of a log.
+    pub(super) fn wake(&self, origin: &Origin) {
+        if let Some(news) = read(&self.news).get(origin) {
             news.send_modify(|count| *count += 1);
         }
-        is_new
     }
 
     /// Reads a log's state again, and wakes who waits if it is another than was known. Who
@@ -168,6 +164,8 @@ impl Book {
     }
 
     fn take_in(&self, state: LogState) {
+        let frozen = f64::from(u8::from(state.frozen.is_some()));
+        metrics::gauge!("huren_log_frozen", "origin" => state.origin.to_string()).set(frozen);
         let judged_by = self.trust.borrow().newest().list.version;
         let mut view = self.view(&state);
         if view.size < view.witnessed_size {
@@ -248,7 +246,8 @@ impl Book {
         ];
         let shown = seen
             .values()
-            .flat_map(|h| [h.checkpoint.as_slice(), h.witnessed.as_slice()]);
+            .flat_map(|h| [&h.checkpoint, &h.witnessed, &h.pending])
+            .map(Vec::as_slice);
         // Members show mostly the same notes: each is verified once.
         let distinct: BTreeSet<&[u8]> = own.into_iter().chain(shown).collect();
         let mut by_tree: BTreeMap<(u64, Hash), Vec<SignedCheckpoint>> = BTreeMap::new();
@@ -258,6 +257,15 @@ impl Book {
             };
             let tree = (signed.checkpoint().size, signed.checkpoint().root);
             by_tree.entry(tree).or_default().push(signed);
+        }
+        if by_tree
+            .values()
+            .any(|notes| gather::is_ahead(&policy, notes, latest))
+        {
+            tracing::warn!(%origin, seconds = CLOCK_SKEW,
+                "a cosignature's time lies further ahead of this node's clock and does not count: \
+                 one of the clocks is wrong");
+            metrics::counter!("huren_alarms_total", "kind" => "clock").increment(1);
         }
         let gather = |notes: &[SignedCheckpoint]| {
             gather::gather(&policy, &notes.iter().collect::<Vec<_>>(), latest)
@@ -348,7 +356,7 @@ impl Book {
         }
         tracing::error!(%origin, "the log signed two histories: frozen");
         metrics::counter!("huren_alarms_total", "kind" => "fork").increment(1);
-        let json = serde_json::to_vec(evidence).unwrap_or_default();
+        let json = evidence.to_json().unwrap_or_default();
         let frozen = self.store.freeze(origin, &json).await;
         // Where that failed it may be frozen or not: see which.
         self.reload(origin).await?;
@@ -443,13 +451,23 @@ impl Book {
         self.keep(origin, notes).await
     }
 
-    /// A log's head as other members are shown it.
+    /// A log's head as other members are shown it: with what the log signed beyond it, so that
+    /// its province learns of it when it has lost it, and with the evidence if it is frozen.
     pub fn head(entry: &Entry) -> v1::Head {
+        let state = &entry.state;
+        let pending = SignedCheckpoint::parse(&state.notes.pending).ok();
+        let is_beyond = pending.is_some_and(|signed| signed.checkpoint().size > state.head.size);
         v1::Head {
-            origin: entry.state.origin.to_string(),
-            checkpoint: entry.state.notes.published.clone(),
-            witnessed: entry.state.notes.witnessed.clone(),
-            disclosed_size: entry.state.disclosed,
+            origin: state.origin.to_string(),
+            checkpoint: state.notes.published.clone(),
+            witnessed: state.notes.witnessed.clone(),
+            disclosed_size: state.disclosed,
+            pending: if is_beyond {
+                state.notes.pending.clone()
+            } else {
+                Vec::new()
+            },
+            evidence: state.frozen.clone().unwrap_or_default(),
         }
     }
 }

@@ -5,6 +5,7 @@ mod append;
 mod book;
 mod clock;
 mod disclose;
+mod evidence;
 mod fold;
 mod lookup;
 mod peers;
@@ -12,6 +13,7 @@ mod prepare;
 mod reader;
 mod recover;
 mod replicate;
+mod standing;
 mod tasks;
 mod verify;
 
@@ -22,7 +24,8 @@ use std::{
 };
 
 use huren_core::{
-    checkpoint::Origin, codes::Region, cosign::Cosigner, note::NoteSigner, trust::TrustChain,
+    checkpoint::Origin, codes::Region, cosign::Cosigner, note::NoteSigner,
+    replicate::read_checkpoint, trust::TrustChain,
 };
 use huren_proto::v1;
 use huren_store::{Error as StoreError, HighWater, Role, Store};
@@ -32,11 +35,13 @@ pub use append::{AppendError, Placed};
 pub use book::{Book, Entry};
 pub use clock::{Clock, Random, SystemClock, SystemRandom};
 pub use disclose::DiscloseError;
+pub use evidence::{Found, HeadRefusal, ReleaseError};
 pub use peers::{Peer, PeerError, PeerPackage, Peers};
 pub use prepare::{Refused, WriterKeys};
 pub use reader::Reader;
 pub use recover::RecoverError;
 pub use replicate::SyncError;
+pub use standing::Refusals;
 pub use verify::VerifyError;
 
 /// What an engine is made of.
@@ -114,6 +119,8 @@ pub struct Engine {
     marked: watch::Receiver<Vec<u8>>,
     /// Whether the own log takes submissions: it does once start-up found it in order.
     writable: watch::Sender<bool>,
+    /// What members were refused for, and who is not asked for a while.
+    standing: standing::Standing,
     /// State of each log's replication, for people.
     progress: Mutex<BTreeMap<Origin, Progress>>,
 }
@@ -219,6 +226,7 @@ impl Engine {
             queue: sender,
             marked,
             writable: watch::Sender::new(false),
+            standing: standing::Standing::default(),
             progress: Mutex::default(),
         };
         Ok((Arc::new(engine), Runner { writer, queue }))
@@ -359,6 +367,18 @@ impl Engine {
         self.progress(origin, |progress| progress.source = region.to_owned());
     }
 
+    /// Whether the own log is frozen: it takes nothing until it is released.
+    pub fn is_frozen(&self) -> bool {
+        self.book
+            .entry(&self.origin)
+            .is_some_and(|entry| entry.state.frozen.is_some())
+    }
+
+    /// What a member was refused for since this node started.
+    pub fn refusals(&self, region: &str) -> Refusals {
+        self.standing.refusals(region)
+    }
+
     /// The node's state, for its operator.
     pub async fn status(&self) -> Result<v1::GetStatusResponse, StoreError> {
         let chain = self.trust();
@@ -368,11 +388,11 @@ impl Engine {
         for entry in self.book.entries() {
             let state = &entry.state;
             let shown = self.book.seen(&state.origin);
+            let member = list.member_of(&state.origin);
             let known = shown
                 .values()
-                .filter_map(|head| {
-                    huren_core::checkpoint::SignedCheckpoint::parse(&head.checkpoint).ok()
-                })
+                .flat_map(|head| [&head.checkpoint, &head.pending])
+                .filter_map(|note| read_checkpoint(member?, &state.origin, note).ok())
                 .map(|signed| signed.checkpoint().size)
                 .fold(state.head.size, u64::max);
             let (quarantined, _) = self.store.quarantined(&state.origin, 0, 0).await?;
@@ -394,6 +414,18 @@ impl Engine {
             trust_list_version: list.version,
             trust_list_expires: list.expires.to_string(),
             logs,
+            members: self
+                .peers
+                .keys()
+                .map(|region| {
+                    let Refusals { count, last } = self.refusals(region);
+                    v1::MemberStatus {
+                        region: region.clone(),
+                        refused: count,
+                        last_refusal: last,
+                    }
+                })
+                .collect(),
         })
     }
 }

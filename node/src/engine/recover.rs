@@ -3,7 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use huren_core::{checkpoint::SignedCheckpoint, merkle, replicate as rules};
+use huren_core::{merkle, replicate as rules};
+use huren_proto::v1;
 use huren_store::{Error as StoreError, Head, HighWaterError};
 
 use super::{Engine, SyncError};
@@ -89,10 +90,9 @@ impl Engine {
              asking the other members"
         );
         self.wait_for_members(self.members_to_ask()).await;
-        let found = self.largest_own_checkpoint().map(|signed| Head {
-            size: signed.checkpoint().size,
-            root: signed.checkpoint().root,
-        });
+        let found = self.largest_own_checkpoint(|head| &head.checkpoint);
+        // What a member waits for in vain was signed too.
+        let waited_for = self.largest_own_checkpoint(|head| &head.pending);
         let found_size = found.map_or(0, |head| head.size);
         if found_size > held.size {
             self.sync(&self.origin, true).await?;
@@ -101,7 +101,7 @@ impl Engine {
         }
         let held = self.own_head().await?;
         // Where the file is missing, what the members hold is all that is known to be signed.
-        let known = high_water.into_iter().chain(found);
+        let known = high_water.into_iter().chain(found).chain(waited_for);
         let (all_held, lost): (Vec<Head>, Vec<Head>) = known.partition(|h| h.size <= held.size);
         for signed in all_held {
             self.check_same_history(signed, held).await?;
@@ -171,7 +171,7 @@ impl Engine {
                 if let Ok(heads) = peer.heads().await {
                     answered.insert(region.clone());
                     for head in heads {
-                        self.hear(region, head).await;
+                        self.hear_or_refuse(region, head).await;
                     }
                 }
             }
@@ -194,14 +194,19 @@ impl Engine {
         }
     }
 
-    fn largest_own_checkpoint(&self) -> Option<SignedCheckpoint> {
+    /// The largest checkpoint of the own log that members show in that place.
+    fn largest_own_checkpoint(&self, place: impl Fn(&v1::Head) -> &Vec<u8>) -> Option<Head> {
         let chain = self.trust();
         let member = chain.newest().list.member_of(&self.origin)?;
         self.book
             .seen(&self.origin)
             .values()
-            .filter_map(|head| rules::read_checkpoint(member, &self.origin, &head.checkpoint).ok())
-            .max_by_key(|signed| signed.checkpoint().size)
+            .filter_map(|head| rules::read_checkpoint(member, &self.origin, place(head)).ok())
+            .map(|signed| Head {
+                size: signed.checkpoint().size,
+                root: signed.checkpoint().root,
+            })
+            .max_by_key(|head| head.size)
     }
 
     /// Folds the own log and takes its disclosures back, where an earlier attempt to fetch it

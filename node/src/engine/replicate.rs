@@ -1,13 +1,15 @@
 //! Replication of one log: the rules are `huren_core::replicate`; here are their order, the
 //! store, and the peers that are asked.
 
-use std::sync::Arc;
+mod target;
+
+use std::{sync::Arc, time::Duration};
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use huren_core::{
     checkpoint::{Checkpoint, Origin, SignedCheckpoint},
-    merkle::{self, Hash, RightEdge},
-    replicate::{self, Evidence, Judgement, PACKAGE},
+    merkle::RightEdge,
+    replicate::{self, PACKAGE},
     trust::TrustChain,
 };
 use huren_proto::v1;
@@ -17,6 +19,7 @@ use super::{
     Engine, disclose,
     fold::{self, Progress},
     peers::{Peer, PeerError, PeerPackage},
+    standing::Answer,
 };
 
 /// Packages asked for in one call, and kept in one transaction.
@@ -51,15 +54,24 @@ impl SyncError {
             Self::Store(_) => "STORE",
         }
     }
-}
 
-/// A checkpoint to replicate to, and who showed it.
-struct Target {
-    signed: SignedCheckpoint,
-    shown_by: String,
+    /// Whether a member sent something wrong, rather than nothing.
+    fn is_the_peers_fault(&self) -> bool {
+        use disclose::DiscloseError as Disclose;
+        match self {
+            Self::Peer(error) | Self::Disclose(Disclose::Peer(error)) => {
+                *error == PeerError::Malformed
+            }
+            Self::Refused(_) | Self::Disclose(Disclose::Wrong | Disclose::Missing) => true,
+            Self::Disclose(Disclose::Store(_)) | Self::Store(_) => false,
+        }
+    }
 }
 
 impl Engine {
+    /// How long a member may take for a call for packages. Whatever arrived whole is kept.
+    pub const PACKAGES_PATIENCE: Duration = Duration::from_secs(60);
+
     /// One round for a log: as far as peers have shown it. `partial` accepts that disclosures
     /// are missing, which only a province does that takes its own log back. Every step is durable by
     /// itself, so that a crash at any point costs at most the packages in flight.
@@ -81,7 +93,7 @@ impl Engine {
 
     /// Replicates up to the largest checkpoint that peers have shown.
     async fn move_head(&self, chain: &TrustChain, state: &LogState) -> Result<(), SyncError> {
-        if let Some(pending) = self.pending(chain, state).await? {
+        if let Some(pending) = self.target(chain, state).await? {
             self.fetch(chain, state, &pending).await?;
             self.advance(&state.origin, &pending).await?;
         }
@@ -92,147 +104,6 @@ impl Engine {
         let entry = self.book.reload(origin).await?;
         let state = entry.map(|entry| entry.state.clone());
         state.ok_or(StoreError::Corrupt("log is missing"))
-    }
-
-    /// The checkpoint to fetch for: the pending one of an interrupted round, or the largest
-    /// that a peer has shown, once it is proven to extend what is held.
-    async fn pending(
-        &self,
-        chain: &TrustChain,
-        state: &LogState,
-    ) -> Result<Option<SignedCheckpoint>, SyncError> {
-        let held = SignedCheckpoint::parse(&state.notes.pending).ok();
-        if let Some(held) = held
-            && held.checkpoint().size > state.head.size
-        {
-            return Ok(Some(held));
-        }
-        let Some(member) = chain.newest().list.member_of(&state.origin) else {
-            return Ok(None);
-        };
-        let mut targets: Vec<Target> = Vec::new();
-        for (region, head) in self.book.seen(&state.origin) {
-            match replicate::read_checkpoint(member, &state.origin, &head.checkpoint) {
-                Ok(signed) => targets.push(Target {
-                    signed,
-                    shown_by: region,
-                }),
-                Err(refusal) if !head.checkpoint.is_empty() => {
-                    tracing::warn!(origin = %state.origin, peer = region, code = refusal.code(),
-                        "a peer shows a checkpoint that is not one of the log");
-                }
-                Err(_) => {}
-            }
-        }
-        targets.sort_by_key(|target| std::cmp::Reverse(target.signed.checkpoint().size));
-        for target in targets {
-            let seen = target.signed.checkpoint();
-            match replicate::judge((state.head.size, &state.head.root), seen) {
-                Judgement::Same => {}
-                Judgement::Older => self.compare_older(state, &target).await?,
-                Judgement::Contradiction => {
-                    let evidence = Evidence {
-                        smaller: String::from_utf8_lossy(&state.checkpoint).into_owned(),
-                        larger: target.signed.note().to_string(),
-                        proof: Vec::new(),
-                    };
-                    self.book.freeze(&state.origin, &evidence).await?;
-                    return Err(SyncError::Refused("LOG_FROZEN"));
-                }
-                Judgement::Adopt => {
-                    self.adopt(state, &target.signed).await?;
-                    return Ok(Some(target.signed));
-                }
-                Judgement::NeedsProof { old, new } => {
-                    if self.extends(state, &target, old, new).await? {
-                        self.adopt(state, &target.signed).await?;
-                        return Ok(Some(target.signed));
-                    }
-                }
-            }
-        }
-        Ok(None)
-    }
-
-    /// An older checkpoint is of no interest, unless it is not of our history.
-    async fn compare_older(&self, state: &LogState, target: &Target) -> Result<(), SyncError> {
-        let seen = target.signed.checkpoint();
-        if seen.size == 0 {
-            return Ok(());
-        }
-        match self.reader.root(&state.origin, seen.size).await? {
-            Some(ours) if ours != seen.root => {
-                self.book
-                    .contradiction(state, &target.signed, &ours)
-                    .await?;
-                Err(SyncError::Refused("LOG_FROZEN"))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// Whether a larger checkpoint extends what is held, by a consistency proof from whoever
-    /// showed it. A proof that leads to its root from another root than ours is evidence.
-    async fn extends(
-        &self,
-        state: &LogState,
-        target: &Target,
-        old: u64,
-        new: u64,
-    ) -> Result<bool, SyncError> {
-        let Some(peer) = self.peers.get(&target.shown_by) else {
-            return Ok(false);
-        };
-        let seen = target.signed.checkpoint();
-        let proof = match peer.consistency(&state.origin, old, new).await {
-            Ok(proof) => proof,
-            Err(error) => {
-                tracing::debug!(peer = target.shown_by, code = error.code(), "no proof");
-                return Ok(false);
-            }
-        };
-        let verified = merkle::verify_consistency(old, new, &state.head.root, &seen.root, &proof);
-        if verified.is_ok() {
-            return Ok(true);
-        }
-        tracing::warn!(origin = %state.origin, peer = target.shown_by, "consistency proof fails");
-        let before = self.root_before(peer.as_ref(), state, seen, &proof).await;
-        if let (Some(before), Ok(held)) = (before, SignedCheckpoint::parse(&state.checkpoint))
-            && before != state.head.root
-        {
-            let evidence = Evidence::of_history(&held, &target.signed, &before, &proof);
-            self.book.freeze(&state.origin, &evidence).await?;
-            return Err(SyncError::Refused("LOG_FROZEN"));
-        }
-        Ok(false)
-    }
-
-    /// The root that another tree has at the size that is held, if its consistency proof is a
-    /// true one. Where that proof leaves the root out, the tree's first package tells it.
-    async fn root_before(
-        &self,
-        peer: &dyn Peer,
-        state: &LogState,
-        seen: &Checkpoint,
-        proof: &[Hash],
-    ) -> Option<Hash> {
-        let old = state.head.size;
-        let before = if old.is_power_of_two() {
-            let mut packages = peer.packages(&state.origin, seen.size, 0, 1).await.ok()?;
-            let PeerPackage { entries, proof, .. } = packages.next().await?.ok()?;
-            let first =
-                replicate::check_package(0, &entries, &proof, seen.size, &seen.root).ok()?;
-            replicate::root_at_power_of_two(old, &first, &proof)?
-        } else {
-            state.head.root
-        };
-        let (before, root) = merkle::consistency_roots(old, seen.size, &before, proof).ok()?;
-        (root == seen.root).then_some(before)
-    }
-
-    async fn adopt(&self, state: &LogState, signed: &SignedCheckpoint) -> Result<(), StoreError> {
-        let pending = signed.note().to_string().into_bytes();
-        self.book.put_pending(&state.origin, pending).await
     }
 
     /// Fetches, proves and stores every package that is missing.
@@ -253,7 +124,7 @@ impl Engine {
             return Ok(());
         }
         if sources.is_empty() {
-            return Err(PeerError::Unreachable.into());
+            return Err(SyncError::Refused("NOBODY_TO_ASK"));
         }
         // Runs are independent: each package carries its own proof to the pending tree.
         stream::iter(runs.into_iter().map(Ok))
@@ -263,7 +134,8 @@ impl Engine {
             .await
     }
 
-    /// Members that may serve a log up to a size: its own province first, then who shows it.
+    /// Members that may serve a log up to a size: its own province first, then who shows it;
+    /// without those that gave wrong packages lately.
     fn sources(
         &self,
         chain: &TrustChain,
@@ -281,6 +153,7 @@ impl Engine {
             .into_iter()
             .filter(|(_, head)| shows(head))
             .map(|(region, _)| region)
+            .filter(|region| self.is_asked(region, origin, Answer::Packages))
             .collect();
         regions.sort_by_key(|region| Some(region) != home.as_ref());
         regions
@@ -307,13 +180,16 @@ impl Engine {
             {
                 Ok(()) => {
                     self.note_source(origin, region);
+                    self.standing.accept((region, origin, Answer::Packages));
                     return Ok(());
                 }
                 Err(SyncError::Store(error)) => return Err(error.into()),
                 Err(error) => {
-                    tracing::warn!(%origin, peer = region, code = error.code(),
-                        "packages refused or not given; asking another member");
-                    metrics::counter!("huren_packages_refused_total").increment(1);
+                    if error.is_the_peers_fault() {
+                        self.refuse(region, origin, Answer::Packages, error.code());
+                    } else {
+                        tracing::debug!(%origin, peer = region, code = error.code(), "no packages");
+                    }
                     last = error;
                 }
             }
@@ -331,14 +207,22 @@ impl Engine {
         peer: &dyn Peer,
     ) -> Result<(), SyncError> {
         let count = u32::try_from(end - *first).unwrap_or(RUN);
-        let mut packages = peer.packages(origin, tree.size, *first, count).await?;
+        let mut too_slow = self.clock.sleep(Self::PACKAGES_PATIENCE);
+        let mut packages = tokio::select! {
+            packages = peer.packages(origin, tree.size, *first, count) => packages?,
+            () = &mut too_slow => return Err(SyncError::Refused("PACKAGES_SLOW")),
+        };
         let mut proven = Vec::new();
         let mut next = *first;
         let outcome = loop {
             if next == end {
                 break Ok(());
             }
-            match packages.next().await {
+            let package = tokio::select! {
+                package = packages.next() => package,
+                () = &mut too_slow => break Err(SyncError::Refused("PACKAGES_SLOW")),
+            };
+            match package {
                 None => break Err(SyncError::Refused("PACKAGE_MISSING")),
                 Some(Err(error)) => break Err(error.into()),
                 Some(Ok(package)) => match check(tree, next, package) {
@@ -362,7 +246,7 @@ impl Engine {
     async fn advance(&self, origin: &Origin, pending: &SignedCheckpoint) -> Result<(), SyncError> {
         let state = self.state(origin).await?;
         let tree = pending.checkpoint();
-        if tree.size <= state.head.size {
+        if tree.size <= state.head.size || state.frozen.is_some() {
             return Ok(());
         }
         let tiles = self
@@ -457,11 +341,20 @@ impl Engine {
             if range.is_empty() || folding.reach(range.start + 1).await <= range.start {
                 continue;
             }
+            if !self.is_asked(&region, origin, Answer::Disclosures) {
+                outcome = Err(SyncError::Refused("NOBODY_TO_ASK"));
+                continue;
+            }
             let taken = taking.take(peer.as_ref(), range).await;
             self.book.reload(origin).await?;
-            if let Err(error) = taken {
-                tracing::warn!(%origin, peer = region, code = error.code(), "disclosures not taken");
-                outcome = Err(error.into());
+            match taken.map_err(SyncError::from) {
+                Ok(()) => self.standing.accept((&region, origin, Answer::Disclosures)),
+                Err(error) => {
+                    if error.is_the_peers_fault() {
+                        self.refuse(&region, origin, Answer::Disclosures, error.code());
+                    }
+                    outcome = Err(error);
+                }
             }
         }
         if self.state(origin).await?.disclosed >= folding.reach(size).await {

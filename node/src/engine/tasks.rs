@@ -3,13 +3,14 @@
 use std::{sync::Arc, time::Duration};
 
 use backon::{BackoffBuilder as _, ExponentialBuilder};
-use futures::StreamExt as _;
+use futures::{StreamExt as _, stream::BoxStream};
 use huren_core::checkpoint::{Origin, SignedCheckpoint};
+use huren_proto::v1;
 use huren_store::{Error as StoreError, Role};
 use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Engine, Peer, RecoverError, Runner, SyncError};
+use super::{Engine, Peer, PeerError, RecoverError, Runner, SyncError, standing::Answer};
 
 impl Engine {
     /// Starts everything: the own log (checked first), publishing, listening to every member,
@@ -154,23 +155,11 @@ impl Engine {
         let mut delays = backoff();
         loop {
             match peer.watch_heads().await {
-                Ok(mut heads) => {
+                Ok(heads) => {
                     self.reachable(region, true);
-                    delays = backoff();
-                    let poll = Duration::from_secs(self.options.poll_seconds);
-                    loop {
-                        tokio::select! {
-                            head = heads.next() => match head {
-                                Some(Ok(head)) => self.hear(region, head).await,
-                                _ => break,
-                            },
-                            () = self.clock.sleep(poll) => match peer.heads().await {
-                                Ok(heads) => for head in heads {
-                                    self.hear(region, head).await;
-                                },
-                                Err(_) => break,
-                            },
-                        }
+                    let well = self.follow(region, peer.as_ref(), heads).await;
+                    if well {
+                        delays = backoff();
                     }
                 }
                 Err(error) => {
@@ -182,22 +171,54 @@ impl Engine {
         }
     }
 
-    /// Takes note of a member's head of a log; settling finds out what it is worth.
-    pub(super) async fn hear(&self, region: &str, head: huren_proto::v1::Head) {
-        let Ok(origin) = head.origin.parse::<Origin>() else {
-            return;
-        };
-        let is_new = self.book.see(region, head);
-        let mut is_owed = false;
-        self.progress(&origin, |progress| {
-            is_owed = std::mem::take(&mut progress.unsettled);
-        });
-        if !is_new && !is_owed {
-            return;
+    /// Listens until the stream ends, or until the member says something that is refused; then
+    /// what it says of other logs is heard all the same. Says whether it ended well.
+    async fn follow(
+        &self,
+        region: &str,
+        peer: &dyn Peer,
+        mut heads: BoxStream<'static, Result<v1::Head, PeerError>>,
+    ) -> bool {
+        let poll = Duration::from_secs(self.options.poll_seconds);
+        loop {
+            tokio::select! {
+                head = heads.next() => match head {
+                    Some(Ok(head)) => if !self.hear_or_refuse(region, head).await {
+                        self.pull(region, peer).await;
+                        return false;
+                    },
+                    Some(Err(PeerError::Malformed)) => {
+                        self.refuse(region, &self.origin, Answer::Heads, "PEER_MALFORMED");
+                        return false;
+                    }
+                    _ => return true,
+                },
+                () = self.clock.sleep(poll) => match self.pull(region, peer).await {
+                    Some(true) => {}
+                    Some(false) => return false,
+                    None => return true,
+                },
+            }
         }
-        if let Err(error) = self.book.settle(&origin).await {
-            tracing::warn!(%origin, %error, "cosignatures could not be kept");
-            self.progress(&origin, |progress| progress.unsettled = true);
+    }
+
+    /// Hears all heads of a member. Says whether all were in order; `None` if it does not answer.
+    async fn pull(&self, region: &str, peer: &dyn Peer) -> Option<bool> {
+        let mut in_order = true;
+        for head in peer.heads().await.ok()? {
+            in_order &= self.hear_or_refuse(region, head).await;
+        }
+        Some(in_order)
+    }
+
+    /// Hears a head. Says whether it is in order.
+    pub(super) async fn hear_or_refuse(&self, region: &str, head: v1::Head) -> bool {
+        match self.hear(region, head).await {
+            Ok(()) => true,
+            Err(refusal) => {
+                self.refuse(region, &self.origin, Answer::Heads, refusal.code());
+                false
+            }
         }
     }
 
@@ -283,6 +304,9 @@ impl Engine {
     /// one held.
     pub(super) async fn fetch_trust_lists(&self) {
         for (region, peer) in &self.peers {
+            if !self.is_asked(region, &self.origin, Answer::TrustLists) {
+                continue;
+            }
             let chain = self.trust();
             let Ok(notes) = peer.trust_lists(chain.newest().list.version + 1).await else {
                 continue;
@@ -300,7 +324,7 @@ impl Engine {
                         self.adopt.send_replace(std::sync::Arc::new(extended));
                     }
                     Err(error) => {
-                        tracing::warn!(peer = region, code = error.code(), "trust list refused");
+                        self.refuse(region, &self.origin, Answer::TrustLists, error.code());
                         break;
                     }
                 }

@@ -1,7 +1,10 @@
 //! OperatorService.
 
+use huren_core::{checkpoint::Origin, evidence::ReleaseReason};
 use huren_proto::v1::{self, operator_service_server::OperatorService};
 use tonic::{Request, Response, Status};
+
+use crate::{engine::Found, tls::PeerIdentity};
 
 use super::{Context, refuse};
 
@@ -18,5 +21,55 @@ impl OperatorService for Service {
         status
             .map(Response::new)
             .map_err(|error| refuse::store(&error))
+    }
+
+    async fn get_evidence(
+        &self,
+        request: Request<v1::GetEvidenceRequest>,
+    ) -> Result<Response<v1::GetEvidenceResponse>, Status> {
+        self.0.operator(&request)?;
+        let asked = request.into_inner().origin;
+        let found = self.0.engine.evidence().await;
+        let found = found.map_err(|error| refuse::store(&error))?;
+        let wanted = found
+            .into_iter()
+            .filter(|found| asked.is_empty() || found.origin.as_str() == asked);
+        Ok(Response::new(v1::GetEvidenceResponse {
+            evidence: wanted.map(evidence).collect(),
+        }))
+    }
+
+    async fn release_log(
+        &self,
+        request: Request<v1::ReleaseLogRequest>,
+    ) -> Result<Response<v1::ReleaseLogResponse>, Status> {
+        self.0.operator(&request)?;
+        let actor = request.extensions().get::<PeerIdentity>();
+        let actor = actor.ok_or_else(refuse::unauthenticated)?;
+        let actor = actor.spki_sha256.to_string();
+        let v1::ReleaseLogRequest { origin, reason } = request.into_inner();
+        let origin: Origin = origin
+            .parse()
+            .map_err(|_| refuse::bad_argument("ORIGIN", "origin", "the origin of a log"))?;
+        let reason = ReleaseReason::from_code(&reason).ok_or_else(|| {
+            let codes = ReleaseReason::ALL.map(ReleaseReason::code).join(", ");
+            refuse::bad_argument("RELEASE_REASON", "reason", &codes)
+        })?;
+        let released = self.0.engine.release(&origin, reason, &actor).await;
+        released
+            .map(|()| Response::new(v1::ReleaseLogResponse {}))
+            .map_err(|error| refuse::release(&error))
+    }
+}
+
+fn evidence(found: Found) -> v1::LogEvidence {
+    v1::LogEvidence {
+        origin: found.origin.to_string(),
+        file: found.file.to_json().unwrap_or_default().into_bytes(),
+        release: found.release.map(|release| v1::LogRelease {
+            time: release.time,
+            actor: release.actor,
+            reason: release.reason,
+        }),
     }
 }

@@ -9,7 +9,7 @@ use huren_store::Error as StoreError;
 use tonic::{Code, Status, Streaming};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
-use crate::engine::{AppendError, Refused, VerifyError};
+use crate::engine::{AppendError, Refused, ReleaseError, VerifyError};
 
 const DOMAIN: &str = "huren.v1";
 /// When to try again what failed for want of room or of a database.
@@ -126,6 +126,17 @@ pub(super) fn store(error: &StoreError) -> Status {
             with(Code::Unavailable, "STORE", zh, en, details)
         }
     }
+}
+
+/// A frozen log that stays frozen.
+pub(super) fn release(error: &ReleaseError) -> Status {
+    let code = match error {
+        ReleaseError::Store(error) => return store(error),
+        ReleaseError::NotHeld => Code::NotFound,
+        _ => Code::FailedPrecondition,
+    };
+    let details = ErrorDetails::new();
+    with(code, error.code(), error.zh(), &error.to_string(), details)
 }
 
 /// A question that cannot be answered.

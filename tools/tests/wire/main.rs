@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod commands;
 #[cfg(test)]
+mod evidence;
+#[cfg(test)]
 mod logs;
 #[cfg(test)]
 mod page;

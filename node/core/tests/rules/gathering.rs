@@ -1,6 +1,10 @@
 //! Gathering cosignatures: the newest that verify, and nothing else.
 
-use huren_core::{checkpoint::SignedCheckpoint, cosign::verify_cosignature, gather::gather};
+use huren_core::{
+    checkpoint::SignedCheckpoint,
+    cosign::verify_cosignature,
+    gather::{gather, is_ahead},
+};
 
 use crate::common::{Federation, Log, NOW};
 
@@ -70,6 +74,15 @@ fn the_future_and_the_unknown_are_dropped() {
         ],
     );
     check(&[("witness/31", NOW)], &[&late, &early]);
+    let policy = federation.list().policy(&log.province.origin).unwrap();
+    let ahead = |note: &SignedCheckpoint, latest| is_ahead(&policy, &[note.clone()], latest);
+    assert!(ahead(&late, NOW) && !ahead(&early, NOW) && ahead(&early, NOW - 1));
+    // A time that nobody signed tells nothing of clocks.
+    let other = Log::of_junk(federation.province("33"), 6, "");
+    let moved = other
+        .signed(6)
+        .with_signatures(late.note().signatures().to_vec());
+    assert!(!ahead(&moved.unwrap(), NOW));
     check(&[], &[&late]);
     // The log's own member never counts for its log, so its cosignature is of no use.
     let own = federation.province("33");

@@ -6,6 +6,7 @@
 mod common;
 
 mod disclosures;
+mod evidence;
 mod fold;
 mod fold_properties;
 mod gathering;

@@ -1,10 +1,10 @@
-//! Replication: judging checkpoints, checking packages, and evidence of forks.
+//! Replication: judging checkpoints and checking packages.
 
 use huren_core::{
     merkle::{Hash, empty_root},
     replicate::{
-        CheckpointRefusal, Evidence, Judgement, PACKAGE, PackageRefusal, check_package, judge,
-        missing, packages, read_checkpoint, width,
+        CheckpointRefusal, Judgement, MAX_CHECKPOINT_BYTES, PACKAGE, PackageRefusal, check_package,
+        judge, missing, packages, read_checkpoint, width,
     },
 };
 use proptest::prelude::*;
@@ -47,6 +47,8 @@ fn checkpoints_are_read_under_the_keys_of_their_size() {
         check(&log.signed(size).to_string(), expected);
     }
     check("no note\n", Err(CheckpointRefusal::Malformed));
+    let endless = format!("{}{}", log.signed(3), "\n".repeat(MAX_CHECKPOINT_BYTES));
+    check(&endless, Err(CheckpointRefusal::Oversize));
     let jiangsu = federation.province("32");
     let foreign = Log::of_junk(jiangsu, 4, "");
     check(
@@ -150,123 +152,6 @@ fn packages_are_proven_or_refused() {
         codes,
         ["PACKAGE_OUT_OF_RANGE", "PACKAGE_ENTRIES", "PACKAGE_PROOF"]
     );
-}
-
-/// Two histories of one log that share their first leaves.
-struct Fork<'a> {
-    one: Log<'a>,
-    two: Log<'a>,
-}
-
-impl<'a> Fork<'a> {
-    fn new(federation: &'a Federation) -> Self {
-        let province = federation.province("33");
-        let mut fork = Self {
-            one: Log::of_junk(province, 2, ""),
-            two: Log::of_junk(province, 2, ""),
-        };
-        for n in 2..20u8 {
-            fork.one.append(vec![b'1', n]);
-            fork.two.append(vec![b'2', n]);
-        }
-        fork
-    }
-}
-
-fn proves(federation: &Federation, evidence: &Evidence) -> bool {
-    let province = federation.province("33");
-    evidence.proves(&province.member(), &province.origin)
-}
-
-/// Evidence that `before` of one history does not belong to `after` of another.
-fn evidence(before: (&Log<'_>, u64), after: (&Log<'_>, u64)) -> Evidence {
-    let (old, new) = (before.1, after.1);
-    Evidence::of_history(
-        &before.0.signed(old),
-        &after.0.signed(new),
-        &after.0.root(old),
-        &after.0.consistency(old, new),
-    )
-}
-
-#[test]
-fn two_roots_of_one_size_prove_a_fork() {
-    let federation = Federation::new();
-    let Fork { one, two } = Fork::new(&federation);
-    let same_size = |smaller: String, larger: String| {
-        proves(
-            &federation,
-            &Evidence {
-                smaller,
-                larger,
-                proof: Vec::new(),
-            },
-        )
-    };
-    assert!(same_size(
-        one.signed(5).to_string(),
-        two.signed(5).to_string()
-    ));
-    assert!(!same_size(
-        one.signed(5).to_string(),
-        one.signed(5).to_string()
-    ));
-    assert!(!same_size(
-        one.signed(2).to_string(),
-        two.signed(2).to_string()
-    ));
-    let unsigned = two.signed(5).with_signatures([]).unwrap();
-    assert!(!same_size(one.signed(5).to_string(), unsigned.to_string()));
-    let moved = unsigned
-        .with_signatures(one.signed(5).note().signatures().to_vec())
-        .unwrap();
-    assert!(!same_size(one.signed(5).to_string(), moved.to_string()));
-}
-
-#[test]
-fn a_consistency_proof_to_another_root_proves_a_fork() {
-    let federation = Federation::new();
-    let Fork { one, two } = Fork::new(&federation);
-    for old in 1..19 {
-        for new in old + 1..20 {
-            // Up to two leaves both histories are the same.
-            let forked = evidence((&one, old), (&two, new));
-            assert_eq!(proves(&federation, &forked), old > 2, "{old} to {new}");
-            let honest = evidence((&one, old), (&one, new));
-            assert!(!proves(&federation, &honest), "{old} to {new}");
-        }
-    }
-}
-
-#[test]
-fn made_up_evidence_proves_nothing() {
-    let federation = Federation::new();
-    let Fork { one, two } = Fork::new(&federation);
-    let genuine = evidence((&one, 5), (&two, 9));
-    assert!(proves(&federation, &genuine));
-    let check = |change: &dyn Fn(&mut Evidence)| {
-        let mut changed = genuine.clone();
-        change(&mut changed);
-        assert!(!proves(&federation, &changed));
-    };
-    check(&|e| e.proof.truncate(e.proof.len() - 1));
-    check(&|e| e.proof.push(e.proof[0].clone()));
-    check(&|e| e.proof.swap(0, 1));
-    check(&|e| e.proof[0] = "no hash".to_owned());
-    check(&|e| e.proof.clear());
-    check(&|e| std::mem::swap(&mut e.smaller, &mut e.larger));
-    check(&|e| e.larger = e.larger.replacen('9', "10", 1));
-    check(&|e| {
-        e.smaller = Log::of_junk(federation.province("32"), 5, "")
-            .signed(5)
-            .to_string()
-    });
-    // An honest history cannot be framed with a proof of somebody else's tree.
-    for size in [4, 5] {
-        let mut framed = evidence((&one, size), (&two, 9));
-        framed.larger = one.signed(9).to_string();
-        assert!(!proves(&federation, &framed));
-    }
 }
 
 #[test]

@@ -44,9 +44,18 @@ pub trait Store: Send + Sync + 'static {
     /// Replaces the notes (never the head) of a log.
     async fn put_notes(&self, origin: &Origin, notes: Notes) -> Result<(), Error>;
 
-    /// Marks a log as having contradicted itself, with the evidence. Kept for ever: a second
-    /// call leaves the first evidence in place.
+    /// Marks a log as having contradicted itself, with the evidence. Kept until it is released:
+    /// a second call leaves the first evidence in place.
     async fn freeze(&self, origin: &Origin, evidence: &[u8]) -> Result<(), Error>;
+
+    /// Lets a frozen log go on: it is not frozen any more, and the act is kept for ever.
+    ///
+    /// # Errors
+    /// `Conflict` unless the log is frozen on exactly `release.evidence`.
+    async fn release(&self, origin: &Origin, release: Release) -> Result<(), Error>;
+
+    /// Every release of a log, in their order.
+    async fn releases(&self, origin: &Origin) -> Result<Vec<Release>, Error>;
 
     // ---- the own log: the one write path ----------------------------------------------
 

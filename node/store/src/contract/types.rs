@@ -57,6 +57,19 @@ pub struct LogState {
     pub frozen: Option<Vec<u8>>,
 }
 
+/// The act of letting a frozen log go on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Release {
+    /// The evidence on which it was frozen.
+    pub evidence: Vec<u8>,
+    /// When, in seconds since 1970.
+    pub time: u64,
+    /// Who: SHA-256 of the public key of the caller's certificate, hexadecimal.
+    pub actor: String,
+    /// Why: a stable reason code.
+    pub reason: String,
+}
+
 /// What is appended to the own log.
 #[derive(Clone, Debug)]
 pub struct Append {

@@ -13,11 +13,12 @@ use huren_core::{
 
 use crate::{
     Advance, Append, Bundle, DisclosureRow, Error, Found, FoundStatus, Head, LogState, Notes,
-    Resealed, Role,
+    Release, Resealed, Role,
 };
 
 pub(super) struct Log {
     pub(super) state: LogState,
+    pub(super) releases: Vec<Release>,
     /// Everything folded so far: rows are in index order, as each step's are.
     pub(super) register: Changes,
     /// By level and number.
@@ -44,6 +45,7 @@ impl Log {
                 disclosed: 0,
                 frozen: None,
             },
+            releases: Vec::new(),
             register: Changes::default(),
             tiles: BTreeMap::new(),
             bundles: BTreeMap::new(),

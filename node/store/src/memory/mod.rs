@@ -16,8 +16,8 @@ use huren_core::{
 };
 
 use crate::{
-    Advance, Append, Bundle, DisclosureRow, Error, Found, LogState, Notes, Package, Resealed, Role,
-    Store, Tag,
+    Advance, Append, Bundle, DisclosureRow, Error, Found, LogState, Notes, Package, Release,
+    Resealed, Role, Store, Tag,
 };
 use log::Log;
 
@@ -102,6 +102,21 @@ impl Store for Memory {
             log.state.frozen.get_or_insert_with(|| evidence.to_vec());
             Ok(())
         })
+    }
+
+    async fn release(&self, origin: &Origin, release: Release) -> Result<(), Error> {
+        self.write(origin, |log| {
+            if log.state.frozen.as_ref() != Some(&release.evidence) {
+                return Err(Error::Conflict);
+            }
+            log.state.frozen = None;
+            log.releases.push(release);
+            Ok(())
+        })
+    }
+
+    async fn releases(&self, origin: &Origin) -> Result<Vec<Release>, Error> {
+        Ok(self.read(origin, |log| log.releases.clone()))
     }
 
     async fn append(&self, origin: &Origin, mut append: Append) -> Result<(), Error> {

@@ -7,7 +7,7 @@ use super::{
     decode::{hash, origin},
     place::{LogId, integer, unsigned},
 };
-use crate::{Error, Head, LogState, Notes, Role};
+use crate::{Error, Head, LogState, Notes, Release, Role};
 
 const SELECT: &str = "SELECT origin, role, size, root, checkpoint, pending, published, \
      witnessed, folded, disclosed, frozen FROM logs";
@@ -143,6 +143,51 @@ pub(super) async fn freeze(
         .execute(db)
         .await?;
     changed_one(&done)
+}
+
+pub(super) async fn release(
+    db: &mut SqliteConnection,
+    name: &Origin,
+    release: &Release,
+) -> Result<(), Error> {
+    let log: LogId = sqlx::query_scalar(
+        "UPDATE logs SET frozen = NULL WHERE origin = $1 AND frozen = $2 RETURNING id",
+    )
+    .bind(name.as_str())
+    .bind(&release.evidence[..])
+    .fetch_optional(&mut *db)
+    .await?
+    .ok_or(Error::Conflict)?;
+    sqlx::query(
+        "INSERT INTO releases (log, evidence, time, actor, reason) VALUES ($1, $2, $3, $4, $5)",
+    )
+    .bind(log)
+    .bind(&release.evidence[..])
+    .bind(integer(release.time)?)
+    .bind(&release.actor)
+    .bind(&release.reason)
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+pub(super) async fn releases(db: &SqlitePool, name: &Origin) -> Result<Vec<Release>, Error> {
+    let rows: Vec<(Vec<u8>, i64, String, String)> = sqlx::query_as(
+        "SELECT evidence, time, actor, reason FROM releases \
+         WHERE log = (SELECT id FROM logs WHERE origin = $1) ORDER BY id",
+    )
+    .bind(name.as_str())
+    .fetch_all(db)
+    .await?;
+    let release = |(evidence, time, actor, reason)| {
+        Ok(Release {
+            evidence,
+            time: unsigned(time)?,
+            actor,
+            reason,
+        })
+    };
+    rows.into_iter().map(release).collect()
 }
 
 fn changed_one(done: &sqlx::sqlite::SqliteQueryResult) -> Result<(), Error> {

@@ -37,8 +37,8 @@ pub use connect::SqliteOptions;
 pub use yardstick::{Copied, copy_rows};
 
 use crate::{
-    Advance, Append, Bundle, DisclosureRow, Error, Found, Head, LogState, Notes, Package, Resealed,
-    Role, Store, Tag,
+    Advance, Append, Bundle, DisclosureRow, Error, Found, Head, LogState, Notes, Package, Release,
+    Resealed, Role, Store, Tag,
 };
 
 /// How often a write tries to empty the WAL while readers hold on to it; each time waits
@@ -152,6 +152,16 @@ impl Store for Sqlite {
         let mut tx = self.begin().await?;
         logs::freeze(&mut tx, origin, evidence).await?;
         self.commit(tx).await
+    }
+
+    async fn release(&self, origin: &Origin, release: Release) -> Result<(), Error> {
+        let mut tx = self.begin().await?;
+        logs::release(&mut tx, origin, &release).await?;
+        self.commit(tx).await
+    }
+
+    async fn releases(&self, origin: &Origin) -> Result<Vec<Release>, Error> {
+        logs::releases(&self.readers, origin).await
     }
 
     async fn append(&self, origin: &Origin, append: Append) -> Result<(), Error> {

@@ -1,7 +1,7 @@
 //! Logs, notes, evidence, trust lists.
 
 use huren_core::register::Changes;
-use huren_store::{Error, LogState, Notes, Role, Store};
+use huren_store::{Error, LogState, Notes, Release, Role, Store};
 
 use crate::fixtures::*;
 
@@ -69,10 +69,46 @@ pub(crate) async fn the_first_evidence_stays(store: &dyn Store) {
     }
 }
 
+pub(crate) async fn a_release_is_of_the_evidence_held_and_is_kept(store: &dyn Store) {
+    mirrored_log(store, 4).await;
+    own_log(store, 2).await;
+    let (log, before) = (mirror(), store.log(mirror()).await.unwrap().unwrap());
+    let release = |evidence: &[u8], reason: &str| Release {
+        evidence: evidence.to_vec(),
+        time: 1_748_736_000,
+        actor: "ab".repeat(32),
+        reason: reason.to_owned(),
+    };
+    conflicts(store, log, store.release(log, release(b"", "ONE"))).await;
+    let mut acts = Vec::new();
+    for (evidence, reason) in [
+        (&b"first"[..], "ONE"),
+        (b"second", "TWO"),
+        (b"first", "ONE"),
+    ] {
+        store.freeze(log, evidence).await.unwrap();
+        conflicts(store, log, store.release(log, release(b"other", "ONE"))).await;
+        conflicts(store, own(), store.release(own(), release(evidence, "ONE"))).await;
+        store.release(log, release(evidence, reason)).await.unwrap();
+        assert_eq!(store.log(log).await.unwrap().as_ref(), Some(&before));
+        conflicts(store, log, store.release(log, release(evidence, reason))).await;
+        acts.push(release(evidence, reason));
+        assert_eq!(store.releases(log).await.unwrap(), acts);
+    }
+    assert_eq!(store.releases(own()).await.unwrap(), []);
+}
+
 pub(crate) async fn writes_to_a_missing_log_conflict_and_reads_find_nothing(store: &dyn Store) {
     let log = own();
     conflicts(store, log, store.put_notes(log, Notes::default())).await;
     conflicts(store, log, store.freeze(log, b"evidence")).await;
+    let release = Release {
+        evidence: b"evidence".to_vec(),
+        time: 0,
+        actor: String::new(),
+        reason: String::new(),
+    };
+    conflicts(store, log, store.release(log, release)).await;
     conflicts(store, log, store.append(log, append(0, 1))).await;
     conflicts(store, log, store.put_packages(log, vec![package(0, 1)])).await;
     conflicts(store, log, store.advance(log, bare_advance(0, 1))).await;
@@ -89,6 +125,7 @@ pub(crate) async fn writes_to_a_missing_log_conflict_and_reads_find_nothing(stor
     assert_eq!(store.quarantined(log, 0, 9).await.unwrap(), (0, vec![]));
     assert!(store.tiles(log, &[tile(0, 0, 1)]).await.unwrap().is_empty());
     assert_eq!(store.bundle(log, 0).await.unwrap(), None);
+    assert_eq!(store.releases(log).await.unwrap(), []);
 }
 
 pub(crate) async fn trust_lists_are_a_chain(store: &dyn Store) {

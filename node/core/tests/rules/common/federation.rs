@@ -145,6 +145,14 @@ impl Federation {
         NoteSigner::from_seed(name, &seed("root", number))
     }
 
+    /// A log key that no list names yet.
+    pub(crate) fn successor_key(origin: &Origin) -> NoteSigner {
+        NoteSigner::from_seed(
+            origin.as_str().parse().unwrap(),
+            &seed("log-2", "successor"),
+        )
+    }
+
     pub(crate) fn province(&self, code: &str) -> &Province {
         self.provinces
             .iter()
