@@ -193,6 +193,10 @@ impl UnverifiedRecord {
     pub fn verify(self, origin: &str, key: &RecordVerifier) -> Result<VerifiedRecord, RecordError> {
         let algorithm =
             Algorithm::from_number(self.signed.alg).ok_or(RecordError::UnknownAlgorithm)?;
+        // The leaf's algorithm is the key's own: otherwise one signature could be read two ways.
+        if algorithm != key.algorithm() {
+            return Err(RecordError::BadSignature);
+        }
         let input = signing_input(algorithm, &self.signed.key_id, origin, &self.signed.record);
         if !key.accepts(&input, &self.signed.signature) {
             return Err(RecordError::BadSignature);
@@ -427,10 +431,11 @@ impl Draft {
         }
         .encode_to_vec();
         let input = signing_input(signer.algorithm(), &signer.id().0, origin, &record);
+        let signature = signer.sign(&input).map_err(|_| RecordError::BadSignature)?;
         let leaf = v1::SignedRecord {
             alg: signer.algorithm().number(),
             key_id: signer.id().0.to_vec(),
-            signature: signer.sign(&input).to_vec(),
+            signature: signature.to_vec(),
             record,
         }
         .encode_to_vec();

@@ -6,7 +6,6 @@ use std::{fs, path::Path};
 
 use huren_core::{
     disclosure::{self, Group, GroupDigests, SecretKey, Values, holder_tag, number_tag},
-    keys::RecordSigner,
     merkle::Hash,
     normalise,
     receipt::{question_digest, verify},
@@ -45,13 +44,10 @@ fn leaf(name: &str, writer: &Writer<'_>, leaf: &[u8]) -> Value {
     let signed = v1::SignedRecord::decode(leaf).unwrap();
     let record = v1::Record::decode(signed.record.as_slice()).unwrap();
     let envelope = record.envelope.unwrap();
-    let signer = RecordSigner::from_seed(&writer.seed);
+    let signer = writer.signer();
     let input = writer.signing_input(&signed.record);
     let again = writer.sign_anything(signed.record.clone());
-    assert_eq!(
-        again, signed,
-        "Ed25519 signatures of one input are the same"
-    );
+    assert_eq!(again, signed, "signatures of one input are the same");
     assert_eq!(
         *UnverifiedRecord::read_strict(leaf).unwrap().leaf(),
         hash(leaf)
@@ -122,6 +118,28 @@ fn records() {
     check(
         "record-v1.json",
         &json!({ "version": 1, "algorithm": "ed25519", "records": vectors }),
+    );
+}
+
+/// The same certificate and two changes of it, signed by an SM2 key.
+#[test]
+fn sm2_records() {
+    let federation = Federation::new();
+    let writer = federation.province("33").writer().with_sm2();
+    let certificate = writer.certificate(&openings(NUMBER, 0));
+    let revoke = writer.status(StatusAction::Revoke, hash(&certificate), None);
+    let vectors = [
+        leaf("certificate", &writer, &certificate),
+        leaf("STATUS_ACTION_REVOKE", &writer, &revoke),
+        leaf(
+            "adoption",
+            &writer,
+            &writer.adoption(1, federation.chain().newest().digest),
+        ),
+    ];
+    check(
+        "record-sm2-v1.json",
+        &json!({ "version": 1, "algorithm": "sm2-sm3", "records": vectors }),
     );
 }
 
