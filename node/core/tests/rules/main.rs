@@ -9,6 +9,7 @@ mod disclosures;
 mod fold;
 mod fold_properties;
 mod gathering;
+mod institutions;
 mod reasons;
 mod receipt_tampering;
 mod receipts;

@@ -6,18 +6,24 @@ use std::{fs, path::Path};
 
 use huren_core::{
     disclosure::{self, Group, GroupDigests, SecretKey, Values, holder_tag, number_tag},
+    keys::RecordSigner,
     merkle::Hash,
     normalise,
-    receipt::{question_digest, verify},
+    reason::Reason,
+    receipt::{Receipt, question_digest, verify},
     record::UnverifiedRecord,
     trust::{RootKeys, TrustChain},
+    verdict::Verdict,
 };
 use huren_proto::v1::{self, StatusAction};
 use prost::Message;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use crate::common::{Case, Federation, NUMBER, Writer, frame, hash, openings, seed, values};
+use crate::common::{
+    Case, Federation, INSTITUTION, NUMBER, Writer, frame, hash, institution_writer, openings, seed,
+    values,
+};
 
 /// Compares with the committed file. What was made instead is left in the build directory.
 fn check(name: &str, made: &Value) {
@@ -121,14 +127,22 @@ fn records() {
     );
 }
 
-/// The same certificate and two changes of it, signed by an SM2 key.
+/// A certificate, its revocation and an adoption signed by an SM2 key; and an entry that gives
+/// an institution a key of either algorithm.
 #[test]
 fn sm2_records() {
     let federation = Federation::new();
     let writer = federation.province("33").writer().with_sm2();
     let certificate = writer.certificate(&openings(NUMBER, 0));
     let revoke = writer.status(StatusAction::Revoke, hash(&certificate), None);
+    let province = federation.province("33").writer();
+    let (sm2, ed25519) = (
+        institution_writer(federation.province("33")).signer(),
+        RecordSigner::from_seed(&seed("institution", "33")),
+    );
+    let entry = province.entry(INSTITUTION, v1::InstitutionState::Active, &[&ed25519, &sm2]);
     let vectors = [
+        leaf("institution with keys", &province, &entry),
         leaf("certificate", &writer, &certificate),
         leaf("STATUS_ACTION_REVOKE", &writer, &revoke),
         leaf(
@@ -139,7 +153,7 @@ fn sm2_records() {
     ];
     check(
         "record-sm2-v1.json",
-        &json!({ "version": 1, "algorithm": "sm2-sm3", "records": vectors }),
+        &json!({ "version": 1, "records": vectors }),
     );
 }
 
@@ -261,10 +275,17 @@ fn trust_lists() {
 fn receipts() {
     let federation = Federation::new();
     let (_, receipt) = Case::corrected(&federation);
+    receipt_vector("receipt-v1.json", &federation, &receipt);
+    let case = Case::institutional(&federation);
+    let receipt = case.receipt(Verdict::Valid, &[Reason::InForce]);
+    receipt_vector("receipt-institution-v1.json", &federation, &receipt);
+}
+
+fn receipt_vector(name: &str, federation: &Federation, receipt: &Receipt) {
     let (json, roots) = (receipt.to_json().unwrap(), federation.root_keys().to_text());
     let checked = verify(json.as_bytes(), &roots.parse().unwrap()).unwrap();
     check(
-        "receipt-v1.json",
+        name,
         &json!({
             "version": 1,
             "roots": roots,

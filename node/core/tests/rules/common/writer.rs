@@ -16,6 +16,8 @@ use huren_proto::v1;
 use prost::Message;
 use sm2::dsa::SigningKey as Sm2Key;
 
+use super::{Province, seed};
+
 /// A record key at work for a region.
 #[derive(Clone, Copy)]
 pub(crate) struct Writer<'a> {
@@ -138,12 +140,31 @@ impl<'a> Writer<'a> {
     }
 
     pub(crate) fn institution(&self, code: &str) -> Vec<u8> {
+        self.entry(code, v1::InstitutionState::Active, &[])
+    }
+
+    /// An institution's entry that names keys.
+    pub(crate) fn entry(
+        &self,
+        code: &str,
+        state: v1::InstitutionState,
+        keys: &[&RecordSigner],
+    ) -> Vec<u8> {
+        let mut keys: Vec<_> = keys
+            .iter()
+            .map(|key| v1::InstitutionKey {
+                alg: key.algorithm().number(),
+                public_key: key.public_key(),
+            })
+            .collect();
+        keys.sort_by(|a, b| (a.alg, &a.public_key).cmp(&(b.alg, &b.public_key)));
         let body = v1::Institution {
             code: code.to_owned(),
             name: "宁波职业技能评价中心".to_owned(),
             kind: v1::InstitutionKind::Social as i32,
             home_region: self.region.to_string(),
-            state: v1::InstitutionState::Active as i32,
+            state: state as i32,
+            keys,
             ..Default::default()
         };
         self.sign(self.envelope(v1::Kind::Institution), &body)
@@ -191,6 +212,12 @@ impl<'a> Writer<'a> {
             record,
         }
     }
+}
+
+/// Whoever signs with the SM2 key of an institution of a province.
+pub(crate) fn institution_writer(province: &Province) -> Writer<'_> {
+    let key = seed("institution", &province.region.to_string());
+    Writer::new(&province.origin, key, province.region).with_sm2()
 }
 
 /// Parts behind their lengths (uint32, big-endian).
