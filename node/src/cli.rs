@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
-use huren_core::{checkpoint::Origin, codes::Region};
+use huren_core::{checkpoint::Origin, codes::Region, keys::Algorithm};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -117,10 +117,18 @@ pub struct InitArgs {
     /// The holder key of the federation, if there is one already.
     #[arg(long, value_name = "FILE")]
     pub holder_key: Option<PathBuf>,
+    /// 记录签名算法：ed25519 或 sm2-sm3（国密） / what records are signed with: ed25519 or sm2-sm3.
+    #[arg(long, value_name = "ALG", default_value = "ed25519", value_parser = parse_algorithm)]
+    pub record_alg: Algorithm,
 }
 
 fn parse_region(text: &str) -> Result<Region, String> {
     Region::parse(text).map_err(|error| error.to_string())
+}
+
+fn parse_algorithm(text: &str) -> Result<Algorithm, String> {
+    let known = || Algorithm::ALL.map(Algorithm::name).join(", ");
+    Algorithm::from_name(text).ok_or_else(|| format!("应为 / one of: {}", known()))
 }
 
 /// Carries out a command. Failures are printed to standard error.
@@ -195,6 +203,7 @@ fn init(args: InitArgs) -> anyhow::Result<()> {
         http: args.http,
         host: args.host,
         holder_key,
+        record_algorithm: args.record_alg,
         ..defaults
     };
     let now = SystemTime::UNIX_EPOCH + Duration::from_secs(SystemClock.now());

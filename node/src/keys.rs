@@ -16,7 +16,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use huren_core::{
     checkpoint::Origin,
     cosign::Cosigner,
-    keys::RecordSigner,
+    keys::{Algorithm, RecordSigner},
     note::{KeyName, KeyNameError, NoteSigner},
 };
 use rand::CryptoRng;
@@ -38,6 +38,12 @@ pub enum Purpose {
     Mirror,
     /// Signs records (Ed25519 seed).
     Record,
+    /// Signs records (SM2 private key, big-endian); lies where the other record key would.
+    RecordSm2,
+    /// Signs an institution's certificates (Ed25519 seed); never on a node.
+    Institution,
+    /// Signs an institution's certificates (SM2 private key, big-endian); never on a node.
+    InstitutionSm2,
     /// Signs answers and receipts (Ed25519 seed).
     Answer,
     /// Seals disclosures in the database (symmetric).
@@ -51,7 +57,23 @@ pub enum Purpose {
 }
 
 impl Purpose {
-    /// Every purpose of a key that a node holds.
+    /// The key that signs the records of a province.
+    pub const fn record(algorithm: Algorithm) -> Self {
+        match algorithm {
+            Algorithm::Ed25519 => Self::Record,
+            Algorithm::Sm2Sm3 => Self::RecordSm2,
+        }
+    }
+
+    /// The key that signs the certificates of an institution.
+    pub const fn institution(algorithm: Algorithm) -> Self {
+        match algorithm {
+            Algorithm::Ed25519 => Self::Institution,
+            Algorithm::Sm2Sm3 => Self::InstitutionSm2,
+        }
+    }
+
+    /// Every purpose of a key that a node holds, by its usual algorithm.
     pub const ALL: [Self; 8] = [
         Self::Log,
         Self::Witness,
@@ -63,13 +85,16 @@ impl Purpose {
         Self::Holder,
     ];
 
-    /// The word in the key file, and the file's name before `.key`.
+    /// The word in the key file, and mostly the file's name before `.key`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Log => "log",
             Self::Witness => "witness",
             Self::Mirror => "mirror",
             Self::Record => "record",
+            Self::RecordSm2 => "record-sm2",
+            Self::Institution => "institution",
+            Self::InstitutionSm2 => "institution-sm2",
             Self::Answer => "answer",
             Self::AtRest => "at-rest",
             Self::Index => "index",
@@ -80,7 +105,11 @@ impl Purpose {
 
     /// Where this key lies in a directory of keys.
     pub fn file_in(self, directory: &Path) -> PathBuf {
-        directory.join(format!("{}.key", self.as_str()))
+        let name = match self {
+            Self::RecordSm2 => Self::Record,
+            other => other,
+        };
+        directory.join(format!("{}.key", name.as_str()))
     }
 
     fn comment(self) -> &'static str {
@@ -91,6 +120,13 @@ impl Purpose {
             Self::Witness => "见证密钥 (Ed25519). Cosigns other members' checkpoints as a witness.",
             Self::Mirror => "镜像密钥 (Ed25519). Cosigns other members' checkpoints as a mirror.",
             Self::Record => "记录签名密钥 (Ed25519). Signs this province's records.",
+            Self::RecordSm2 => "记录签名密钥 (SM2). Signs this province's records.",
+            Self::Institution => {
+                "评价机构签名密钥 (Ed25519). Signs the institution's certificates. Never leaves the institution."
+            }
+            Self::InstitutionSm2 => {
+                "评价机构签名密钥 (SM2). Signs the institution's certificates. Never leaves the institution."
+            }
             Self::Answer => "回执签名密钥 (Ed25519). Signs answers and receipts.",
             Self::AtRest => {
                 "落盘加密密钥. Seals disclosures in the database. Back it up apart from the database."
@@ -125,7 +161,7 @@ impl SecretKey {
         self.purpose
     }
 
-    /// The secret itself: an Ed25519 seed or a symmetric key.
+    /// The secret itself: an Ed25519 seed, an SM2 private key or a symmetric key.
     pub fn expose(&self) -> &[u8; 32] {
         &self.bytes
     }
@@ -150,9 +186,14 @@ impl SecretKey {
         Ok(Cosigner::from_seed(self.name_below(origin)?, self.expose()))
     }
 
-    /// What signs records with this key.
-    pub fn record_signer(&self) -> RecordSigner {
-        RecordSigner::from_seed(self.expose())
+    /// What signs records with this key; `None` if the bytes are no key of its algorithm, which
+    /// [`create`] and [`load`] rule out.
+    pub fn record_signer(&self) -> Option<RecordSigner> {
+        let algorithm = match self.purpose {
+            Purpose::RecordSm2 | Purpose::InstitutionSm2 => Algorithm::Sm2Sm3,
+            _ => Algorithm::Ed25519,
+        };
+        RecordSigner::new(algorithm, self.expose()).ok()
     }
 
     fn name_below(&self, origin: &Origin) -> Result<KeyName, KeyNameError> {
@@ -221,6 +262,22 @@ pub enum KeyError {
 
 /// Reads a key.
 pub fn load(path: &Path, purpose: Purpose) -> Result<SecretKey, KeyError> {
+    load_any(path, &[purpose])
+}
+
+/// Reads a key that signs records, of either algorithm: `purpose` says for whom.
+pub fn load_signer(
+    path: &Path,
+    purpose: fn(Algorithm) -> Purpose,
+) -> Result<RecordSigner, KeyError> {
+    let key = load_any(path, &Algorithm::ALL.map(purpose))?;
+    key.record_signer().ok_or_else(|| KeyError::Malformed {
+        path: path.to_owned(),
+    })
+}
+
+/// Reads a key that is for one of these, of which there is at least one.
+fn load_any(path: &Path, purposes: &[Purpose]) -> Result<SecretKey, KeyError> {
     let io_error = |source| KeyError::Io {
         path: path.to_owned(),
         source,
@@ -249,7 +306,7 @@ pub fn load(path: &Path, purpose: Purpose) -> Result<SecretKey, KeyError> {
             },
             _ => io_error(error),
         })?;
-    parse(&text, path, purpose)
+    parse(&text, path, purposes)
 }
 
 /// Makes a key from `rng` and writes it, with mode 0600, to a file that does not exist yet.
@@ -259,9 +316,15 @@ pub fn create(
     purpose: Purpose,
     rng: &mut dyn CryptoRng,
 ) -> Result<SecretKey, KeyError> {
-    let mut bytes = Zeroizing::new([0; 32]);
-    rng.fill_bytes(bytes.as_mut());
-    let key = SecretKey { purpose, bytes };
+    let mut key = SecretKey {
+        purpose,
+        bytes: Zeroizing::new([0; 32]),
+    };
+    rng.fill_bytes(key.bytes.as_mut());
+    // One draw in 2^32 is no SM2 key (GB/T 32918.1, 6.1: drawn again).
+    while key.record_signer().is_none() {
+        rng.fill_bytes(key.bytes.as_mut());
+    }
     store(path, &key)?;
     Ok(key)
 }
@@ -306,7 +369,7 @@ pub(crate) fn write_new(path: &Path, mode: u32, content: &[u8]) -> io::Result<()
     fs::File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
 }
 
-fn parse(text: &str, path: &Path, purpose: Purpose) -> Result<SecretKey, KeyError> {
+fn parse(text: &str, path: &Path, purposes: &[Purpose]) -> Result<SecretKey, KeyError> {
     let malformed = || KeyError::Malformed {
         path: path.to_owned(),
     };
@@ -322,14 +385,14 @@ fn parse(text: &str, path: &Path, purpose: Purpose) -> Result<SecretKey, KeyErro
     else {
         return Err(malformed());
     };
-    if found != purpose.as_str() {
-        let found = found.to_owned();
+    let wanted = purposes.iter().find(|purpose| purpose.as_str() == found);
+    let Some(&purpose) = wanted else {
         return Err(KeyError::WrongPurpose {
             path: path.to_owned(),
-            found,
-            expected: purpose,
+            found: found.to_owned(),
+            expected: purposes.first().copied().ok_or_else(malformed)?,
         });
-    }
+    };
     // One byte more than a key: base64 asks for room for the padding as well.
     let mut decoded = Zeroizing::new([0; 33]);
     let length = STANDARD
@@ -338,10 +401,14 @@ fn parse(text: &str, path: &Path, purpose: Purpose) -> Result<SecretKey, KeyErro
     let (32, Some(bytes)) = (length, decoded.first_chunk::<32>()) else {
         return Err(malformed());
     };
-    Ok(SecretKey {
+    let key = SecretKey {
         purpose,
         bytes: Zeroizing::new(*bytes),
-    })
+    };
+    if key.record_signer().is_none() {
+        return Err(malformed());
+    }
+    Ok(key)
 }
 
 #[cfg(test)]
@@ -413,7 +480,7 @@ mod tests {
     fn other_texts_are_no_key_files() {
         let key = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
         let good = format!("# what\nhuren-key-v1 log {key}\n");
-        assert!(parse(&good, Path::new("x"), Purpose::Log).is_ok());
+        assert!(parse(&good, Path::new("x"), &[Purpose::Log]).is_ok());
         let bad = [
             String::new(),
             format!("huren-key-v2 log {key}"),
@@ -425,9 +492,30 @@ mod tests {
             "huren-key-v1 log !".to_owned(),
         ];
         for text in bad {
-            let error = parse(&text, Path::new("x"), Purpose::Log).unwrap_err();
+            let error = parse(&text, Path::new("x"), &[Purpose::Log]).unwrap_err();
             assert!(matches!(error, KeyError::Malformed { .. }), "{text}");
         }
+    }
+
+    #[test]
+    fn keys_that_sign_records_are_of_either_algorithm() {
+        let dir = tempfile::tempdir().unwrap();
+        for algorithm in Algorithm::ALL {
+            let purpose = Purpose::record(algorithm);
+            let path = purpose.file_in(&dir.path().join(algorithm.name()));
+            fs::create_dir(path.parent().unwrap()).unwrap();
+            assert!(path.ends_with("record.key"));
+            let made = create(&path, purpose, &mut rng()).unwrap();
+            let signer = load_signer(&path, Purpose::record).unwrap();
+            assert_eq!(signer.algorithm(), algorithm);
+            assert_eq!(signer.id(), made.record_signer().unwrap().id());
+            // A province's key is not an institution's.
+            let other = load_signer(&path, Purpose::institution).unwrap_err();
+            assert!(matches!(other, KeyError::WrongPurpose { .. }));
+        }
+        let zero = format!("huren-key-v1 record-sm2 {}", STANDARD.encode([0; 32]));
+        let error = parse(&zero, Path::new("x"), &[Purpose::RecordSm2]).unwrap_err();
+        assert!(matches!(error, KeyError::Malformed { .. }));
     }
 
     #[test]

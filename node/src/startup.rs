@@ -91,7 +91,10 @@ impl NodeKeys {
             mirror: key(Purpose::Mirror)?.cosigner(origin)?,
             answer: key(Purpose::Answer)?.note_signer(origin)?,
             writer: WriterKeys {
-                record: key(Purpose::Record)?.record_signer(),
+                record: keys::load_signer(
+                    &Purpose::Record.file_in(&config.keys_dir),
+                    Purpose::record,
+                )?,
                 index: symmetric(key(Purpose::Index)?),
                 holder: symmetric(keys::load(&config.trust.holder_key, Purpose::Holder)?),
                 at_rest: symmetric(key(Purpose::AtRest)?),

@@ -10,7 +10,10 @@ use async_trait::async_trait;
 use huren_core::{
     checkpoint::Origin,
     merkle::{Hash, TileId},
-    register::{AdoptionRow, Changes, DirectoryRow, QuarantineRow, StatusRow, Targets},
+    register::{
+        AdoptionRow, Changes, DirectoryRow, InstitutionKeys, KeysWanted, QuarantineRow, StatusRow,
+        Targets,
+    },
 };
 use huren_store::{
     Advance, Append, Bundle, DisclosureRow, Error, Found, LogState, Notes, Package, Release,
@@ -263,6 +266,15 @@ impl Store for FaultyStore {
 
     async fn directory(&self, kind: u32, key: &str) -> Result<Vec<(Origin, DirectoryRow)>, Error> {
         self.inner.directory(kind, key).await
+    }
+
+    async fn institution_keys(
+        &self,
+        origin: &Origin,
+        wanted: &KeysWanted,
+        before: u64,
+    ) -> Result<InstitutionKeys, Error> {
+        self.inner.institution_keys(origin, wanted, before).await
     }
 
     async fn adoptions(&self, origin: &Origin) -> Result<Vec<AdoptionRow>, Error> {

@@ -37,8 +37,8 @@ impl Pen {
     /// that algorithm, which is for those to notice who know it.
     pub(crate) fn of_newer_algorithm(seed: [u8; 32]) -> Self {
         Self {
-            name: "sm2-sm3",
-            number: v1::SignatureAlgorithm::Sm2Sm3 as i32,
+            name: "ml-dsa-44",
+            number: 9,
             ..Self::new(seed)
         }
     }

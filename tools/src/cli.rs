@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use huren_proto::v1::issuance_service_client::IssuanceServiceClient;
 
 use crate::{
-    bench, connect::NodeArgs, demo, evidence, generate, import, log, peers, trust, verify,
+    bench, connect::NodeArgs, demo, evidence, generate, import, log, peers, signed, trust, verify,
 };
 
 /// 互认：长三角技能人才评价证书互查互认 / Huren: mutual recognition of skill certificates
@@ -32,6 +32,11 @@ pub enum Command {
     ///
     /// 退出码 / exit codes: 0 全部接受 all accepted, 3 部分拒绝 some rejected, 1 失败 failed.
     Import(ImportCommand),
+    /// 评价机构自行签署证书（离线） / an institution signs certificates by itself, offline
+    #[command(subcommand)]
+    Sign(signed::SignCommand),
+    /// 将签署好的证书交给本省节点 / hand signed certificates to the province's node
+    Submit(signed::SubmitArgs),
     /// 核验证书 / verify a certificate
     Verify(verify::VerifyArgs),
     /// 核验回执 / receipts
@@ -121,6 +126,8 @@ async fn dispatch(cli: Cli) -> Result<ExitCode> {
             }
             Ok(ExitCode::from(report.exit_code()))
         }
+        Command::Sign(command) => signed::sign(&command, json),
+        Command::Submit(args) => signed::submit(&args, json).await,
         Command::Verify(args) => verify::verify(&args, json).await,
         Command::Receipt(command) => verify::receipt(&command, json),
         Command::Evidence(command) => evidence::run(&command, json).await,

@@ -11,5 +11,6 @@ pub mod import;
 pub mod local;
 pub mod log;
 pub mod peers;
+pub mod signed;
 pub mod trust;
 pub mod verify;

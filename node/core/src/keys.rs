@@ -1,9 +1,12 @@
 //! Keys that sign records. Log, witness, mirror and answer keys sign notes: see [`crate::note`].
 
+mod sm2;
+
 use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
 use huren_proto::v1::SignatureAlgorithm;
 use sha2::{Digest as _, Sha256};
 
+use self::sm2::{Sm2Signer, Sm2Verifier};
 use crate::{framing::frame, merkle::Hash};
 
 /// Algorithms of record signatures that this version can check.
@@ -11,13 +14,19 @@ use crate::{framing::frame, merkle::Hash};
 pub enum Algorithm {
     /// RFC 8032, verified strictly.
     Ed25519,
+    /// GB/T 32918 with SM3 and the default user ID.
+    Sm2Sm3,
 }
 
 impl Algorithm {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Ed25519, Self::Sm2Sm3];
+
     /// The name that is signed and that stands in trust lists.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Ed25519 => "ed25519",
+            Self::Sm2Sm3 => "sm2-sm3",
         }
     }
 
@@ -25,17 +34,18 @@ impl Algorithm {
     pub const fn number(self) -> i32 {
         match self {
             Self::Ed25519 => SignatureAlgorithm::Ed25519 as i32,
+            Self::Sm2Sm3 => SignatureAlgorithm::Sm2Sm3 as i32,
         }
     }
 
     /// The algorithm of a name, if this version can check it.
     pub fn from_name(name: &str) -> Option<Self> {
-        (name == Self::Ed25519.name()).then_some(Self::Ed25519)
+        Self::ALL.into_iter().find(|known| known.name() == name)
     }
 
     /// The algorithm of a number, if this version can check it.
     pub fn from_number(number: i32) -> Option<Self> {
-        (number == Self::Ed25519.number()).then_some(Self::Ed25519)
+        Self::ALL.into_iter().find(|known| known.number() == number)
     }
 }
 
@@ -47,53 +57,98 @@ pub fn key_id(algorithm: &str, public_key: &[u8]) -> Hash {
 
 /// A key that checks record signatures.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RecordVerifier {
-    key: VerifyingKey,
+pub struct RecordVerifier(Verifier);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Verifier {
+    Ed25519(VerifyingKey),
+    Sm2(Sm2Verifier),
 }
 
 impl RecordVerifier {
-    /// Reads a public key.
+    /// Reads a public key: 32 bytes of Ed25519, or 65 of SM2 (`04 || x || y`).
     ///
     /// # Errors
-    /// [`KeyError`] unless it is a valid key of that algorithm.
+    /// [`KeyError`] unless it is a valid key of that algorithm in the one form that it has.
     pub fn new(algorithm: Algorithm, public_key: &[u8]) -> Result<Self, KeyError> {
-        let Algorithm::Ed25519 = algorithm;
-        let bytes: &[u8; 32] = public_key.try_into().map_err(|_| KeyError)?;
-        Ok(Self {
-            key: VerifyingKey::from_bytes(bytes).map_err(|_| KeyError)?,
-        })
-    }
-
-    /// Whether the signature is one by this key over the message, judged by `verify_strict`:
-    /// the lenient and the batched check accept signatures that other implementations refuse.
-    pub fn accepts(&self, message: &[u8], signature: &[u8]) -> bool {
-        Signature::from_slice(signature)
-            .is_ok_and(|signature| self.key.verify_strict(message, &signature).is_ok())
-    }
-}
-
-/// Not a valid public key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a valid public key of its algorithm")]
-pub struct KeyError;
-
-/// A key that signs records (Ed25519). Its memory is wiped when it is dropped.
-pub struct RecordSigner {
-    key: SigningKey,
-    id: Hash,
-}
-
-impl RecordSigner {
-    /// The key of a 32-byte seed.
-    pub fn from_seed(seed: &[u8; 32]) -> Self {
-        let key = SigningKey::from_bytes(seed);
-        let id = key_id(Algorithm::Ed25519.name(), key.verifying_key().as_bytes());
-        Self { key, id }
+        Ok(Self(match algorithm {
+            Algorithm::Ed25519 => {
+                let bytes: &[u8; 32] = public_key.try_into().map_err(|_| KeyError)?;
+                Verifier::Ed25519(VerifyingKey::from_bytes(bytes).map_err(|_| KeyError)?)
+            }
+            Algorithm::Sm2Sm3 => Verifier::Sm2(Sm2Verifier::new(public_key)?),
+        }))
     }
 
     /// Its algorithm.
     pub const fn algorithm(&self) -> Algorithm {
-        Algorithm::Ed25519
+        match self.0 {
+            Verifier::Ed25519(_) => Algorithm::Ed25519,
+            Verifier::Sm2(_) => Algorithm::Sm2Sm3,
+        }
+    }
+
+    /// Whether the signature is one by this key over the message. Ed25519 is judged by
+    /// `verify_strict`: the lenient and the batched check accept signatures that other
+    /// implementations refuse.
+    pub fn accepts(&self, message: &[u8], signature: &[u8]) -> bool {
+        match &self.0 {
+            Verifier::Ed25519(key) => Signature::from_slice(signature)
+                .is_ok_and(|signature| key.verify_strict(message, &signature).is_ok()),
+            Verifier::Sm2(key) => key.accepts(message, signature),
+        }
+    }
+}
+
+/// Not a valid key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a valid key of its algorithm")]
+pub struct KeyError;
+
+/// A key that signs records. An Ed25519 key's memory is wiped when it is dropped.
+pub struct RecordSigner {
+    key: Signer,
+    id: Hash,
+}
+
+enum Signer {
+    Ed25519(SigningKey),
+    Sm2(Box<Sm2Signer>),
+}
+
+impl RecordSigner {
+    /// The Ed25519 key of a 32-byte seed.
+    pub fn from_seed(seed: &[u8; 32]) -> Self {
+        Self::of(Signer::Ed25519(SigningKey::from_bytes(seed)))
+    }
+
+    /// The key of 32 secret bytes: the seed of an Ed25519 key, or the private key of an SM2 key
+    /// (big-endian).
+    ///
+    /// # Errors
+    /// [`KeyError`] if an SM2 key is not in [1, n-2]: of random bytes, one in 2^32.
+    pub fn new(algorithm: Algorithm, secret: &[u8; 32]) -> Result<Self, KeyError> {
+        match algorithm {
+            Algorithm::Ed25519 => Ok(Self::from_seed(secret)),
+            Algorithm::Sm2Sm3 => Ok(Self::of(Signer::Sm2(Box::new(Sm2Signer::new(secret)?)))),
+        }
+    }
+
+    fn of(key: Signer) -> Self {
+        let mut signer = Self {
+            key,
+            id: Hash([0; Hash::LEN]),
+        };
+        signer.id = key_id(signer.algorithm().name(), &signer.public_key());
+        signer
+    }
+
+    /// Its algorithm.
+    pub const fn algorithm(&self) -> Algorithm {
+        match self.key {
+            Signer::Ed25519(_) => Algorithm::Ed25519,
+            Signer::Sm2(_) => Algorithm::Sm2Sm3,
+        }
     }
 
     /// Its id.
@@ -101,14 +156,23 @@ impl RecordSigner {
         &self.id
     }
 
-    /// Its public key.
-    pub fn public_key(&self) -> [u8; 32] {
-        *self.key.verifying_key().as_bytes()
+    /// Its public key, in the form that [`RecordVerifier::new`] reads.
+    pub fn public_key(&self) -> Vec<u8> {
+        match &self.key {
+            Signer::Ed25519(key) => key.verifying_key().as_bytes().to_vec(),
+            Signer::Sm2(key) => key.public_key.to_vec(),
+        }
     }
 
-    /// Signs a message.
-    pub(crate) fn sign(&self, message: &[u8]) -> [u8; 64] {
-        self.key.sign(message).to_bytes()
+    /// Signs a message. The same message gives the same signature.
+    ///
+    /// # Errors
+    /// [`KeyError`] for one message in 2^255, under SM2.
+    pub(crate) fn sign(&self, message: &[u8]) -> Result<[u8; 64], KeyError> {
+        match &self.key {
+            Signer::Ed25519(key) => Ok(key.sign(message).to_bytes()),
+            Signer::Sm2(key) => key.sign(message),
+        }
     }
 }
 

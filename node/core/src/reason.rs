@@ -63,6 +63,8 @@ reasons! {
     DuplicateNumber = "DUPLICATE_NO", "同一编号存在多条内容不同的记录，无法判定。", "Several records carry this number.";
     /// Not folded into the register.
     Quarantined = "QUARANTINED", "记录未获授权或不合规，已被隔离。", "The record breaks a rule or lacks authority and is quarantined.";
+    /// Signed by an institution's key that may not sign it.
+    KeyInstitution = "KEY_INSTITUTION", "记录由评价机构密钥签署，但证书所载机构并非该机构。", "The record is signed with the key of another institution than the certificate names.";
     /// Not yet cosigned.
     Pending = "PENDING_QUORUM", "记录已入日志，尚待其他成员见证。", "The record is logged and waits for a quorum of the other members.";
     /// A record is newer than this program.

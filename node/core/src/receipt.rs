@@ -46,6 +46,9 @@ pub struct Proven {
     pub statuses: Vec<ProvenLeaf>,
     /// The trust lists up to the version used, version 1 first (signed notes).
     pub trust_lists: Vec<String>,
+    /// If an institution signed the certificate: the entry of the directory that names its key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub institution: Option<ProvenLeaf>,
 }
 
 /// A leaf with its proof.
@@ -77,6 +80,10 @@ pub struct Assertion {
     pub certificate: String,
     /// Leaf hashes of all its status changes up to the size stated, in index order.
     pub statuses: Vec<String>,
+    /// If an institution signed the certificate: leaf hash of its entry, hexadecimal, which was
+    /// its newest one before the certificate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub institution: Option<String>,
     /// The conclusion.
     pub verdict: Verdict,
     /// With `unknown`: what was last known.

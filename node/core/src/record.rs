@@ -18,6 +18,9 @@ use crate::{
 /// The largest leaf in bytes: tlog-tiles gives its length 16 bits.
 pub const MAX_LEAF_BYTES: usize = 65_535;
 
+/// The most keys that an entry may give to an institution.
+pub const MAX_INSTITUTION_KEYS: usize = 8;
+
 /// The schema version that this program writes and understands.
 pub const SCHEMA: u32 = 1;
 
@@ -193,6 +196,10 @@ impl UnverifiedRecord {
     pub fn verify(self, origin: &str, key: &RecordVerifier) -> Result<VerifiedRecord, RecordError> {
         let algorithm =
             Algorithm::from_number(self.signed.alg).ok_or(RecordError::UnknownAlgorithm)?;
+        // The leaf's algorithm is the key's own: otherwise one signature could be read two ways.
+        if algorithm != key.algorithm() {
+            return Err(RecordError::BadSignature);
+        }
         let input = signing_input(algorithm, &self.signed.key_id, origin, &self.signed.record);
         if !key.accepts(&input, &self.signed.signature) {
             return Err(RecordError::BadSignature);
@@ -345,6 +352,12 @@ impl Body {
                     !body.code.is_empty() && body.code.len() <= 32,
                     "institution code",
                 )?;
+                rule(
+                    body.keys.len() <= MAX_INSTITUTION_KEYS
+                        && body.keys.is_sorted_by(|a, b| key_order(a) < key_order(b)),
+                    "institution keys ascend, each once",
+                )?;
+                rule(body.keys.iter().all(is_key), "institution key")?;
                 Ok(Self::Institution(body))
             }
             Ok(v1::Kind::TrustListAdoption) => {
@@ -367,6 +380,17 @@ impl Body {
             Ok(_) | Err(_) => Ok(Self::Newer),
         }
     }
+}
+
+/// The order of an institution's keys.
+pub(crate) fn key_order(key: &v1::InstitutionKey) -> (i32, &[u8]) {
+    (key.alg, &key.public_key)
+}
+
+/// Whether it is a key of its algorithm, as far as this program knows that.
+pub(crate) fn is_key(key: &v1::InstitutionKey) -> bool {
+    let is_valid = |algorithm| RecordVerifier::new(algorithm, &key.public_key).is_ok();
+    key.alg != 0 && Algorithm::from_number(key.alg).is_none_or(is_valid)
 }
 
 /// Decodes a body; `None` if it holds more than this program knows (bytes that are not
@@ -427,10 +451,11 @@ impl Draft {
         }
         .encode_to_vec();
         let input = signing_input(signer.algorithm(), &signer.id().0, origin, &record);
+        let signature = signer.sign(&input).map_err(|_| RecordError::BadSignature)?;
         let leaf = v1::SignedRecord {
             alg: signer.algorithm().number(),
             key_id: signer.id().0.to_vec(),
-            signature: signer.sign(&input).to_vec(),
+            signature: signature.to_vec(),
             record,
         }
         .encode_to_vec();

@@ -141,6 +141,8 @@ pub struct Candidate {
     pub digests: GroupDigests,
     /// Whether it was loaded from old stock.
     pub backfilled: bool,
+    /// Code of the institution whose key signed it; `None` if the province's own did.
+    pub signed_by: Option<String>,
     /// What opens the digests.
     pub openings: Vec<Opening>,
     /// Its status changes in index order.
@@ -191,9 +193,15 @@ pub fn decide(question: &Question, logs: &[LogView], candidates: &[Candidate]) -
     if own.iter().any(|i| candidates[*i].leaf.is_none()) {
         reasons.push(Reason::Quarantined);
     }
+    if own
+        .iter()
+        .any(|i| is_of_another_institution(&candidates[*i]))
+    {
+        reasons.push(Reason::KeyInstitution);
+    }
     let mut standing: Vec<(usize, Standing)> = own
         .into_iter()
-        .filter(|i| candidates[*i].leaf.is_some())
+        .filter(|i| candidates[*i].leaf.is_some() && !is_of_another_institution(&candidates[*i]))
         .map(|i| (i, standing(&candidates[i], question.as_of)))
         .collect();
     // A voided entry gives its number back; of voided ones alone the newest speaks.
@@ -271,6 +279,25 @@ pub fn decide(question: &Question, logs: &[LogView], candidates: &[Candidate]) -
     answer.reasons.sort();
     answer.reasons.dedup();
     answer
+}
+
+/// Whether an institution's key signed a certificate that names another institution, or none:
+/// an institution vouches for its own alone. The fold cannot see that, as the institution stands
+/// in a salted digest. What was erased speaks for nobody any more.
+fn is_of_another_institution(candidate: &Candidate) -> bool {
+    let mut openings = candidate.openings.iter();
+    let values = openings
+        .find(|opening| opening.group == Group::Certificate)
+        .and_then(|opening| opening.values.as_ref());
+    match (&candidate.signed_by, values) {
+        (Some(code), Some(values)) => !names_institution(values, code),
+        _ => false,
+    }
+}
+
+/// Whether the values of a `certificate` group name an institution.
+pub fn names_institution(certificate: &Values, code: &str) -> bool {
+    certificate.get("institution_code") == Some(code)
 }
 
 /// Takes back what rests on evidence that is too old or contradicts itself.

@@ -55,6 +55,9 @@ pub enum AppendError {
     /// No such certificate in this log.
     #[error("no such certificate in this log")]
     TargetUnknown,
+    /// A key that the entry names is another institution's.
+    #[error("a key of the entry is held by another institution of this log")]
+    KeyTaken,
     /// It does not change the state that the certificate is in.
     #[error("the change does not apply to the state that the certificate is in")]
     StatusUnfit,
@@ -75,6 +78,7 @@ impl AppendError {
         match self {
             Self::NumberTaken => "NUMBER_TAKEN",
             Self::TargetUnknown => "TARGET_UNKNOWN",
+            Self::KeyTaken => "KEY_TAKEN",
             Self::StatusUnfit => "STATUS_UNFIT",
             Self::NotARecord(error) => error.code(),
             Self::Unavailable => "LOG_UNAVAILABLE",
@@ -87,6 +91,7 @@ impl AppendError {
         match self {
             Self::NumberTaken => "该证书编号已登记且内容不同；如需修改请使用更正。",
             Self::TargetUnknown => "本省日志中没有该证书。",
+            Self::KeyTaken => "签名公钥已属于本省另一评价机构。",
             Self::StatusUnfit => "该变更不适用于证书的当前状态。",
             Self::NotARecord(_) => "提交内容无法构成合规记录。",
             Self::Unavailable => "日志暂不可写，请稍后重试。",
@@ -273,7 +278,10 @@ impl Writer {
         // What the register knew before this batch; the fold adds the batch's own.
         let refers: Vec<Hash> = checked.iter().flat_map(CheckedLeaf::refers_to).collect();
         let before = self.store.targets(&self.origin, &refers).await?;
-        let mut folding = Fold::new(&chain, &self.origin, tail.head.size, tail.adopted, before);
+        let (store, size) = (self.store.as_ref(), tail.head.size);
+        let keys = fold::institution_keys(store, &self.origin, &checked, size).await?;
+        let mut folding =
+            Fold::new(&chain, &self.origin, size, tail.adopted, before).with_institution_keys(keys);
         for checked in checked {
             folding
                 .step(checked)

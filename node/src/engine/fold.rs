@@ -6,7 +6,7 @@ use huren_core::{
     checkpoint::Origin,
     disclosure::{self, Group, SecretKey},
     merkle::{Hash, decode_bundle},
-    register::{CheckedLeaf, ErasureRow, Fold},
+    register::{CheckedLeaf, ErasureRow, Fold, InstitutionKeys, KeysWanted},
     replicate::PACKAGE,
     trust::TrustChain,
 };
@@ -116,7 +116,8 @@ async fn fold_range(
     let adopted = adopted.last().map_or(0, |row| row.version);
     let refers: Vec<Hash> = checked.iter().flat_map(CheckedLeaf::refers_to).collect();
     let targets = store.targets(origin, &refers).await?;
-    let mut fold = Fold::new(chain, origin, start, adopted, targets);
+    let keys = institution_keys(store, origin, &checked, start).await?;
+    let mut fold = Fold::new(chain, origin, start, adopted, targets).with_institution_keys(keys);
     for leaf in checked {
         if let Err(needs) = fold.step(leaf) {
             tracing::warn!(%origin, version = needs.version, "folding waits for a trust list");
@@ -140,6 +141,23 @@ async fn fold_range(
     store.apply(origin, start..end, changes, resealed).await?;
     drop(erasing);
     Ok(end)
+}
+
+/// What folding leaves from an index on wants to know of institutions' keys.
+///
+/// # Errors
+/// If the store fails.
+pub(super) async fn institution_keys(
+    store: &dyn Store,
+    origin: &Origin,
+    leaves: &[CheckedLeaf],
+    start: u64,
+) -> Result<InstitutionKeys, StoreError> {
+    let wanted = KeysWanted::of(leaves);
+    if wanted.is_empty() {
+        return Ok(InstitutionKeys::new());
+    }
+    store.institution_keys(origin, &wanted, start).await
 }
 
 /// Checks the signatures of a range of leaves on all cores.

@@ -24,8 +24,14 @@ use std::{
 };
 
 use huren_core::{
-    checkpoint::Origin, codes::Region, cosign::Cosigner, note::NoteSigner,
-    replicate::read_checkpoint, trust::TrustChain,
+    checkpoint::Origin,
+    codes::Region,
+    cosign::Cosigner,
+    merkle::Hash,
+    note::NoteSigner,
+    register::{InstitutionKeyRow, KeysWanted},
+    replicate::read_checkpoint,
+    trust::TrustChain,
 };
 use huren_proto::v1;
 use huren_store::{Error as StoreError, HighWater, Role, Store};
@@ -271,11 +277,19 @@ impl Engine {
         &self,
         request: &v1::SubmitRequest,
     ) -> Result<Result<Placed, AppendError>, Refused> {
+        let key = match prepare::signed_with(request) {
+            None => None,
+            Some(id) => match self.institution_key(&self.origin, id, u64::MAX).await {
+                Ok(key) => key,
+                Err(_) => return Ok(Err(AppendError::Unavailable)),
+            },
+        };
         let prepared = prepare::prepare(
             request,
             self.region,
-            self.origin.as_str(),
+            &self.origin,
             &self.keys,
+            key.as_ref(),
             self.random.as_ref(),
         )?;
         if !self.is_writable() {
@@ -291,6 +305,21 @@ impl Engine {
             return Ok(Err(AppendError::Unavailable));
         }
         Ok(answer.await.unwrap_or(Err(AppendError::Unavailable)))
+    }
+
+    /// The institution's key of an id, as it stands before a leaf of a log.
+    async fn institution_key(
+        &self,
+        origin: &Origin,
+        id: Hash,
+        before: u64,
+    ) -> Result<Option<InstitutionKeyRow>, StoreError> {
+        let wanted = KeysWanted {
+            ids: [id].into(),
+            ..KeysWanted::default()
+        };
+        let mut keys = self.store.institution_keys(origin, &wanted, before).await?;
+        Ok(keys.remove(&id))
     }
 
     /// Waits until a quorum has cosigned a checkpoint that covers an index of the own log, but

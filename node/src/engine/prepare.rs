@@ -8,13 +8,15 @@ mod tests;
 use std::collections::BTreeMap;
 
 use huren_core::{
+    checkpoint::Origin,
     codes::Region,
     disclosure::{self, Group, GroupDigests, Opening, SecretKey, Values},
     keys::RecordSigner,
     merkle::Hash,
     normalise,
-    record::{Draft, Envelope, RecordError},
-    submission::{self, Invalid},
+    record::{Draft, Envelope, RecordError, UnverifiedRecord},
+    register::InstitutionKeyRow,
+    submission::{self, CheckedCertificate, Invalid},
 };
 use huren_proto::v1;
 use huren_store::Tag;
@@ -62,6 +64,8 @@ pub(super) struct SignedCertificate {
     pub holder_tag: Option<Tag>,
     /// What opens it.
     pub openings: Vec<Opening>,
+    /// The institution's key that signed it; `None` if the province's own did.
+    pub institution: Option<InstitutionKeyRow>,
 }
 
 /// A status change or erasure.
@@ -110,15 +114,25 @@ impl From<RecordError> for Refused {
     }
 }
 
-/// Checks a submission and makes of it what can be made without the log.
+/// The id of the key that signed a submission, if an institution signed it.
+pub(super) fn signed_with(request: &v1::SubmitRequest) -> Option<Hash> {
+    let Some(v1::submit_request::Body::Signed(signed)) = &request.body else {
+        return None;
+    };
+    UnverifiedRecord::read_strict(&signed.leaf).ok()?.key_id()
+}
+
+/// Checks a submission and makes of it what can be made without the log. `key` is what the
+/// directory says of the key that [`signed_with`] names.
 ///
 /// # Errors
 /// [`Refused`] with every fault found.
 pub(super) fn prepare(
     request: &v1::SubmitRequest,
     province: Region,
-    origin: &str,
+    origin: &Origin,
     keys: &WriterKeys,
+    key: Option<&InstitutionKeyRow>,
     source: &dyn Random,
 ) -> Result<Prepared, Refused> {
     let writer_region = fields::writer_region(&request.writer_region, province)?;
@@ -145,31 +159,26 @@ pub(super) fn prepare(
             let checked = submission::from_proto(&certificate.groups)
                 .and_then(|groups| submission::certificate(&groups, province))
                 .map_err(Refused)?;
-            let number = checked.number.expose().to_owned();
-            let tag = content_tag(keys, "certificate", &[number.as_bytes()], &checked.groups);
-            let holder_tag = checked
-                .groups
-                .get(&Group::HolderId)
-                .and_then(|id| disclosure::holder_tag(&keys.holder, id));
-            let openings = disclosure::open(checked.groups, || random(source));
-            let body = v1::Certificate {
-                normaliser: normalise::VERSION,
-                groups: GroupDigests::of(&openings).to_proto(),
-            };
-            let draft = Draft {
-                envelope: envelope(v1::Kind::Certificate, 0),
-                body: body.encode_to_vec(),
-            };
-            let certificate = SignedCertificate {
-                leaf: sign(&draft, origin, keys)?,
-                number_tag: Tag(disclosure::number_tag(&keys.index, &number)),
-                holder_tag: holder_tag.map(Tag),
-                openings,
-            };
-            Prepared {
-                tag,
-                content: Content::Certificate(Box::new(certificate)),
+            let tags = CertificateTags::of(&checked, keys);
+            let envelope = (writer_region, provenance);
+            let salt = || random(source);
+            let signed = submission::sign(checked, envelope, origin, &keys.record, salt);
+            let (leaf, openings) = signed.inspect_err(warn)?;
+            tags.prepared(leaf, openings, None)
+        }
+        v1::submit_request::Body::Signed(signed) => {
+            let checked = submission::signed(signed, origin, province, key).map_err(Refused)?;
+            let said = (checked.envelope.writer_region, checked.envelope.provenance);
+            if said != (writer_region, provenance) {
+                return Err(Refused::one(
+                    "SIGNED_ENVELOPE",
+                    "writer_region",
+                    "请求的写入地区或记录来源与签名记录不一致。",
+                    "Writer region and provenance of the request are not those of the record.",
+                ));
             }
+            let tags = CertificateTags::of(&checked.certificate, keys);
+            tags.prepared(signed.leaf.clone(), checked.openings, key.cloned())
         }
         v1::submit_request::Body::Status(status) => {
             let action = fields::action(status.action)?;
@@ -279,11 +288,52 @@ pub(super) fn prepare(
             };
             Prepared {
                 tag,
-                content: Content::Public(sign(&draft, origin, keys)?),
+                content: Content::Public(sign(&draft, origin.as_str(), keys)?),
             }
         }
     };
     Ok(prepared)
+}
+
+/// What a certificate is recognised and found by, whoever signed it.
+struct CertificateTags {
+    submission: Tag,
+    number: Tag,
+    holder: Option<Tag>,
+}
+
+impl CertificateTags {
+    fn of(certificate: &CheckedCertificate, keys: &WriterKeys) -> Self {
+        let number = certificate.number.expose();
+        let groups = &certificate.groups;
+        let holder = groups
+            .get(&Group::HolderId)
+            .and_then(|id| disclosure::holder_tag(&keys.holder, id));
+        Self {
+            submission: content_tag(keys, "certificate", &[number.as_bytes()], groups),
+            number: Tag(disclosure::number_tag(&keys.index, number)),
+            holder: holder.map(Tag),
+        }
+    }
+
+    fn prepared(
+        self,
+        leaf: Vec<u8>,
+        openings: Vec<Opening>,
+        institution: Option<InstitutionKeyRow>,
+    ) -> Prepared {
+        let certificate = SignedCertificate {
+            leaf,
+            number_tag: self.number,
+            holder_tag: self.holder,
+            openings,
+            institution,
+        };
+        Prepared {
+            tag: self.submission,
+            content: Content::Certificate(Box::new(certificate)),
+        }
+    }
 }
 
 /// The keyed hash of a whole normalised submission.
@@ -314,7 +364,9 @@ fn content_tag(
 /// # Errors
 /// If it is none that this program would read back.
 pub(super) fn sign(draft: &Draft, origin: &str, keys: &WriterKeys) -> Result<Vec<u8>, RecordError> {
-    draft.sign(origin, &keys.record).inspect_err(|error| {
-        tracing::warn!(code = error.code(), "a submission does not make a record");
-    })
+    draft.sign(origin, &keys.record).inspect_err(warn)
+}
+
+fn warn(error: &RecordError) {
+    tracing::warn!(code = error.code(), "a submission does not make a record");
 }

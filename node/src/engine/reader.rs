@@ -100,6 +100,19 @@ impl Reader {
         hash.ok_or(StoreError::Corrupt("level-0 tile"))
     }
 
+    /// The bytes of a leaf; `None` if it is not held.
+    ///
+    /// # Errors
+    /// If the store fails or holds a damaged bundle.
+    pub async fn leaf(&self, origin: &Origin, index: u64) -> Result<Option<Vec<u8>>, StoreError> {
+        let Some(entries) = self.bundle(origin, index / PACKAGE).await? else {
+            return Ok(None);
+        };
+        let entries = decode_bundle(&entries).map_err(|_| StoreError::Corrupt("entry bundle"))?;
+        let position = usize::try_from(index % PACKAGE).unwrap_or(usize::MAX);
+        Ok(entries.get(position).map(|entry| entry.to_vec()))
+    }
+
     /// The hashes of a range of leaves that are held.
     ///
     /// # Errors

@@ -7,11 +7,12 @@ use huren_core::{
     checkpoint::{Origin, SignedCheckpoint},
     codes::{Date, IdDocument, IdKind},
     disclosure::{self, Group, GroupDigests, Values},
-    merkle::Hash,
+    merkle::{self, Hash},
     normalise,
     reason::Reason,
     receipt::{Assertion, Extent, Proven, ProvenLeaf, Receipt, question_digest},
     record::{Body, UnverifiedRecord},
+    register::InstitutionKeyRow,
     tlog_proof::TlogProof,
     verdict::{self, Answer, Candidate, Change, LogView, Question, Verdict},
 };
@@ -72,6 +73,9 @@ struct Local {
 struct Leaves {
     certificate: Vec<u8>,
     statuses: Vec<Vec<u8>>,
+    /// Index of the entry that names the key of the institution that signed the certificate;
+    /// `None` if the province's own key did.
+    entry: Option<u64>,
 }
 
 impl Engine {
@@ -161,7 +165,11 @@ impl Engine {
         };
         let (mut candidates, mut leaves) = (Vec::new(), Vec::new());
         for found in found.into_iter().filter(is_stated) {
-            if let Some((candidate, of_candidate)) = self.candidate(found)? {
+            if let Some((mut candidate, mut of_candidate)) = self.candidate(found)? {
+                if let Some(key) = self.signed_by(&candidate, &of_candidate).await? {
+                    of_candidate.entry = Some(key.index);
+                    candidate.signed_by = Some(key.code);
+                }
                 candidates.push(candidate);
                 leaves.push(of_candidate);
             }
@@ -220,6 +228,7 @@ impl Engine {
             index,
             leaf,
             digests: digests.clone(),
+            signed_by: None,
             backfilled: record.envelope().provenance == v1::Provenance::Backfilled,
             openings: open(record.leaf(), &sealed)?,
             statuses: changes,
@@ -228,8 +237,29 @@ impl Engine {
         let leaves = Leaves {
             certificate,
             statuses: changing,
+            entry: None,
         };
         Ok(Some((candidate, leaves)))
+    }
+
+    /// The key that signed a certificate of the register, if it is an institution's.
+    async fn signed_by(
+        &self,
+        candidate: &Candidate,
+        leaves: &Leaves,
+    ) -> Result<Option<InstitutionKeyRow>, StoreError> {
+        let origin = &candidate.origin;
+        let record = UnverifiedRecord::read(&leaves.certificate).ok();
+        let key = record.and_then(|record| record.key_id());
+        let Some(key) = key.filter(|_| candidate.leaf.is_some()) else {
+            return Ok(None);
+        };
+        let chain = self.trust.borrow().clone();
+        let mut lists = chain.lists().iter().rev();
+        if lists.any(|list| list.authority().verifier(origin, &key).is_some()) {
+            return Ok(None);
+        }
+        self.institution_key(origin, key, candidate.index).await
     }
 
     /// The home member's answer: `None` if the number names no other member, `Err` if that
@@ -332,6 +362,22 @@ impl Engine {
             };
             statuses.push(proven);
         }
+        let institution = match leaves.entry {
+            None => None,
+            Some(index) => {
+                let Some(leaf) = self.reader.leaf(&subject.origin, index).await? else {
+                    return Ok(None);
+                };
+                let proven = self
+                    .proven(&subject.origin, index, (&leaf, &[]), &checkpoint)
+                    .await?;
+                let Some(proven) = proven else {
+                    return Ok(None);
+                };
+                Some((merkle::leaf_hash(&leaf), proven))
+            }
+        };
+        let (entry, institution) = institution.unzip();
         let chain = self.trust.borrow().clone();
         let salt: [u8; 16] = random(self.random.as_ref());
         let as_of_date = question.as_of.to_string();
@@ -360,6 +406,7 @@ impl Engine {
                 .iter()
                 .map(|c| c.row.leaf.to_hex())
                 .collect(),
+            institution: entry.map(|leaf| leaf.to_hex()),
             verdict: answer.verdict,
             last_known: answer.last_known,
             reasons: answer
@@ -380,6 +427,7 @@ impl Engine {
                 certificate,
                 statuses,
                 trust_lists: chain.lists().iter().map(|list| list.note()).collect(),
+                institution,
             },
             asserted,
             question_salt: hex::encode(salt),

@@ -1,10 +1,7 @@
 //! What a federation has to know about a new member.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use huren_core::{
-    keys::Algorithm,
-    trust::{LogKey, Member, RecordKey},
-};
+use huren_core::trust::{LogKey, Member, RecordKey};
 
 use super::{InitError, InitOptions};
 use crate::{keys::SecretKey, tls::SpkiSha256};
@@ -50,6 +47,7 @@ pub(super) fn describe(
             .map(|signer| signer.verifier_key().to_string())
             .map_err(bad_origin)
     };
+    let record = keys.record.record_signer().ok_or(InitError::RecordKey)?;
     Ok(Member {
         region: region.to_string(),
         name: name.clone(),
@@ -65,8 +63,8 @@ pub(super) fn describe(
         mirror_key: cosigner(&keys.mirror)?,
         answer_keys: vec![signer(&keys.answer)?],
         record_keys: vec![RecordKey {
-            alg: Algorithm::Ed25519.name().to_owned(),
-            public_key: STANDARD.encode(keys.record.record_signer().public_key()),
+            alg: record.algorithm().name().to_owned(),
+            public_key: STANDARD.encode(record.public_key()),
             kinds: vec!["*".to_owned()],
             regions: vec![region.to_string()],
             from_index: 0,

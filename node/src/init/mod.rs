@@ -10,7 +10,9 @@ use std::{
     time::SystemTime,
 };
 
-use huren_core::{checkpoint::Origin, codes::Region, merkle::empty_root, trust::Member};
+use huren_core::{
+    checkpoint::Origin, codes::Region, keys::Algorithm, merkle::empty_root, trust::Member,
+};
 use huren_store::{Head, HighWater, HighWaterError};
 use rand::CryptoRng;
 
@@ -47,6 +49,8 @@ pub struct InitOptions {
     pub host: Option<String>,
     /// The key that members share to look up holders, if this node is not the first.
     pub holder_key: Option<SecretKey>,
+    /// What its records are signed with.
+    pub record_algorithm: Algorithm,
 }
 
 impl InitOptions {
@@ -70,6 +74,7 @@ impl InitOptions {
             http: SocketAddr::from(([127, 0, 0, 1], 8443)),
             host: None,
             holder_key: None,
+            record_algorithm: Algorithm::Ed25519,
         })
     }
 
@@ -134,6 +139,9 @@ pub enum InitError {
     /// The high-water file was not made.
     #[error(transparent)]
     HighWater(#[from] HighWaterError),
+    /// The record key just made is none, which its making rules out.
+    #[error("the record key is not valid")]
+    RecordKey,
     /// The member's description cannot be written as JSON.
     #[error("cannot describe the member")]
     Member(#[from] serde_json::Error),
@@ -182,7 +190,7 @@ pub fn init(
     let config = Config::parse(&text(SpkiSha256([0; 32])), directory)?;
     make_empty(directory)?;
 
-    let keys = make_keys(&config, options.holder_key.as_ref(), rng)?;
+    let keys = make_keys(&config, options, rng)?;
     let host = options.host();
     let authority = Authority::new(&format!("Huren {region}"), now)?;
     let (dns, addresses) = names_of(&host);
@@ -228,7 +236,7 @@ pub fn init(
 
 fn make_keys(
     config: &Config,
-    holder_key: Option<&SecretKey>,
+    options: &InitOptions,
     rng: &mut dyn CryptoRng,
 ) -> Result<MemberKeys, InitError> {
     make_directory(&config.keys_dir)?;
@@ -238,12 +246,12 @@ fn make_keys(
         log: make(Purpose::Log)?,
         witness: make(Purpose::Witness)?,
         mirror: make(Purpose::Mirror)?,
-        record: make(Purpose::Record)?,
+        record: make(Purpose::record(options.record_algorithm))?,
         answer: make(Purpose::Answer)?,
     };
     make(Purpose::AtRest)?;
     make(Purpose::Index)?;
-    match holder_key {
+    match &options.holder_key {
         Some(key) => keys::store(&config.trust.holder_key, key)?,
         None => drop(keys::create(
             &config.trust.holder_key,

@@ -50,7 +50,10 @@ fn what_it_tells_the_federation_makes_a_trust_list() {
     let mut members = Vec::new();
     for region in [Region::SHANGHAI, Region::ZHEJIANG] {
         let directory = dir.path().join(region.to_string());
-        let options = InitOptions::new(region, &directory).unwrap();
+        let mut options = InitOptions::new(region, &directory).unwrap();
+        if region == Region::ZHEJIANG {
+            options.record_algorithm = Algorithm::Sm2Sm3;
+        }
         let mut rng = StdRng::seed_from_u64(members.len() as u64);
         let report = init(&options, &mut rng, SystemTime::UNIX_EPOCH + YEARS_50).unwrap();
         let text = fs::read_to_string(directory.join(MEMBER)).unwrap();
@@ -62,6 +65,10 @@ fn what_it_tells_the_federation_makes_a_trust_list() {
     }
     let key = members[0].record_keys[0].clone();
     assert!(key.writes_for(&Region::parse("310115").unwrap()) && key.signs_kind(1));
+    let algorithms = members
+        .iter()
+        .map(|member| member.record_keys[0].alg.as_str());
+    assert_eq!(algorithms.collect::<Vec<_>>(), ["ed25519", "sm2-sm3"]);
     assert_eq!(members[1].grpc, "https://127.0.0.1:4433");
     let origin = members[1].origin.parse().unwrap();
     let list = TrustList {

@@ -85,7 +85,7 @@ async fn one(engine: &Engine, caller: &Caller, given: v1::SubmitRequest) -> v1::
 fn is_permitted(caller: &Caller, given: &v1::SubmitRequest) -> bool {
     use v1::submit_request::Body;
     let kind = match &given.body {
-        Some(Body::Certificate(_)) => v1::Kind::Certificate,
+        Some(Body::Certificate(_) | Body::Signed(_)) => v1::Kind::Certificate,
         Some(Body::Status(_)) => v1::Kind::StatusChange,
         Some(Body::Institution(_)) => v1::Kind::Institution,
         Some(Body::Erasure(_)) => v1::Kind::Erasure,

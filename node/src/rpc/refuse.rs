@@ -182,7 +182,9 @@ pub(super) fn refused(Refused(faults): &Refused) -> Status {
 /// A submission that the log did not take.
 pub(super) fn append(error: &AppendError) -> Status {
     let (code, details) = match error {
-        AppendError::NumberTaken => (Code::AlreadyExists, ErrorDetails::new()),
+        AppendError::NumberTaken | AppendError::KeyTaken => {
+            (Code::AlreadyExists, ErrorDetails::new())
+        }
         AppendError::TargetUnknown => (Code::NotFound, ErrorDetails::new()),
         AppendError::StatusUnfit => (Code::FailedPrecondition, ErrorDetails::new()),
         AppendError::NotARecord(_) => (Code::InvalidArgument, ErrorDetails::new()),

@@ -149,7 +149,7 @@ const STATUSES: [Column; 4] = [
     column("reference", &["办理编号", "案号", "业务流水号"]),
 ];
 
-const INSTITUTIONS: [Column; 11] = [
+const INSTITUTIONS: [Column; 12] = [
     required(
         "code",
         &["机构代码", "机构编码", "评价机构代码", "评价机构编码"],
@@ -163,6 +163,7 @@ const INSTITUTIONS: [Column; 11] = [
     column("site_regions", &["考点地区", "考点所在地"]),
     column("stars", &["星级"]),
     column("state", &["机构状态", "状态"]),
+    column("keys", &["签名公钥", "机构签名公钥"]),
     required("effective_date", &["生效日期", "备案日期"]),
 ];
 

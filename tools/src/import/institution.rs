@@ -1,7 +1,8 @@
 //! Rows of directories of institutions.
 
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use huren_core::codes::{Date, Level, Region};
-use huren_core::{normalise, submission};
+use huren_core::{keys::Algorithm, normalise, submission};
 use huren_proto::v1;
 use huren_proto::v1::submit_request::Body;
 use huren_proto::v1::{InstitutionKind as Kind, InstitutionState as State};
@@ -37,6 +38,7 @@ pub(super) fn convert(
             .map_or(Some(State::Active), state)
             .unwrap_or_default()
             .into(),
+        keys: keys(&text("keys"), &mut faults),
     };
     let date = effective_date(cells, &mut faults);
     let entry = merge(submission::institution(&entry, province), faults)?;
@@ -116,6 +118,23 @@ fn scope(item: &str) -> Option<v1::InstitutionScope> {
         level_to: level(level_to)?,
         valid_from: date(valid_from)?,
         valid_to: if valid_to == "-" { 0 } else { date(valid_to)? },
+    })
+}
+
+/// Keys `sm2-sm3:BASE64` or `ed25519:BASE64`, as `huren sign key` shows them.
+fn keys(cell: &str, faults: &mut Vec<RowFault>) -> Vec<v1::InstitutionKey> {
+    let key = |item: String| {
+        let (algorithm, encoded) = item.split_once(':')?;
+        Some(v1::InstitutionKey {
+            alg: Algorithm::from_name(algorithm)?.number(),
+            public_key: BASE64_STANDARD.decode(encoded).ok()?,
+        })
+    };
+    let keys: Option<Vec<_>> = items(cell).into_iter().map(key).collect();
+    keys.unwrap_or_else(|| {
+        let zh = "签名公钥格式应为“sm2-sm3:BASE64”或“ed25519:BASE64”";
+        faults.push(RowFault::new("INSTITUTION_KEY", "keys", zh));
+        Vec::new()
     })
 }
 

@@ -14,6 +14,7 @@ mod rejects;
 mod report;
 mod rows;
 mod send;
+mod sign;
 mod source;
 mod status;
 #[cfg(test)]
@@ -29,6 +30,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tonic::transport::Channel;
 
 pub use report::Report;
+pub(crate) use sign::signed_rows;
 
 use crate::files::{Encoding, Kind};
 use convert::Conversion;

@@ -11,10 +11,10 @@ use crate::{
     note::Note,
     policy::{Policy, PolicyError},
     record::{Body, UnverifiedRecord, VerifiedRecord},
-    register::{Effect, StatusRow},
+    register::{Effect, InstitutionKeyRow, StatusRow},
     tlog_proof::{TlogProof, TlogProofVerifyError},
-    trust::{RootKeys, SignedTrustList, TrustChain},
-    verdict::{Verdict, fold_statuses, term},
+    trust::{Refusal, RootKeys, SignedTrustList, TrustChain},
+    verdict::{Verdict, fold_statuses, names_institution, term},
 };
 
 use super::{Assertion, ProvenLeaf, Receipt};
@@ -169,19 +169,41 @@ pub fn verify(json: &[u8], roots: &RootKeys) -> Result<Checked, ReceiptError> {
         policy: &policy,
     };
 
-    let (index, _, certificate) = context.leaf(&receipt.proven.certificate)?;
+    let entry = receipt.proven.institution.as_ref();
+    let entry = entry.map(|proven| context.entry(proven)).transpose()?;
+    let keys = entry.as_ref().map(|(_, keys)| keys.as_slice());
+    let Signed {
+        index,
+        record: certificate,
+        institution,
+        ..
+    } = context.leaf(&receipt.proven.certificate, keys.unwrap_or_default())?;
+    // An entry that the certificate does not rest on has no place in its receipt.
+    let hash = entry.as_ref().map(|(hash, _)| hash.to_hex());
+    if entry.is_some() != institution.is_some() || assertion.institution != hash {
+        return Err(ReceiptError::Contradiction);
+    }
     let Body::Certificate(digests) = &certificate.body else {
         return Err(ReceiptError::Record("not a certificate"));
     };
     let disclosed = &receipt.proven.certificate.disclosed;
     disclosure::check(disclosed, digests).map_err(|_| ReceiptError::Disclosure)?;
     let mut values = opened(disclosed).cloned().unwrap_or_default();
+    // An institution vouches for its own certificates alone.
+    if institution.is_some_and(|code| !names_institution(&values, &code)) {
+        return Err(ReceiptError::Record("KEY_INSTITUTION"));
+    }
 
     let as_of = Date::parse(&assertion.as_of_date).map_err(|_| ReceiptError::Contradiction)?;
     let mut rows = Vec::new();
     let mut previous = None;
     for status in &receipt.proven.statuses {
-        let (at, key, record) = context.leaf(status)?;
+        let Signed {
+            index: at,
+            key,
+            record,
+            ..
+        } = context.leaf(status, &[])?;
         let Body::StatusChange {
             action,
             reason,
@@ -243,9 +265,33 @@ struct Context<'a> {
     policy: &'a Policy,
 }
 
+/// A leaf that is proven, and who signed it.
+struct Signed {
+    index: u64,
+    key: Hash,
+    record: VerifiedRecord,
+    /// Code of the institution that the key is of; `None` if it is the province's own.
+    institution: Option<String>,
+}
+
 impl Context<'_> {
-    /// A leaf that the log proves, signed by a key with authority for its place.
-    fn leaf(&self, proven: &ProvenLeaf) -> Result<(u64, Hash, VerifiedRecord), ReceiptError> {
+    /// An entry of an institution that the log proves: its leaf hash, and the keys that it gives.
+    fn entry(&self, proven: &ProvenLeaf) -> Result<(Hash, Vec<InstitutionKeyRow>), ReceiptError> {
+        let Signed { index, record, .. } = self.leaf(proven, &[])?;
+        let Body::Institution(entry) = &record.body else {
+            return Err(ReceiptError::Record("not an institution's entry"));
+        };
+        let keys = InstitutionKeyRow::of(index, &record.envelope.writer_region, entry);
+        Ok((record.leaf, keys))
+    }
+
+    /// A leaf that the log proves, signed by a key with authority for its place: one of the
+    /// trust list, or one of these of an institution.
+    fn leaf(
+        &self,
+        proven: &ProvenLeaf,
+        keys: &[InstitutionKeyRow],
+    ) -> Result<Signed, ReceiptError> {
         let bytes = BASE64_STANDARD
             .decode(&proven.leaf)
             .map_err(|_| ReceiptError::Format)?;
@@ -270,23 +316,35 @@ impl Context<'_> {
         let key = record.key_id().ok_or(ReceiptError::Record("KEY_UNKNOWN"))?;
         let envelope = record.envelope();
         let authority = self.list.authority();
-        authority
-            .check(
-                self.origin,
-                &key,
-                index,
-                envelope.kind,
-                &envelope.writer_region,
-            )
-            .map_err(|refusal| ReceiptError::Record(refusal.code()))?;
-        let verifier = authority
-            .verifier(self.origin, &key)
-            .flatten()
-            .ok_or(ReceiptError::Record("KEY_UNKNOWN"))?;
+        let (kind, writer) = (envelope.kind, &envelope.writer_region);
+        let given = match authority.check(self.origin, &key, index, kind, writer) {
+            Ok(()) => None,
+            Err(refusal) => {
+                let given = keys
+                    .iter()
+                    .find(|row| row.key_id == key && row.index < index);
+                let given = given.filter(|_| refusal == Refusal::KeyUnknown);
+                let given = given.ok_or(ReceiptError::Record(refusal.code()))?;
+                given.admits(kind, writer).map_err(ReceiptError::Record)?;
+                Some(given)
+            }
+        };
+        let verifier = match given {
+            Some(given) => given.verifier(),
+            None => authority.verifier(self.origin, &key).flatten().cloned(),
+        };
         let record = record
-            .verify(self.origin.as_str(), verifier)
+            .verify(
+                self.origin.as_str(),
+                &verifier.ok_or(ReceiptError::Record("KEY_UNKNOWN"))?,
+            )
             .map_err(|error| ReceiptError::Record(error.code()))?;
-        Ok((index, key, record))
+        Ok(Signed {
+            index,
+            key,
+            record,
+            institution: given.map(|given| given.code.clone()),
+        })
     }
 }
 

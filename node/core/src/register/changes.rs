@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::InstitutionKeyRow;
 use crate::merkle::Hash;
 
 /// Everything that one fold step over a range of leaves changes. Rows are in index order.
@@ -13,6 +14,8 @@ pub struct Changes {
     pub statuses: Vec<StatusRow>,
     /// Directory entries (institutions now, other public registers later).
     pub directory: Vec<DirectoryRow>,
+    /// Keys that entries of institutions in `directory` name.
+    pub institution_keys: Vec<InstitutionKeyRow>,
     /// Erasures.
     pub erasures: Vec<ErasureRow>,
     /// Adoptions of trust-list versions.

@@ -1,18 +1,18 @@
 //! One step for each leaf, in index order.
 
-use huren_proto::v1::StatusAction;
+use huren_proto::v1::{self, StatusAction};
 
 use crate::{
     checkpoint::Origin,
     codes::Region,
     merkle::{self, Hash},
     record::{Body, Envelope, UnverifiedRecord, VerifiedRecord},
-    trust::TrustChain,
+    trust::{Refusal, TrustChain},
 };
 
 use super::{
-    AdoptionRow, CertificateRow, Changes, DirectoryRow, Effect, ErasureRow, QuarantineRow,
-    StatusRow, TargetState, Targets,
+    AdoptionRow, CertificateRow, Changes, DirectoryRow, Effect, ErasureRow, InstitutionKeyRow,
+    InstitutionKeys, KeysWanted, QuarantineRow, StatusRow, TargetState, Targets,
 };
 
 /// A leaf with what can be told of it alone, without its place: the costly part of a fold
@@ -28,6 +28,11 @@ struct Signed {
     key: Hash,
     envelope: Envelope,
     body: Body,
+    /// Whether some list of the chain does not name the key: it may be an institution's.
+    may_be_institutions: bool,
+    /// The record, if no list names its key: its signature is checked where the fold knows
+    /// whose key it is.
+    unverified: Option<Box<UnverifiedRecord>>,
 }
 
 /// Why a leaf cannot be folded, wherever it stands.
@@ -57,13 +62,21 @@ impl CheckedLeaf {
         let lists = chain.lists().iter().rev();
         let mut listed = lists.filter_map(|list| list.authority().verifier(origin, &key));
         let Some(verifier) = listed.next() else {
-            return Err(match record.body() {
+            return match record.body() {
                 Body::TrustListAdoption { version, .. } if chain.version(*version).is_none() => {
-                    Unfit::NeedsTrustList(NeedsTrustList { version: *version })
+                    let version = *version;
+                    Err(Unfit::NeedsTrustList(NeedsTrustList { version }))
                 }
-                _ => Unfit::Refused("KEY_UNKNOWN"),
-            });
+                _ => Ok(Signed {
+                    key,
+                    envelope: record.envelope().clone(),
+                    body: record.body().clone(),
+                    may_be_institutions: true,
+                    unverified: Some(Box::new(record)),
+                }),
+            };
         };
+        let may_be_institutions = listed.count() + 1 < chain.lists().len();
         let Some(verifier) = verifier else {
             // A listed key of an algorithm that came after this program: it may well be
             // right, so its target becomes unknown rather than staying as it was.
@@ -71,6 +84,8 @@ impl CheckedLeaf {
                 key,
                 envelope: record.envelope().clone(),
                 body: Body::Newer,
+                may_be_institutions,
+                unverified: None,
             });
         };
         let VerifiedRecord { envelope, body, .. } = record
@@ -80,11 +95,22 @@ impl CheckedLeaf {
             key,
             envelope,
             body,
+            may_be_institutions,
+            unverified: None,
         })
     }
 
     /// A leaf that the caller signed a moment ago: its signature is not checked again.
     pub fn just_signed(leaf: &[u8]) -> Self {
+        Self::trusted(leaf, false)
+    }
+
+    /// A leaf whose signature by an institution's key the caller checked a moment ago.
+    pub fn just_verified(leaf: &[u8]) -> Self {
+        Self::trusted(leaf, true)
+    }
+
+    fn trusted(leaf: &[u8], may_be_institutions: bool) -> Self {
         let outcome = UnverifiedRecord::read_strict(leaf)
             .map_err(|error| Unfit::Refused(error.code()))
             .and_then(|record| {
@@ -94,6 +120,8 @@ impl CheckedLeaf {
                     key,
                     envelope,
                     body,
+                    may_be_institutions,
+                    unverified: None,
                 })
             });
         Self {
@@ -127,6 +155,31 @@ impl CheckedLeaf {
             .and_then(|signed| signed.envelope.target);
         std::iter::once(self.leaf).chain(target)
     }
+
+    /// Adds what [`Fold::with_institution_keys`] wants to know: who holds the key that signed
+    /// the leaf, if it may be an institution's; of an entry who holds the keys that it names,
+    /// and which keys its institution holds.
+    pub(super) fn want_keys(&self, wanted: &mut KeysWanted) {
+        let Ok(signed) = &self.outcome else {
+            return;
+        };
+        if signed.may_be_institutions {
+            wanted.ids.insert(signed.key);
+        }
+        if let Body::Institution(entry) = &signed.body {
+            let named = InstitutionKeyRow::of(0, &signed.envelope.writer_region, entry);
+            wanted.ids.extend(named.iter().map(|row| row.key_id));
+            wanted.codes.insert(entry.code.clone());
+        }
+    }
+
+    /// The code of the institution, if the leaf is an entry of one.
+    pub fn institution(&self) -> Option<&str> {
+        match &self.outcome.as_ref().ok()?.body {
+            Body::Institution(entry) => Some(&entry.code),
+            _ => None,
+        }
+    }
 }
 
 /// Folding stops before a leaf that adopts a trust list which is not held.
@@ -148,6 +201,8 @@ pub struct Fold<'a> {
     next: u64,
     /// Certificates known so far that this range refers to.
     targets: Targets,
+    /// Who holds the institution keys that this range names.
+    institution_keys: InstitutionKeys,
     changes: Changes,
 }
 
@@ -168,7 +223,17 @@ impl<'a> Fold<'a> {
             adopted,
             next,
             targets,
+            institution_keys: InstitutionKeys::new(),
             changes: Changes::default(),
+        }
+    }
+
+    /// With what the register knows of the keys that [`KeysWanted::of`] the leaves names, as they
+    /// stand before the first leaf: those that the newest entry of an institution names.
+    pub fn with_institution_keys(self, institution_keys: InstitutionKeys) -> Self {
+        Self {
+            institution_keys,
+            ..self
         }
     }
 
@@ -220,6 +285,8 @@ impl<'a> Fold<'a> {
             key,
             envelope,
             body,
+            unverified,
+            ..
         }: Signed,
     ) -> Result<Result<(), &'static str>, NeedsTrustList> {
         // A list speaks for its own adoption: the key that adopts it must be valid in it.
@@ -234,11 +301,26 @@ impl<'a> Fold<'a> {
             return Err(NeedsTrustList { version });
         };
         let (kind, writer) = (envelope.kind, &envelope.writer_region);
-        if let Err(refusal) = list
-            .authority()
-            .check(self.origin, &key, index, kind, writer)
-        {
-            return Ok(Err(refusal.code()));
+        let authority = list.authority();
+        let institutions = match authority.check(self.origin, &key, index, kind, writer) {
+            Ok(()) => None,
+            Err(Refusal::KeyUnknown) => match self.institution_key(&key, &envelope) {
+                Ok(row) => Some(row),
+                Err(code) => return Ok(Err(code)),
+            },
+            Err(refusal) => return Ok(Err(refusal.code())),
+        };
+        if let Some(record) = unverified {
+            let verifier = match institutions {
+                Some(row) => row.verifier(),
+                None => authority.verifier(self.origin, &key).flatten().cloned(),
+            };
+            let Some(verifier) = verifier else {
+                return Ok(Err("SCHEMA_NEWER"));
+            };
+            if let Err(error) = record.verify(self.origin.as_str(), &verifier) {
+                return Ok(Err(error.code()));
+            }
         }
         Ok(match body {
             Body::Certificate(_) => self.certificate(index, leaf, &envelope),
@@ -256,17 +338,7 @@ impl<'a> Fold<'a> {
                 };
                 self.changes.erasures.push(row);
             }),
-            Body::Institution(institution) => {
-                let row = DirectoryRow {
-                    index,
-                    kind: kind.unsigned_abs(),
-                    key: institution.code.clone(),
-                    effective_date: envelope.effective_date,
-                    body: prost::Message::encode_to_vec(&institution),
-                };
-                self.changes.directory.push(row);
-                Ok(())
-            }
+            Body::Institution(institution) => self.institution(index, &key, &envelope, institution),
             Body::TrustListAdoption { version, digest } => {
                 if version <= self.adopted || digest != list.digest {
                     return Ok(Err("TRUST_ADOPTION"));
@@ -277,6 +349,56 @@ impl<'a> Fold<'a> {
             }
             Body::Newer => self.newer(index, leaf, &key, &envelope),
         })
+    }
+
+    /// The institution's key that signed a record, if it may sign that.
+    fn institution_key(
+        &self,
+        key: &Hash,
+        envelope: &Envelope,
+    ) -> Result<&InstitutionKeyRow, &'static str> {
+        let row = self.institution_keys.get(key).ok_or("KEY_UNKNOWN")?;
+        row.admits(envelope.kind, &envelope.writer_region)?;
+        Ok(row)
+    }
+
+    /// An institution's entry takes the place of its last one, with all of its keys.
+    fn institution(
+        &mut self,
+        index: u64,
+        key: &Hash,
+        envelope: &Envelope,
+        entry: v1::Institution,
+    ) -> Result<(), &'static str> {
+        // Who could not change what the last entry's region wrote does not end its keys either.
+        let held = self.institution_keys.values();
+        let held = held.filter(|held| held.code == entry.code);
+        for region in held.map(|held| held.writer_region) {
+            if !self.may_change(key, region) {
+                return Err("KEY_REGION");
+            }
+        }
+        let keys = InstitutionKeyRow::of(index, &envelope.writer_region, &entry);
+        let is_taken = |row: &InstitutionKeyRow| {
+            let held = self.institution_keys.get(&row.key_id);
+            held.is_some_and(|held| held.code != entry.code)
+        };
+        if keys.iter().any(is_taken) {
+            return Err("KEY_TAKEN");
+        }
+        self.institution_keys
+            .retain(|_, held| held.code != entry.code);
+        self.institution_keys
+            .extend(keys.iter().map(|row| (row.key_id, row.clone())));
+        self.changes.institution_keys.extend(keys);
+        self.changes.directory.push(DirectoryRow {
+            index,
+            kind: envelope.kind.unsigned_abs(),
+            key: entry.code.clone(),
+            effective_date: envelope.effective_date,
+            body: prost::Message::encode_to_vec(&entry),
+        });
+        Ok(())
     }
 
     fn certificate(
@@ -372,14 +494,16 @@ impl<'a> Fold<'a> {
     fn target(&self, key: &Hash, envelope: &Envelope) -> Result<TargetState, &'static str> {
         let hash = envelope.target.ok_or("TARGET_UNKNOWN")?;
         let target = self.targets.get(&hash).ok_or("TARGET_UNKNOWN")?;
-        let subject = Region::from_number(target.writer_region).ok_or("TARGET_UNKNOWN")?;
-        let authority = self
-            .chain
-            .version(self.adopted)
-            .map(|list| list.authority());
-        if !authority.is_some_and(|a| a.may_change(self.origin, key, &subject)) {
+        if !self.may_change(key, target.writer_region) {
             return Err("KEY_REGION");
         }
         Ok(target.clone())
+    }
+
+    /// Whether a key may change what was written on behalf of a region.
+    fn may_change(&self, key: &Hash, region: u32) -> bool {
+        let list = self.chain.version(self.adopted);
+        list.zip(Region::from_number(region))
+            .is_some_and(|(list, region)| list.authority().may_change(self.origin, key, &region))
     }
 }

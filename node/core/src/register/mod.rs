@@ -6,6 +6,8 @@
 
 mod changes;
 mod fold;
+mod institution_keys;
 
 pub use changes::*;
 pub use fold::{CheckedLeaf, Fold, NeedsTrustList};
+pub use institution_keys::{InstitutionKeyRow, InstitutionKeys, KeysWanted};

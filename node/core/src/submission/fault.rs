@@ -149,6 +149,33 @@ faults! {
     /// An institution's standing is not one of the three.
     InstitutionState = "INSTITUTION_STATE", "机构状态缺失或无法识别",
         "the institution's standing is missing or not known";
+    /// Not a public key of its algorithm.
+    InstitutionKey = "INSTITUTION_KEY", "机构签名公钥无效：应为 32 字节的 Ed25519 公钥或 65 字节未压缩的 SM2 公钥",
+        "not a public key: 32 bytes of Ed25519, or 65 bytes of SM2, uncompressed";
+    /// Not a certificate.
+    SignedKind = "SIGNED_KIND", "评价机构只能签署证书", "an institution signs certificates only";
+    /// No institution holds the key.
+    KeyUnknown = "KEY_UNKNOWN", "签名密钥不属于本省目录中的任何评价机构",
+        "the key is not of an institution in this province's directory";
+    /// The institution may not assess.
+    KeyInstitutionState = "KEY_INSTITUTION_STATE", "该评价机构在目录中不是正常状态",
+        "the institution is not active in the directory";
+    /// For a region that the institution's entry does not cover.
+    KeyRegion = "KEY_REGION", "该评价机构不能代表此地区签署",
+        "the institution may not sign for this region";
+    /// The certificate names another institution.
+    KeyInstitution = "KEY_INSTITUTION", "证书所载机构不是签署机构",
+        "the certificate names another institution than the one that signed it";
+    /// Disclosures that cannot be read.
+    DisclosureMalformed = "DISCLOSURE_MALFORMED", "披露内容格式有误", "the disclosures cannot be read";
+    /// Not every digest is opened, or in another order.
+    DisclosureMissing = "DISCLOSURE_MISSING", "披露内容须按信息组顺序逐一给出并含字段值",
+        "each group is disclosed once with its values, in ascending order";
+    /// They do not open the digests.
+    DisclosureWrong = "DISCLOSURE_WRONG", "披露内容与签名记录的摘要不符",
+        "the disclosures do not open the digests of the record";
+    /// Values that a node would have written otherwise.
+    NotCanonical = "NOT_CANONICAL", "字段值不是规范形式", "the values are not in canonical form";
     /// More than five stars.
     Stars = "STARS_RANGE", "星级应为 0 至 5", "stars are 0 to 5";
     /// Levels that do not exist, or the higher one first.

@@ -7,7 +7,7 @@ use super::fields::{is_code, soundness};
 use crate::codes::{
     Coded, Date, InstitutionCode, InstitutionKind, Level, Occupation, Region, Uscc,
 };
-use crate::normalise;
+use crate::{keys::Algorithm, normalise, record};
 
 /// The most lines that a scope, and the most sites that an entry may have: a leaf has room
 /// for 65,535 bytes.
@@ -49,6 +49,7 @@ pub fn institution(
         site_regions: site_regions(&entry.site_regions, &mut faults),
         stars: entry.stars,
         state: entry.state,
+        keys: keys(&entry.keys, &mut faults),
     };
     if kind == Kind::Unspecified {
         faults.push("kind", &Fault::InstitutionKind);
@@ -242,6 +243,25 @@ fn site_regions(regions: &[String], faults: &mut Faults) -> Vec<String> {
     checked
 }
 
+/// Keys ascend, each once. One of an algorithm that this program does not know is refused here:
+/// nobody could check what it signs.
+fn keys(keys: &[v1::InstitutionKey], faults: &mut Faults) -> Vec<v1::InstitutionKey> {
+    let mut checked = keys.to_vec();
+    checked.sort_by(|a, b| record::key_order(a).cmp(&record::key_order(b)));
+    checked.dedup();
+    if checked.len() > record::MAX_INSTITUTION_KEYS {
+        faults.push("keys", &Fault::ListTooLong);
+    }
+    let is_known = |key: &v1::InstitutionKey| Algorithm::from_number(key.alg).is_some();
+    if !checked
+        .iter()
+        .all(|key| is_known(key) && record::is_key(key))
+    {
+        faults.push("keys", &Fault::InstitutionKey);
+    }
+    checked
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -254,6 +274,15 @@ mod tests {
             .iter()
             .map(|fault| (fault.field, fault.code))
             .collect()
+    }
+
+    fn key(seed: u8) -> v1::InstitutionKey {
+        let algorithm = Algorithm::ALL[usize::from(seed) % 2];
+        let signer = crate::keys::RecordSigner::new(algorithm, &[seed; 32]).unwrap();
+        v1::InstitutionKey {
+            alg: algorithm.number(),
+            public_key: signer.public_key(),
+        }
     }
 
     fn entry() -> v1::Institution {
@@ -276,6 +305,7 @@ mod tests {
             site_regions: vec!["330106".into(), "3302".into()],
             stars: 3,
             state: v1::InstitutionState::Active.into(),
+            keys: vec![key(1), key(2)],
         }
     }
 
@@ -333,6 +363,17 @@ mod tests {
             |i| i.site_regions.push(String::new()),
             &[("site_regions", "FIELD_MISSING")],
         );
+        check(|i| i.keys.clear(), &[]);
+        let bad_key = [("keys", "INSTITUTION_KEY")];
+        check(|i| i.keys[0].alg = 0, &bad_key);
+        check(|i| i.keys[0].alg = 3, &bad_key);
+        check(|i| i.keys.swap(0, 1), &[]);
+        check(|i| i.keys[0].alg = i.keys[1].alg, &bad_key);
+        check(|i| i.keys[1].public_key.clear(), &bad_key);
+        check(
+            |i| i.keys = (1..10).map(key).collect(),
+            &[("keys", "LIST_TOO_LONG")],
+        );
         check(|i| i.stars = 6, &[("stars", "STARS_RANGE")]);
         check(|i| i.state = 0, &[("state", "INSTITUTION_STATE")]);
         check(
@@ -351,6 +392,7 @@ mod tests {
         assert_eq!(canonical.site_regions, ["330106", "3302"]);
         entry.scopes.reverse();
         entry.scopes.push(entry.scopes[0].clone());
+        entry.keys = vec![key(1), key(2), key(1)];
         entry.site_regions = vec!["330200".into(), "３３０１０６".into(), "3302".into()];
         entry.code = "s0000 330100 06".into();
         entry.name.push('\u{3000}');

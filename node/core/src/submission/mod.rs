@@ -15,6 +15,7 @@ mod groups;
 mod holder;
 mod institution;
 mod scores;
+mod signed;
 mod statistics;
 #[cfg(test)]
 mod tests;
@@ -27,6 +28,7 @@ use crate::disclosure::{Group, Values};
 pub use fault::Invalid;
 pub use groups::from_proto;
 pub use institution::institution;
+pub use signed::{SignedCertificate, sign, signed};
 
 use fault::{Fault, Faults};
 

@@ -335,15 +335,15 @@ fn signatures_of_later_algorithms_make_their_targets_unknown() {
     let mut list = federation.list();
     let later = huren_core::keys::RecordSigner::from_seed(&seed("later", "33"));
     let mut key = record_key(&later, &["*"], Region::ZHEJIANG);
-    key.alg = "sm2-sm3".to_owned();
+    key.alg = "ml-dsa-44".to_owned();
     list.members[2].record_keys.push(key);
     let chain = federation.chain_of(&list);
     let writer = province.writer();
     let issued = certificate(writer, 1);
     let revoke = writer.status(StatusAction::Revoke, hash(&issued), None);
     let mut signed = v1::SignedRecord::decode(revoke.as_slice()).unwrap();
-    signed.alg = v1::SignatureAlgorithm::Sm2Sm3 as i32;
-    signed.key_id = huren_core::keys::key_id("sm2-sm3", &later.public_key())
+    signed.alg = 9;
+    signed.key_id = huren_core::keys::key_id("ml-dsa-44", &later.public_key())
         .0
         .to_vec();
     let leaves = [

@@ -10,6 +10,7 @@ mod evidence;
 mod fold;
 mod fold_properties;
 mod gathering;
+mod institutions;
 mod reasons;
 mod receipt_tampering;
 mod receipts;

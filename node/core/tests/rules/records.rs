@@ -419,7 +419,12 @@ fn signatures_are_checked_strictly() {
     assert_eq!(verify(&|signed| signed.signature.push(0)), bad);
     assert_eq!(verify(&|signed| signed.signature.clear()), bad);
     assert_eq!(verify(&|signed| signed.key_id[0] ^= 1), bad);
-    for alg in [0, v1::SignatureAlgorithm::Sm2Sm3 as i32, 9] {
+    // A known algorithm, but not the key's: a leaf is not read under another one.
+    assert_eq!(
+        verify(&|signed| signed.alg = v1::SignatureAlgorithm::Sm2Sm3 as i32),
+        bad
+    );
+    for alg in [0, 3, 9] {
         assert_eq!(
             verify(&|signed| signed.alg = alg),
             Err(RecordError::UnknownAlgorithm)

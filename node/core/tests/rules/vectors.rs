@@ -9,16 +9,21 @@ use huren_core::{
     keys::RecordSigner,
     merkle::Hash,
     normalise,
-    receipt::{question_digest, verify},
+    reason::Reason,
+    receipt::{Receipt, question_digest, verify},
     record::UnverifiedRecord,
     trust::{RootKeys, TrustChain},
+    verdict::Verdict,
 };
 use huren_proto::v1::{self, StatusAction};
 use prost::Message;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use crate::common::{Case, Federation, NUMBER, Writer, frame, hash, openings, seed, values};
+use crate::common::{
+    Case, Federation, INSTITUTION, NUMBER, Writer, frame, hash, institution_writer, openings, seed,
+    values,
+};
 
 /// Compares with the committed file. What was made instead is left in the build directory.
 fn check(name: &str, made: &Value) {
@@ -45,13 +50,10 @@ fn leaf(name: &str, writer: &Writer<'_>, leaf: &[u8]) -> Value {
     let signed = v1::SignedRecord::decode(leaf).unwrap();
     let record = v1::Record::decode(signed.record.as_slice()).unwrap();
     let envelope = record.envelope.unwrap();
-    let signer = RecordSigner::from_seed(&writer.seed);
+    let signer = writer.signer();
     let input = writer.signing_input(&signed.record);
     let again = writer.sign_anything(signed.record.clone());
-    assert_eq!(
-        again, signed,
-        "Ed25519 signatures of one input are the same"
-    );
+    assert_eq!(again, signed, "signatures of one input are the same");
     assert_eq!(
         *UnverifiedRecord::read_strict(leaf).unwrap().leaf(),
         hash(leaf)
@@ -122,6 +124,36 @@ fn records() {
     check(
         "record-v1.json",
         &json!({ "version": 1, "algorithm": "ed25519", "records": vectors }),
+    );
+}
+
+/// A certificate, its revocation and an adoption signed by an SM2 key; and an entry that gives
+/// an institution a key of either algorithm.
+#[test]
+fn sm2_records() {
+    let federation = Federation::new();
+    let writer = federation.province("33").writer().with_sm2();
+    let certificate = writer.certificate(&openings(NUMBER, 0));
+    let revoke = writer.status(StatusAction::Revoke, hash(&certificate), None);
+    let province = federation.province("33").writer();
+    let (sm2, ed25519) = (
+        institution_writer(federation.province("33")).signer(),
+        RecordSigner::from_seed(&seed("institution", "33")),
+    );
+    let entry = province.entry(INSTITUTION, v1::InstitutionState::Active, &[&ed25519, &sm2]);
+    let vectors = [
+        leaf("institution with keys", &province, &entry),
+        leaf("certificate", &writer, &certificate),
+        leaf("STATUS_ACTION_REVOKE", &writer, &revoke),
+        leaf(
+            "adoption",
+            &writer,
+            &writer.adoption(1, federation.chain().newest().digest),
+        ),
+    ];
+    check(
+        "record-sm2-v1.json",
+        &json!({ "version": 1, "records": vectors }),
     );
 }
 
@@ -243,10 +275,17 @@ fn trust_lists() {
 fn receipts() {
     let federation = Federation::new();
     let (_, receipt) = Case::corrected(&federation);
+    receipt_vector("receipt-v1.json", &federation, &receipt);
+    let case = Case::institutional(&federation);
+    let receipt = case.receipt(Verdict::Valid, &[Reason::InForce]);
+    receipt_vector("receipt-institution-v1.json", &federation, &receipt);
+}
+
+fn receipt_vector(name: &str, federation: &Federation, receipt: &Receipt) {
     let (json, roots) = (receipt.to_json().unwrap(), federation.root_keys().to_text());
     let checked = verify(json.as_bytes(), &roots.parse().unwrap()).unwrap();
     check(
-        "receipt-v1.json",
+        name,
         &json!({
             "version": 1,
             "roots": roots,

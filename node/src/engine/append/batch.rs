@@ -1,13 +1,13 @@
 //! A batch on its way into the log: each submission finds its place, or the reason why it
 //! has none.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use huren_core::{
     disclosure::{self, Group, Opening},
     merkle::{self, Hash},
     record::{Draft, Envelope},
-    register::{CheckedLeaf, Effect},
+    register::{CheckedLeaf, Effect, KeysWanted},
 };
 use huren_proto::v1;
 use huren_store::{DisclosureRow, Tag};
@@ -34,6 +34,10 @@ pub(super) struct Batch {
     pub(super) numbers: HashMap<Tag, Hash>,
     /// Where the certificates stand that the batch issues or changes.
     pub(super) standings: HashMap<Hash, Standing>,
+    /// Who holds the keys that entries of the batch give to institutions.
+    institution_keys: HashMap<Hash, String>,
+    /// Codes of the institutions that the batch has entries of.
+    institutions: HashSet<String>,
 }
 
 impl Writer {
@@ -48,6 +52,14 @@ impl Writer {
         match &work.content {
             Content::Certificate(certificate) => {
                 let tag = certificate.number_tag;
+                if let Some(key) = &certificate.institution
+                    && (batch.institutions.contains(&key.code)
+                        || found.institution_keys.get(&key.key_id) != Some(key))
+                {
+                    // The directory has changed since the signature was checked: that is done
+                    // anew when the submission comes again.
+                    return Err(AppendError::Unavailable);
+                }
                 if batch.numbers.contains_key(&tag) || found.holding(&tag).next().is_some() {
                     return Err(AppendError::NumberTaken);
                 }
@@ -60,9 +72,17 @@ impl Writer {
                     holder_tag: certificate.holder_tag,
                     sealed,
                 });
-                Ok(push(batch, index, certificate.leaf.clone()))
+                let checked = match certificate.institution {
+                    Some(_) => CheckedLeaf::just_verified(&certificate.leaf),
+                    None => CheckedLeaf::just_signed(&certificate.leaf),
+                };
+                Ok(push(batch, index, certificate.leaf.clone(), checked))
             }
-            Content::Public(leaf) => Ok(push(batch, index, leaf.clone())),
+            Content::Public(leaf) => {
+                let checked = CheckedLeaf::just_signed(leaf);
+                take_in_keys(batch, &checked, found)?;
+                Ok(push(batch, index, leaf.clone(), checked))
+            }
             Content::Change(change) => self.take_in_change(batch, index, change, found),
         }
     }
@@ -109,7 +129,8 @@ impl Writer {
             let standing = standing.followed_by(hash, effect);
             batch.standings.insert(target, standing);
         }
-        Ok(push(batch, index, leaf))
+        let checked = CheckedLeaf::just_signed(&leaf);
+        Ok(push(batch, index, leaf, checked))
     }
 
     fn seal(&self, leaf: &Hash, openings: &[Opening]) -> Result<Vec<u8>, AppendError> {
@@ -126,9 +147,32 @@ impl Writer {
     }
 }
 
+/// Refuses an entry that the fold would quarantine for its keys.
+fn take_in_keys(
+    batch: &mut Batch,
+    checked: &CheckedLeaf,
+    found: &Existing,
+) -> Result<(), AppendError> {
+    let Some(code) = checked.institution() else {
+        return Ok(());
+    };
+    let ids = KeysWanted::of([checked]).ids;
+    let is_taken = |id: &Hash| {
+        let held = found.institution_keys.get(id).map(|held| &held.code);
+        held.or_else(|| batch.institution_keys.get(id))
+            .is_some_and(|holder| holder != code)
+    };
+    if ids.iter().any(is_taken) {
+        return Err(AppendError::KeyTaken);
+    }
+    batch.institutions.insert(code.to_owned());
+    let given = ids.into_iter().map(|id| (id, code.to_owned()));
+    batch.institution_keys.extend(given);
+    Ok(())
+}
+
 /// Puts a leaf at the end of a batch.
-fn push(batch: &mut Batch, index: u64, leaf: Vec<u8>) -> Hash {
-    let checked = CheckedLeaf::just_signed(&leaf);
+fn push(batch: &mut Batch, index: u64, leaf: Vec<u8>, checked: CheckedLeaf) -> Hash {
     if let Some(row) = checked.certificate(index) {
         batch.standings.insert(row.leaf, Standing::default());
     }

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use huren_core::{
     checkpoint::Origin,
     merkle::Hash,
-    register::{Effect, StatusRow},
+    register::{CheckedLeaf, Effect, InstitutionKeys, KeysWanted, StatusRow},
 };
 use huren_store::{Error as StoreError, Found, Store, Tag};
 
@@ -65,6 +65,8 @@ impl Standing {
 pub(super) struct Existing {
     by_number: HashMap<Tag, Vec<Found>>,
     by_leaf: HashMap<Hash, Standing>,
+    /// The keys of institutions that submissions name or were signed with.
+    pub(super) institution_keys: InstitutionKeys,
 }
 
 impl Existing {
@@ -75,14 +77,22 @@ impl Existing {
         works: impl Iterator<Item = &Prepared>,
     ) -> Result<Self, StoreError> {
         let (mut numbers, mut leaves) = (Vec::new(), Vec::new());
+        let mut keys = KeysWanted::default();
         for work in works {
             match &work.content {
-                Content::Certificate(certificate) => numbers.push(certificate.number_tag),
+                Content::Certificate(certificate) => {
+                    numbers.push(certificate.number_tag);
+                    let key = certificate.institution.as_ref();
+                    keys.ids.extend(key.map(|key| key.key_id));
+                }
                 Content::Change(change) => match change.target {
                     ChangeTarget::Number(tag) => numbers.push(tag),
                     ChangeTarget::Leaf(leaf) => leaves.push(leaf),
                 },
-                Content::Public(_) => {}
+                Content::Public(leaf) => {
+                    keys.ids
+                        .extend(KeysWanted::of([&CheckedLeaf::just_signed(leaf)]).ids);
+                }
             }
         }
         numbers.sort_unstable();
@@ -103,7 +113,16 @@ impl Existing {
             let changes = store.statuses(origin, target.index).await?;
             by_leaf.insert(leaf, Standing::after(changes.iter()));
         }
-        Ok(Self { by_number, by_leaf })
+        let institution_keys = if keys.is_empty() {
+            InstitutionKeys::new()
+        } else {
+            store.institution_keys(origin, &keys, u64::MAX).await?
+        };
+        Ok(Self {
+            by_number,
+            by_leaf,
+            institution_keys,
+        })
     }
 
     /// Certificates that keep a number taken: a voided one gives it back.

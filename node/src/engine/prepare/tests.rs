@@ -14,8 +14,16 @@ fn faults(request: &v1::SubmitRequest) -> Vec<(&'static str, &'static str)> {
         holder: SecretKey::new([3; 32]),
         at_rest: SecretKey::new([4; 32]),
     };
-    let origin = "huren.test/log/33";
-    match prepare(request, Region::ZHEJIANG, origin, &keys, &SystemRandom) {
+    let origin = "huren.test/log/33".parse().unwrap();
+    let prepared = prepare(
+        request,
+        Region::ZHEJIANG,
+        &origin,
+        &keys,
+        None,
+        &SystemRandom,
+    );
+    match prepared {
         Ok(_) => Vec::new(),
         Err(refused) => refused.0.iter().map(|f| (f.code, f.field)).collect(),
     }

@@ -8,7 +8,10 @@ use async_trait::async_trait;
 use huren_core::{
     checkpoint::Origin,
     merkle::{Hash, TileId},
-    register::{AdoptionRow, Changes, DirectoryRow, QuarantineRow, StatusRow, Targets},
+    register::{
+        AdoptionRow, Changes, DirectoryRow, InstitutionKeys, KeysWanted, QuarantineRow, StatusRow,
+        Targets,
+    },
 };
 
 pub use types::*;
@@ -157,6 +160,16 @@ pub trait Store: Send + Sync + 'static {
 
     /// Every entry of a directory for one key, of any log, ascending by (origin, index).
     async fn directory(&self, kind: u32, key: &str) -> Result<Vec<(Origin, DirectoryRow)>, Error>;
+
+    /// The keys that institutions of a log hold before the leaf at an index, as far as they are
+    /// wanted, by id or by institution: those that the newest entry of each institution before
+    /// that leaf names.
+    async fn institution_keys(
+        &self,
+        origin: &Origin,
+        wanted: &KeysWanted,
+        before: u64,
+    ) -> Result<InstitutionKeys, Error>;
 
     /// Trust-list versions that a log adopted, in index order.
     async fn adoptions(&self, origin: &Origin) -> Result<Vec<AdoptionRow>, Error>;

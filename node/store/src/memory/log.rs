@@ -8,7 +8,10 @@ use std::{
 use huren_core::{
     checkpoint::Origin,
     merkle::{Hash, TILE_WIDTH, TileId, decode_bundle, empty_root},
-    register::{Changes, DirectoryRow, Effect, QuarantineRow, StatusRow, TargetState, Targets},
+    register::{
+        Changes, DirectoryRow, Effect, InstitutionKeyRow, InstitutionKeys, KeysWanted,
+        QuarantineRow, StatusRow, TargetState, Targets,
+    },
 };
 
 use crate::{
@@ -157,6 +160,7 @@ impl Log {
         register.certificates.extend(changes.certificates);
         register.statuses.extend(changes.statuses);
         register.directory.extend(changes.directory);
+        register.institution_keys.extend(changes.institution_keys);
         register.erasures.extend(changes.erasures);
         register.adoptions.extend(changes.adoptions);
         register.quarantined.extend(changes.quarantined);
@@ -267,6 +271,23 @@ impl Log {
         let rows = self.register.directory.iter();
         rows.filter(|row| row.kind == kind && row.key == key)
             .map(|row| (self.state.origin.clone(), row.clone()))
+            .collect()
+    }
+
+    pub(super) fn institution_keys(&self, wanted: &KeysWanted, before: u64) -> InstitutionKeys {
+        let is_newest = |row: &InstitutionKeyRow| {
+            let entries = self.register.directory.iter();
+            let newest = entries
+                .filter(|entry| entry.kind == InstitutionKeyRow::DIRECTORY && entry.key == row.code)
+                .rfind(|entry| entry.index < before);
+            newest.is_some_and(|entry| entry.index == row.index)
+        };
+        let is_wanted = |row: &&InstitutionKeyRow| {
+            wanted.ids.contains(&row.key_id) || wanted.codes.contains(&row.code)
+        };
+        let rows = self.register.institution_keys.iter().filter(is_wanted);
+        rows.filter(|row| is_newest(row))
+            .map(|row| (row.key_id, row.clone()))
             .collect()
     }
 

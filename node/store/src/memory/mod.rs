@@ -12,7 +12,10 @@ use async_trait::async_trait;
 use huren_core::{
     checkpoint::Origin,
     merkle::{Hash, TileId},
-    register::{AdoptionRow, Changes, DirectoryRow, QuarantineRow, StatusRow, Targets},
+    register::{
+        AdoptionRow, Changes, DirectoryRow, InstitutionKeys, KeysWanted, QuarantineRow, StatusRow,
+        Targets,
+    },
 };
 
 use crate::{
@@ -217,6 +220,15 @@ impl Store for Memory {
         let state = self.state();
         let entries = |log: &Log| log.directory(kind, key);
         Ok(state.logs.values().flat_map(entries).collect())
+    }
+
+    async fn institution_keys(
+        &self,
+        origin: &Origin,
+        wanted: &KeysWanted,
+        before: u64,
+    ) -> Result<InstitutionKeys, Error> {
+        Ok(self.read(origin, |log| log.institution_keys(wanted, before)))
     }
 
     async fn statuses(&self, origin: &Origin, target: u64) -> Result<Vec<StatusRow>, Error> {

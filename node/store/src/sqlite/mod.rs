@@ -6,6 +6,7 @@ mod decode;
 mod disclosures;
 mod entries;
 mod find;
+mod institution_keys;
 mod logs;
 mod place;
 mod register;
@@ -29,7 +30,10 @@ use async_trait::async_trait;
 use huren_core::{
     checkpoint::Origin,
     merkle::{Hash, TileId, empty_root},
-    register::{AdoptionRow, Changes, DirectoryRow, QuarantineRow, StatusRow, Targets},
+    register::{
+        AdoptionRow, Changes, DirectoryRow, InstitutionKeys, KeysWanted, QuarantineRow, StatusRow,
+        Targets,
+    },
 };
 use sqlx::{SqlitePool, Transaction};
 
@@ -262,6 +266,15 @@ impl Store for Sqlite {
 
     async fn directory(&self, kind: u32, key: &str) -> Result<Vec<(Origin, DirectoryRow)>, Error> {
         register::directory(&self.readers, kind, key).await
+    }
+
+    async fn institution_keys(
+        &self,
+        origin: &Origin,
+        wanted: &KeysWanted,
+        before: u64,
+    ) -> Result<InstitutionKeys, Error> {
+        institution_keys::held(&self.readers, origin, wanted, before).await
     }
 
     async fn statuses(&self, origin: &Origin, target: u64) -> Result<Vec<StatusRow>, Error> {

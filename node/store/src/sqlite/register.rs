@@ -28,6 +28,10 @@ const DIRECTORY: Insert = insert(
     "INSERT INTO directory (place, kind, key, effective, body)",
     5,
 );
+const INSTITUTION_KEYS: Insert = insert(
+    "INSERT INTO institution_keys (place, key_id, alg, public_key, code, writer, active)",
+    7,
+);
 const ERASURES: Insert = insert("INSERT INTO erasures (place, target, groups)", 3);
 const ADOPTIONS: Insert = insert("INSERT INTO adoptions (place, version)", 2);
 const QUARANTINE: Insert = insert("INSERT INTO quarantine (place, code)", 2);
@@ -75,6 +79,18 @@ pub(super) async fn put(
                 .bind(row.body.clone()))
         })
         .await?;
+    INSTITUTION_KEYS
+        .rows(db, &changes.institution_keys, |query, row| {
+            Ok(query
+                .bind(log.place(row.index)?)
+                .bind(row.key_id.0.to_vec())
+                .bind(i64::from(row.alg))
+                .bind(row.public_key.clone())
+                .bind(row.code.clone())
+                .bind(i64::from(row.writer_region))
+                .bind(i64::from(row.active)))
+        })
+        .await?;
     ERASURES
         .rows(db, &changes.erasures, |query, row| {
             let groups: Vec<String> = row.groups.iter().map(u32::to_string).collect();
@@ -110,6 +126,7 @@ pub(super) async fn drop_all(db: &mut SqliteConnection, name: &Origin) -> Result
         "DELETE FROM certificates WHERE place >= $1 AND place < $2",
         "DELETE FROM statuses WHERE place >= $1 AND place < $2",
         "DELETE FROM directory WHERE place >= $1 AND place < $2",
+        "DELETE FROM institution_keys WHERE place >= $1 AND place < $2",
         "DELETE FROM erasures WHERE place >= $1 AND place < $2",
         "DELETE FROM adoptions WHERE place >= $1 AND place < $2",
         "DELETE FROM quarantine WHERE place >= $1 AND place < $2",

@@ -86,6 +86,15 @@ async fn look_ups_use_the_small_indexes() {
             "disclosures_by_place",
         ),
         (register::select_targets(900), "certificates_by_leaf"),
+        (
+            institution_keys::BY_ID.to_owned(),
+            "institution_keys_by_id (key_id=? AND place>? AND place<?)",
+        ),
+        (
+            institution_keys::BY_CODE.to_owned(),
+            "institution_keys_by_code (code=? AND place>? AND place<?)",
+        ),
+        (institution_keys::BY_ID.to_owned(), "directory_by_key"),
         (submissions::select(16), "submissions_by_tag"),
         (tree::select_tiles(60), "sqlite_autoindex_tiles_1"),
     ] {

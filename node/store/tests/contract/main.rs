@@ -73,6 +73,7 @@ contract! {
         many_targets_at_once
         a_leaf_that_is_there_twice_is_found_first
         directories_span_logs
+        institutions_hold_the_keys_of_their_newest_entry
         adoptions_and_quarantine_are_in_index_order
         erasures_are_listed_in_their_order
         dropping_the_register_leaves_disclosures

@@ -1,9 +1,13 @@
 //! What folding gave.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
-use huren_core::register::{
-    AdoptionRow, Changes, DirectoryRow, Effect, ErasureRow, QuarantineRow, TargetState,
+use huren_core::{
+    checkpoint::Origin,
+    register::{
+        AdoptionRow, Changes, DirectoryRow, Effect, ErasureRow, InstitutionKeyRow, KeysWanted,
+        QuarantineRow, TargetState,
+    },
 };
 use huren_store::Store;
 
@@ -159,6 +163,89 @@ pub(crate) async fn directories_span_logs(store: &dyn Store) {
         ]
     );
     assert_eq!(store.directory(14, "330206-7").await.unwrap(), []);
+}
+
+/// An entry of an institution, and the keys that it names.
+fn entry(changes: &mut Changes, index: u64, code: &str, keys: &[u64]) {
+    changes.directory.push(DirectoryRow {
+        index,
+        kind: InstitutionKeyRow::DIRECTORY,
+        key: code.to_owned(),
+        effective_date: 20_260_101,
+        body: b"entry".to_vec(),
+    });
+    let key = |key: &u64| InstitutionKeyRow {
+        index,
+        key_id: hash(*key),
+        alg: 2,
+        public_key: vec![4; 65],
+        code: code.to_owned(),
+        writer_region: 330_206,
+        active: index % 2 == 0,
+    };
+    changes.institution_keys.extend(keys.iter().map(key));
+}
+
+pub(crate) async fn institutions_hold_the_keys_of_their_newest_entry(store: &dyn Store) {
+    let mut changes = Changes::default();
+    entry(&mut changes, 1, "A", &[101, 102]);
+    entry(&mut changes, 2, "B", &[103]);
+    entry(&mut changes, 4, "A", &[102, 104]);
+    entry(&mut changes, 6, "C", &[101]);
+    entry(&mut changes, 7, "B", &[]);
+    own_log(store, 0).await;
+    let ours = huren_store::Append {
+        changes: changes.clone(),
+        ..bare_append(0, 9)
+    };
+    store.append(own(), ours).await.unwrap();
+    mirrored_log(store, 9).await;
+    let mut other = Changes::default();
+    entry(&mut other, 3, "A", &[102]);
+    applied(store, 0..9, other).await;
+
+    let ids = |ids: &[u64]| KeysWanted {
+        ids: ids.iter().copied().map(hash).collect(),
+        ..KeysWanted::default()
+    };
+    let codes = |codes: &[&str]| KeysWanted {
+        codes: codes.iter().map(|code| (*code).to_owned()).collect(),
+        ..KeysWanted::default()
+    };
+    // The keys held before a leaf, each with the entry that names it.
+    let check =
+        async |log: &'static Origin, wanted: KeysWanted, before, expected: &[(u64, u64)]| {
+            let held = store.institution_keys(log, &wanted, before).await.unwrap();
+            assert!(held.iter().all(|(id, row)| *id == row.key_id));
+            let held: BTreeMap<_, _> = held
+                .into_values()
+                .map(|row| (row.key_id, row.index))
+                .collect();
+            let expected: BTreeMap<_, _> = expected.iter().map(|(k, at)| (hash(*k), *at)).collect();
+            assert_eq!(held, expected, "{wanted:?} before {before}");
+        };
+    let all = || ids(&[101, 102, 103, 104, 105]);
+    check(own(), all(), 0, &[]).await;
+    check(own(), all(), 1, &[]).await;
+    check(own(), all(), 2, &[(101, 1), (102, 1)]).await;
+    check(own(), all(), 4, &[(101, 1), (102, 1), (103, 2)]).await;
+    check(own(), all(), 5, &[(102, 4), (103, 2), (104, 4)]).await;
+    check(own(), all(), 7, &[(101, 6), (102, 4), (103, 2), (104, 4)]).await;
+    check(own(), all(), u64::MAX, &[(101, 6), (102, 4), (104, 4)]).await;
+    check(own(), ids(&[102]), 9, &[(102, 4)]).await;
+    check(own(), codes(&["A", "B", "D"]), 9, &[(102, 4), (104, 4)]).await;
+    check(own(), codes(&["B"]), 7, &[(103, 2)]).await;
+    check(own(), KeysWanted::default(), 9, &[]).await;
+    check(mirror(), all(), 9, &[(102, 3)]).await;
+    let held = store
+        .institution_keys(own(), &ids(&[104]), 9)
+        .await
+        .unwrap();
+    assert_eq!(held[&hash(104)], changes.institution_keys[4]);
+
+    store.drop_register(own()).await.unwrap();
+    check(own(), all(), 9, &[]).await;
+    check(mirror(), codes(&["A"]), 9, &[(102, 3)]).await;
 }
 
 pub(crate) async fn adoptions_and_quarantine_are_in_index_order(store: &dyn Store) {

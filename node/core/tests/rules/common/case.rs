@@ -11,9 +11,12 @@ use huren_core::{
     trust::TrustChain,
     verdict::Verdict,
 };
-use huren_proto::v1::StatusAction;
+use huren_proto::v1::{self, StatusAction};
 
-use super::{Federation, Log, NOW, NUMBER, Writer, openings};
+use super::{
+    Federation, INSTITUTION, Log, NOW, NUMBER, Writer, evidence::with_field, institution_writer,
+    openings,
+};
 
 const QUESTION_SALT: [u8; 16] = [0x51; 16];
 
@@ -26,6 +29,8 @@ pub(crate) struct Case<'a> {
     pub(crate) certificate: (u64, Vec<Opening>),
     /// The same of its changes.
     pub(crate) changes: Vec<(u64, Vec<Opening>)>,
+    /// If an institution signed the certificate: index of the entry that names its key.
+    pub(crate) entry: Option<u64>,
 }
 
 impl<'a> Case<'a> {
@@ -52,6 +57,32 @@ impl<'a> Case<'a> {
             log,
             certificate: (index, open),
             changes: Vec::new(),
+            entry: None,
+        }
+    }
+
+    /// A certificate that an institution signed with its SM2 key.
+    pub(crate) fn institutional(federation: &'a Federation) -> Self {
+        let (chain, province) = (federation.chain(), federation.province("33"));
+        let mut log = Log::new(province);
+        log.append(province.writer().adoption(1, chain.newest().digest));
+        let writer = institution_writer(province);
+        let entry = province.writer().entry(
+            INSTITUTION,
+            v1::InstitutionState::Active,
+            &[&writer.signer()],
+        );
+        let entry = log.append(entry);
+        log.append(province.writer().institution("3302000000001"));
+        let open = with_field("institution_code", INSTITUTION, 0);
+        let index = log.append(writer.certificate(&open));
+        Self {
+            federation,
+            chain,
+            log,
+            certificate: (index, open),
+            changes: Vec::new(),
+            entry: Some(entry),
         }
     }
 
@@ -114,6 +145,7 @@ impl<'a> Case<'a> {
             as_of_date,
             certificate: self.target().to_hex(),
             statuses: self.changes.iter().map(hex).collect(),
+            institution: self.entry.map(|at| self.log.leaf(at).to_hex()),
             verdict,
             last_known: None,
             reasons: reasons.iter().map(|reason| (*reason).into()).collect(),
@@ -147,6 +179,7 @@ impl<'a> Case<'a> {
                     .map(|change| self.proven(change, head))
                     .collect(),
                 trust_lists: self.chain.lists().iter().map(|list| list.note()).collect(),
+                institution: self.entry.map(|at| self.proven(&(at, Vec::new()), head)),
             },
             asserted: assertion.sign(signer).unwrap(),
             question_salt: "51".repeat(16),

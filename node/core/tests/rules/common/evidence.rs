@@ -66,6 +66,7 @@ impl Evidence {
             leaf: Some(Hash([index; 32])),
             digests: GroupDigests::of(&openings),
             backfilled: false,
+            signed_by: None,
             openings,
             statuses: Vec::new(),
         });

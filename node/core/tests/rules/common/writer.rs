@@ -7,13 +7,16 @@ use huren_core::{
     checkpoint::Origin,
     codes::Region,
     disclosure::{self, Group, GroupDigests, Opening, Values},
-    keys::RecordSigner,
+    keys::{Algorithm, RecordSigner},
     merkle::{Hash, leaf_hash},
     normalise,
     record::{Draft, Envelope},
 };
 use huren_proto::v1;
 use prost::Message;
+use sm2::dsa::SigningKey as Sm2Key;
+
+use super::{Province, seed};
 
 /// A record key at work for a region.
 #[derive(Clone, Copy)]
@@ -21,6 +24,7 @@ pub(crate) struct Writer<'a> {
     pub(crate) origin: &'a Origin,
     pub(crate) seed: [u8; 32],
     pub(crate) region: Region,
+    pub(crate) algorithm: Algorithm,
 }
 
 impl<'a> Writer<'a> {
@@ -29,7 +33,20 @@ impl<'a> Writer<'a> {
             origin,
             seed,
             region,
+            algorithm: Algorithm::Ed25519,
         }
+    }
+
+    /// The same secret bytes as an SM2 key.
+    pub(crate) const fn with_sm2(self) -> Self {
+        Self {
+            algorithm: Algorithm::Sm2Sm3,
+            ..self
+        }
+    }
+
+    pub(crate) fn signer(&self) -> RecordSigner {
+        RecordSigner::new(self.algorithm, &self.seed).unwrap()
     }
 
     pub(crate) const fn for_region(self, region: Region) -> Self {
@@ -57,9 +74,7 @@ impl<'a> Writer<'a> {
             envelope,
             body: body.encode_to_vec(),
         };
-        draft
-            .sign(self.origin.as_str(), &RecordSigner::from_seed(&self.seed))
-            .unwrap()
+        draft.sign(self.origin.as_str(), &self.signer()).unwrap()
     }
 
     pub(crate) fn certificate(&self, openings: &[Opening]) -> Vec<u8> {
@@ -125,12 +140,31 @@ impl<'a> Writer<'a> {
     }
 
     pub(crate) fn institution(&self, code: &str) -> Vec<u8> {
+        self.entry(code, v1::InstitutionState::Active, &[])
+    }
+
+    /// An institution's entry that names keys.
+    pub(crate) fn entry(
+        &self,
+        code: &str,
+        state: v1::InstitutionState,
+        keys: &[&RecordSigner],
+    ) -> Vec<u8> {
+        let mut keys: Vec<_> = keys
+            .iter()
+            .map(|key| v1::InstitutionKey {
+                alg: key.algorithm().number(),
+                public_key: key.public_key(),
+            })
+            .collect();
+        keys.sort_by(|a, b| (a.alg, &a.public_key).cmp(&(b.alg, &b.public_key)));
         let body = v1::Institution {
             code: code.to_owned(),
             name: "宁波职业技能评价中心".to_owned(),
             kind: v1::InstitutionKind::Social as i32,
             home_region: self.region.to_string(),
-            state: v1::InstitutionState::Active as i32,
+            state: state as i32,
+            keys,
             ..Default::default()
         };
         self.sign(self.envelope(v1::Kind::Institution), &body)
@@ -146,10 +180,10 @@ impl<'a> Writer<'a> {
 
     /// What a record's signature covers, put together from the specification of the leaf.
     pub(crate) fn signing_input(&self, record: &[u8]) -> Vec<u8> {
-        let key_id = RecordSigner::from_seed(&self.seed).id().0;
+        let key_id = self.signer().id().0;
         let mut input = b"huren/record/v1\n".to_vec();
         input.extend(frame(&[
-            b"ed25519",
+            self.algorithm.name().as_bytes(),
             &key_id,
             self.origin.as_str().as_bytes(),
             record,
@@ -159,14 +193,31 @@ impl<'a> Writer<'a> {
 
     /// Signs a record message as it is, whatever rule it breaks.
     pub(crate) fn sign_anything(&self, record: Vec<u8>) -> v1::SignedRecord {
-        let key = SigningKey::from_bytes(&self.seed);
+        let input = self.signing_input(&record);
+        let signature = match self.algorithm {
+            Algorithm::Ed25519 => {
+                let key = SigningKey::from_bytes(&self.seed);
+                key.sign(&input).to_bytes().to_vec()
+            }
+            Algorithm::Sm2Sm3 => {
+                let key = Sm2Key::from_slice("1234567812345678", &self.seed).unwrap();
+                let signature: sm2::dsa::Signature = key.sign(&input);
+                signature.to_bytes().to_vec()
+            }
+        };
         v1::SignedRecord {
-            alg: v1::SignatureAlgorithm::Ed25519 as i32,
-            key_id: RecordSigner::from_seed(&self.seed).id().0.to_vec(),
-            signature: key.sign(&self.signing_input(&record)).to_bytes().to_vec(),
+            alg: self.algorithm.number(),
+            key_id: self.signer().id().0.to_vec(),
+            signature,
             record,
         }
     }
+}
+
+/// Whoever signs with the SM2 key of an institution of a province.
+pub(crate) fn institution_writer(province: &Province) -> Writer<'_> {
+    let key = seed("institution", &province.region.to_string());
+    Writer::new(&province.origin, key, province.region).with_sm2()
 }
 
 /// Parts behind their lengths (uint32, big-endian).
