@@ -38,6 +38,7 @@ operations! {
     CreateLog,
     PutNotes,
     Freeze,
+    PutRestored,
     Append,
     PutPackages,
     Advance,
@@ -149,6 +150,11 @@ impl Store for FaultyStore {
     async fn freeze(&self, origin: &Origin, evidence: &[u8]) -> Result<(), Error> {
         let call = self.inner.freeze(origin, evidence);
         self.write(Operation::Freeze, call).await
+    }
+
+    async fn put_restored(&self, origin: &Origin, restored: Option<u64>) -> Result<(), Error> {
+        let call = self.inner.put_restored(origin, restored);
+        self.write(Operation::PutRestored, call).await
     }
 
     async fn append(&self, origin: &Origin, append: Append) -> Result<(), Error> {

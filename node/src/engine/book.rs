@@ -54,6 +54,17 @@ pub struct Entry {
     judged_by: u64,
 }
 
+impl Entry {
+    /// Leaves whose disclosures are given to other members: none while some of them may have
+    /// been erased since they were restored from a backup.
+    pub const fn disclosed(&self) -> u64 {
+        match self.state.restored {
+            None => self.state.disclosed,
+            Some(_) => 0,
+        }
+    }
+}
+
 impl Book {
     /// Reads the states of all logs.
     ///
@@ -215,6 +226,7 @@ impl Book {
             witnessed_size: witnessed.map_or(0, |note| note.checkpoint().size),
             quorum_time,
             frozen: state.frozen.is_some(),
+            withheld: state.restored.is_some(),
         }
     }
 
@@ -449,7 +461,7 @@ impl Book {
             origin: entry.state.origin.to_string(),
             checkpoint: entry.state.notes.published.clone(),
             witnessed: entry.state.notes.witnessed.clone(),
-            disclosed_size: entry.state.disclosed,
+            disclosed_size: entry.disclosed(),
         }
     }
 }

@@ -12,6 +12,7 @@ mod prepare;
 mod reader;
 mod recover;
 mod replicate;
+mod restored;
 mod tasks;
 mod verify;
 
@@ -22,7 +23,8 @@ use std::{
 };
 
 use huren_core::{
-    checkpoint::Origin, codes::Region, cosign::Cosigner, note::NoteSigner, trust::TrustChain,
+    checkpoint::Origin, codes::Region, cosign::Cosigner, note::NoteSigner, reason::Reason,
+    trust::TrustChain,
 };
 use huren_proto::v1;
 use huren_store::{Error as StoreError, HighWater, Role, Store};
@@ -170,6 +172,7 @@ impl Engine {
             };
             store.create_log(&log, role).await?;
         }
+        restored::mark_behind(store.as_ref(), &parts.high_water, &origin, clock.now()).await?;
         let (adopt, trust) = watch::channel(Arc::new(trust));
         let reader = Reader::new(Arc::clone(&store), options.cache_bytes);
         let lookup = lookup::Lookup::new(Arc::clone(&store));
@@ -321,12 +324,16 @@ impl Engine {
     /// A page of a log's disclosures for another member.
     ///
     /// # Errors
-    /// If the store fails.
+    /// If the store fails; `Conflict` beyond what is given to members ([`Entry::disclosed`]).
     pub async fn disclosures(
         &self,
         origin: &Origin,
         range: std::ops::Range<u64>,
     ) -> Result<v1::GetDisclosuresResponse, StoreError> {
+        let given = self.book.entry(origin).map_or(0, |entry| entry.disclosed());
+        if range.end > given {
+            return Err(StoreError::Conflict);
+        }
         disclose::page(&self.sealing(), &self.keys, origin, range).await
     }
 
@@ -378,6 +385,9 @@ impl Engine {
             let (quarantined, _) = self.store.quarantined(&state.origin, 0, 0).await?;
             let mut progress = Progress::default();
             self.progress(&state.origin, |current| progress = current.clone());
+            if entry.view.withheld && progress.last_error.is_empty() {
+                progress.last_error = Reason::RestoredNotCaughtUp.code().to_owned();
+            }
             logs.push(v1::LogStatus {
                 extent: Some(verify::extent(&entry.view, now)),
                 held_size: state.head.size,

@@ -3,8 +3,8 @@
 use huren_core::{
     merkle::{Hash, empty_root},
     replicate::{
-        CheckpointRefusal, Evidence, Judgement, PACKAGE, PackageRefusal, check_package, judge,
-        missing, packages, read_checkpoint, width,
+        CheckpointRefusal, Evidence, Judgement, PACKAGE, PackageRefusal, check_package,
+        has_caught_up, judge, missing, packages, read_checkpoint, width,
     },
 };
 use proptest::prelude::*;
@@ -267,6 +267,22 @@ fn made_up_evidence_proves_nothing() {
         framed.larger = one.signed(9).to_string();
         assert!(!proves(&federation, &framed));
     }
+}
+
+#[test]
+fn a_restored_log_has_caught_up_with_what_enough_members_show() {
+    let check = |folded, held, shown: &[u64], expected| {
+        assert_eq!(has_caught_up(folded, held, shown, 2), expected, "{shown:?}");
+    };
+    check(5, 5, &[5, 5], true);
+    check(5, 5, &[5, 3, 0], true);
+    check(5, 5, &[5], false);
+    check(5, 5, &[], false);
+    check(5, 5, &[5, 6], false);
+    check(5, 5, &[5, 5, 6], false);
+    // The erasure may be among what is held and not folded.
+    check(5, 6, &[5, 5], false);
+    assert!(has_caught_up(0, 0, &[], 0), "a node without members");
 }
 
 #[test]

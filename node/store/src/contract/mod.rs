@@ -48,6 +48,10 @@ pub trait Store: Send + Sync + 'static {
     /// call leaves the first evidence in place.
     async fn freeze(&self, origin: &Origin, evidence: &[u8]) -> Result<(), Error>;
 
+    /// Notes when (in seconds since 1970) a log's disclosures were restored from a backup, or
+    /// with `None` that all that was erased since is erased here too.
+    async fn put_restored(&self, origin: &Origin, restored: Option<u64>) -> Result<(), Error>;
+
     // ---- the own log: the one write path ----------------------------------------------
 
     /// Appends leaves with everything that follows from them, in one transaction; `folded`

@@ -43,6 +43,7 @@ impl Log {
                 folded: 0,
                 disclosed: 0,
                 frozen: None,
+                restored: None,
             },
             register: Changes::default(),
             tiles: BTreeMap::new(),

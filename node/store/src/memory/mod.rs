@@ -104,6 +104,13 @@ impl Store for Memory {
         })
     }
 
+    async fn put_restored(&self, origin: &Origin, restored: Option<u64>) -> Result<(), Error> {
+        self.write(origin, |log| {
+            log.state.restored = restored;
+            Ok(())
+        })
+    }
+
     async fn append(&self, origin: &Origin, mut append: Append) -> Result<(), Error> {
         let mut state = self.state();
         let submissions = std::mem::take(&mut append.submissions);

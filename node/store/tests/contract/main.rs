@@ -46,6 +46,7 @@ contract! {
         logs_are_listed_by_origin
         notes_are_replaced_and_the_head_is_not
         the_first_evidence_stays
+        a_log_is_restored_until_it_has_caught_up
         writes_to_a_missing_log_conflict_and_reads_find_nothing
         trust_lists_are_a_chain;
     append:
