@@ -14,6 +14,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    backup::command::{BackupArgs, BackupKeysArgs, CommandError, RestoreArgs, RestoreKeysArgs},
     config::{self, Config},
     engine::{Clock, SystemClock},
     init::{self, InitError, InitOptions, InitReport},
@@ -47,6 +48,17 @@ pub enum NodeCommand {
         #[command(subcommand)]
         command: ConfigCommand,
     },
+    /// 备份数据库（节点可照常运行），加密并读回核对 / Back the database up while the node serves:
+    /// encrypted, read back and checked.
+    Backup(BackupArgs),
+    /// 从备份恢复数据库；配置、密钥、high-water 不动 / Restore the database from a backup;
+    /// configuration, keys and high-water stay as they are.
+    Restore(RestoreArgs),
+    /// 备份密钥、证书与配置（与数据库分开） / Back up keys, certificates and configuration, apart
+    /// from the database.
+    BackupKeys(BackupKeysArgs),
+    /// 从密钥备份恢复节点文件夹 / Restore a node's folder from a backup of its keys.
+    RestoreKeys(RestoreKeysArgs),
 }
 
 /// What can be done with configurations.
@@ -137,12 +149,17 @@ pub async fn run(args: NodeArgs) -> ExitCode {
         NodeCommand::Config {
             command: ConfigCommand::Check(file),
         } => check(&file.config),
+        NodeCommand::Backup(args) => args.run().await.map_err(Into::into),
+        NodeCommand::Restore(args) => args.run().await.map_err(Into::into),
+        NodeCommand::BackupKeys(args) => args.run().map_err(Into::into),
+        NodeCommand::RestoreKeys(args) => args.run().map_err(Into::into),
     };
     let Err(error) = done else {
         return ExitCode::SUCCESS;
     };
     eprintln!("错误 / error: {error:#}");
-    let refused = matches!(error.downcast_ref(), Some(InitError::NotEmpty { .. }));
+    let refused = matches!(error.downcast_ref(), Some(InitError::NotEmpty { .. }))
+        || error.is::<CommandError>();
     ExitCode::from(if refused { REFUSED } else { 1 })
 }
 

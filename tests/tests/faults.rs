@@ -318,7 +318,9 @@ async fn restored_logs_catch_up(operation: Operation) {
         faulty.arm(faults);
         federation.open(HOME).await.expect("an engine");
         federation.until(HOME, |engine| engine.is_writable()).await;
-        federation.until(HOME, |engine| engine.withheld().is_empty()).await;
+        federation
+            .until(HOME, |engine| engine.withheld().is_empty())
+            .await;
         assert_eq!(faulty.outstanding(), []);
         check(&federation, &places).await;
     }

@@ -49,7 +49,8 @@ impl Engine {
         };
         let state = &entry.state;
         let chain = self.trust();
-        let (Some(_), Some(member)) = (state.restored, chain.newest().list.member_of(origin)) else {
+        let (Some(_), Some(member)) = (state.restored, chain.newest().list.member_of(origin))
+        else {
             return Ok(());
         };
         let size = |note: &[u8]| {
@@ -91,6 +92,8 @@ impl Engine {
     pub fn withheld(&self) -> Vec<String> {
         let entries = self.book.entries();
         let withheld = entries.iter().filter(|entry| entry.view.withheld);
-        withheld.map(|entry| entry.view.region.to_string()).collect()
+        withheld
+            .map(|entry| entry.view.region.to_string())
+            .collect()
     }
 }

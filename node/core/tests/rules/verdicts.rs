@@ -316,11 +316,17 @@ fn what_may_have_been_erased_since_a_backup_is_not_shown() {
         assert!(answer.certificate.is_empty());
     }
     let unknown = Verdict::Unknown;
-    check("of what day it is says too much", unknown, None, &withheld, |e| {
-        e.log("33").withheld = true;
-        e.candidates[0].openings = with_field("valid_until", "2020-01-01", 0);
-        e.status(9, Effect::Revoke, BEFORE);
-    });
+    check(
+        "of what day it is says too much",
+        unknown,
+        None,
+        &withheld,
+        |e| {
+            e.log("33").withheld = true;
+            e.candidates[0].openings = with_field("valid_until", "2020-01-01", 0);
+            e.status(9, Effect::Revoke, BEFORE);
+        },
+    );
     let stale = [RestoredNotCaughtUp, StaleEvidence];
     check("and old", unknown, None, &stale, |e| {
         e.log("33").withheld = true;

@@ -37,7 +37,9 @@ const MIGRATION_TABLE: &str = "_sqlx_migrations";
 /// Version of the schema of this program.
 pub fn newest_schema() -> u64 {
     let newest = MIGRATIONS.iter().map(|migration| migration.version).max();
-    newest.and_then(|version| version.try_into().ok()).unwrap_or(0)
+    newest
+        .and_then(|version| version.try_into().ok())
+        .unwrap_or(0)
 }
 
 /// Version of the schema of a database, which another process may be using.
@@ -193,7 +195,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut db = create(&folder.path().join("all.db")).await.unwrap();
         let all: BTreeSet<String> = tables(&mut db).await.unwrap().into_iter().collect();
-        let listed: Vec<String> = PUBLIC.iter().chain(&PERSONAL).map(|t| t.to_string()).collect();
+        let listed: Vec<String> = PUBLIC
+            .iter()
+            .chain(&PERSONAL)
+            .map(|t| t.to_string())
+            .collect();
         assert_eq!(listed.len(), all.len());
         assert_eq!(listed.into_iter().collect::<BTreeSet<_>>(), all);
     }
