@@ -1,6 +1,7 @@
 //! The node's commands, for `huren-node` and for other programs that include them.
 
 use std::{
+    io::Write as _,
     net::SocketAddr,
     path::{Path, PathBuf},
     process::ExitCode,
@@ -149,10 +150,10 @@ pub async fn run(args: NodeArgs) -> ExitCode {
         NodeCommand::Config {
             command: ConfigCommand::Check(file),
         } => check(&file.config),
-        NodeCommand::Backup(args) => args.run().await.map_err(Into::into),
-        NodeCommand::Restore(args) => args.run().await.map_err(Into::into),
-        NodeCommand::BackupKeys(args) => args.run().map_err(Into::into),
-        NodeCommand::RestoreKeys(args) => args.run().map_err(Into::into),
+        NodeCommand::Backup(args) => say(args.run().await),
+        NodeCommand::Restore(args) => say(args.run().await),
+        NodeCommand::BackupKeys(args) => say(args.run()),
+        NodeCommand::RestoreKeys(args) => say(args.run()),
     };
     let Err(error) = done else {
         return ExitCode::SUCCESS;
@@ -161,6 +162,12 @@ pub async fn run(args: NodeArgs) -> ExitCode {
     let refused = matches!(error.downcast_ref(), Some(InitError::NotEmpty { .. }))
         || error.is::<CommandError>();
     ExitCode::from(if refused { REFUSED } else { 1 })
+}
+
+fn say(done: Result<String, CommandError>) -> anyhow::Result<()> {
+    // Whoever reads no further has seen enough: the work is done.
+    let _ = std::io::stdout().write_all(done?.as_bytes());
+    Ok(())
 }
 
 async fn serve(file: &Path, accept_loss: Option<u64>) -> anyhow::Result<()> {

@@ -247,7 +247,7 @@ impl Readiness for EngineReadiness {
                 en: "the own log takes no submissions; the server's log says why".to_owned(),
             });
         }
-        let withheld = self.engine.withheld().join("、");
+        let withheld = self.engine.withheld().join(" ");
         if !withheld.is_empty() {
             obstacles.push(Obstacle {
                 code: Reason::RestoredNotCaughtUp.code(),

@@ -146,35 +146,32 @@ impl KeyArgs {
 }
 
 impl BackupArgs {
-    /// Backs up, and prints where and what.
+    /// Backs up, and says where and what.
     ///
     /// # Errors
     /// [`CommandError`].
-    pub async fn run(&self) -> Result<(), CommandError> {
+    pub async fn run(&self) -> Result<String, CommandError> {
         let config = Config::load(&self.file.config)?;
         let lock = self.lock.lock(&config)?;
         let (progress, now) = (progress_bar(), SystemClock.now());
         let done = back_up(&config, &self.out, &lock, now, &progress).await;
         progress.finish_and_clear();
         let (folder, manifest) = done?;
-        println!(
-            "备份完成，已读回核对 / backed up, read back and checked: {}",
-            folder.display()
-        );
-        print!("{}", summary(&manifest));
-        println!(
-            "密钥不在其中：另用 backup-keys 备份 / keys are not in it: back them up with backup-keys"
-        );
-        Ok(())
+        Ok(format!(
+            "备份完成，已读回核对 / backed up, read back and checked: {}\n{}\
+             密钥不在其中：另用 backup-keys 备份 / keys are not in it: back them up with backup-keys\n",
+            folder.display(),
+            summary(&manifest)
+        ))
     }
 }
 
 impl RestoreArgs {
-    /// Restores or tries out, and prints what and how to go on.
+    /// Restores or tries out, and says what and how to go on.
     ///
     /// # Errors
     /// [`CommandError`].
-    pub async fn run(&self) -> Result<(), CommandError> {
+    pub async fn run(&self) -> Result<String, CommandError> {
         let config = Config::load(&self.file.config)?;
         let keys = self.keys.keys()?;
         let wanted = if self.public_only {
@@ -191,53 +188,51 @@ impl RestoreArgs {
         };
         progress.finish_and_clear();
         let manifest = done?;
-        if self.check {
-            println!("备份可以恢复 / the backup can be restored");
+        let summary = summary(&manifest);
+        Ok(if self.check {
+            format!("备份可以恢复 / the backup can be restored\n{summary}")
         } else {
-            println!("已恢复 / restored: {}", config.database.display());
-        }
-        print!("{}", summary(&manifest));
-        if !self.check {
-            print!("{}", next_steps(&self.file.config));
-        }
-        Ok(())
+            let (database, next) = (config.database.display(), next_steps(&self.file.config));
+            format!("已恢复 / restored: {database}\n{summary}{next}")
+        })
     }
 }
 
 impl BackupKeysArgs {
-    /// Backs keys up, and prints which files.
+    /// Backs keys up, and says which files.
     ///
     /// # Errors
     /// [`CommandError`].
-    pub fn run(&self) -> Result<(), CommandError> {
+    pub fn run(&self) -> Result<String, CommandError> {
         let config = Config::load(&self.file.config)?;
         let lock = self.lock.lock(&config)?;
         let names = back_up_keys(&config, &self.file.config, &self.out, &lock)?;
-        println!(
-            "密钥已加密保存，已读回核对 / keys encrypted, read back and checked: {}",
-            self.out.display()
-        );
-        println!("{}", names.join(" "));
-        println!("勿与数据库备份放在一处 / keep this apart from backups of the database");
-        Ok(())
+        Ok(format!(
+            "密钥已加密保存，已读回核对 / keys encrypted, read back and checked: {}\n{}\n\
+             勿与数据库备份放在一处 / keep this apart from backups of the database\n",
+            self.out.display(),
+            names.join(" ")
+        ))
     }
 }
 
 impl RestoreKeysArgs {
-    /// Restores keys, and prints the paths.
+    /// Restores keys, and says which.
     ///
     /// # Errors
     /// [`CommandError`].
-    pub fn run(&self) -> Result<(), CommandError> {
+    pub fn run(&self) -> Result<String, CommandError> {
         let keys = self.keys.keys()?;
-        for path in restore_keys(&self.from, &keys, &self.dir)? {
-            println!("{}", path.display());
-        }
-        println!(
-            "high-water 不在备份中，也不应从任何备份恢复：缺失时节点会先询问各成员再签名 / high-water is in no backup and \
-             must come from none: where it is missing, the node asks the members before it signs"
-        );
-        Ok(())
+        let paths = restore_keys(&self.from, &keys, &self.dir)?;
+        let paths: Vec<String> = paths
+            .iter()
+            .map(|path| path.display().to_string())
+            .collect();
+        Ok(format!(
+            "{}\nhigh-water 不在备份中，也不应从任何备份恢复：缺失时节点会先询问各成员再签名 / high-water is in no \
+             backup and must come from none: where it is missing, the node asks the members before it signs\n",
+            paths.join("\n")
+        ))
     }
 }
 

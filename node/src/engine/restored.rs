@@ -23,7 +23,7 @@ pub(super) async fn mark_behind(
     now: u64,
 ) -> Result<(), StoreError> {
     let held = store.log(own).await?.map_or(0, |state| state.head.size);
-    // A file that is damaged keeps the log closed by itself, and says nothing about the database.
+    // A file that cannot be read says no more than one that is missing.
     let signed = high_water.read().ok().flatten();
     let signed = signed.filter(|(origin, _)| origin == own);
     if signed.is_some_and(|(_, head)| head.size <= held) {
@@ -88,7 +88,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Provinces whose disclosures are withheld, for people.
+    /// Provinces whose restored disclosures are withheld, for people.
     pub fn withheld(&self) -> Vec<String> {
         let entries = self.book.entries();
         let withheld = entries.iter().filter(|entry| entry.view.withheld);
