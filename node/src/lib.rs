@@ -1,5 +1,6 @@
 //! A province's node: engine, gRPC and HTTP around the pure core.
 
+pub mod backup;
 pub mod cli;
 pub mod config;
 pub mod engine;

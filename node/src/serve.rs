@@ -7,6 +7,7 @@ use std::{
 
 use anyhow::Context;
 use async_trait::async_trait;
+use huren_core::reason::Reason;
 use huren_store::{HighWater, Sqlite, SqliteOptions, Store};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::{
@@ -251,6 +252,17 @@ impl Readiness for EngineReadiness {
                 code: "LOG_NOT_WRITABLE",
                 zh: "本省日志暂不接受提交，原因见服务器日志".to_owned(),
                 en: "the own log takes no submissions; the server's log says why".to_owned(),
+            });
+        }
+        let withheld = self.engine.withheld().join(" ");
+        if !withheld.is_empty() {
+            obstacles.push(Obstacle {
+                code: Reason::RestoredNotCaughtUp.code(),
+                zh: format!("数据库由备份恢复，{withheld} 的日志尚未补齐，其披露信息暂不出示"),
+                en: format!(
+                    "the database was restored, and the logs of {withheld} have not caught up: \
+                     their disclosures are withheld"
+                ),
             });
         }
         obstacles

@@ -42,6 +42,7 @@ operations! {
     PutNotes,
     Freeze,
     Release,
+    PutRestored,
     Append,
     PutPackages,
     Advance,
@@ -158,6 +159,11 @@ impl Store for FaultyStore {
     async fn release(&self, origin: &Origin, release: Release) -> Result<(), Error> {
         let call = self.inner.release(origin, release);
         self.write(Operation::Release, call).await
+    }
+
+    async fn put_restored(&self, origin: &Origin, restored: Option<u64>) -> Result<(), Error> {
+        let call = self.inner.put_restored(origin, restored);
+        self.write(Operation::PutRestored, call).await
     }
 
     async fn append(&self, origin: &Origin, append: Append) -> Result<(), Error> {

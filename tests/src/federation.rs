@@ -245,6 +245,11 @@ impl Federation {
         self.open(region).await.expect("an engine");
     }
 
+    /// Whether a member's process runs.
+    pub fn runs(&self, region: Region) -> bool {
+        self.is_running(region)
+    }
+
     pub(crate) fn is_running(&self, region: Region) -> bool {
         self.running.contains_key(&region)
     }

@@ -8,6 +8,7 @@ mod federation;
 mod forge;
 mod fork;
 mod history;
+mod machine;
 mod members;
 mod peer;
 mod plant;
@@ -20,6 +21,7 @@ pub use federation::{Federation, Place};
 pub use forge::{Draft, Leaf, Pen};
 pub use fork::{Fork, Shown};
 pub use history::History;
+pub use machine::Machine;
 pub use members::{
     Closed, REGIONS, RETIRED_AT, county, county_pen, log_signer, member, mirror, newer_pen, origin,
     record_pen, record_signer, retired_pen, trust_list_notes, unlisted_pen, writer_keys,

@@ -137,6 +137,11 @@ pub fn writer_keys(region: Region) -> WriterKeys {
     }
 }
 
+/// The secrets of a member that its key files hold, by purpose.
+pub(crate) fn key_files(region: Region) -> [(&'static str, [u8; 32]); 2] {
+    [("answer", seed(region, 4)), ("at-rest", seed(region, 8))]
+}
+
 /// A member as every version of the trust list has it.
 pub fn member(region: Region) -> trust::Member {
     let key = |pen: &Pen| RecordKey {

@@ -33,6 +33,7 @@ fn scripts(operation: Operation) -> Vec<Vec<Fault>> {
         ],
         Operation::CreateLog
         | Operation::PutNotes
+        | Operation::PutRestored
         | Operation::Append
         | Operation::PutPackages
         | Operation::Advance
@@ -65,6 +66,7 @@ fn is_called_later(operation: Operation, at: Region) -> bool {
         Operation::CreateLog
         | Operation::Freeze
         | Operation::Release
+        | Operation::PutRestored
         | Operation::DropRegister
         | Operation::PutTrustList => false,
     }
@@ -332,6 +334,30 @@ async fn registers_are_rebuilt(operation: Operation) {
     }
 }
 
+/// Every log of a member is marked as restored; it catches up with all of them.
+async fn restored_logs_catch_up(operation: Operation) {
+    for faults in scripts(operation) {
+        let (mut federation, faulty) = with_faults(HOME, Vec::new()).await;
+        let mut places = BTreeMap::new();
+        for round in rounds() {
+            submit_round(&federation, &round, &mut places).await;
+        }
+        federation.stop(HOME).await;
+        for of in REGIONS {
+            let marked = faulty.put_restored(&origin(of), Some(1)).await;
+            marked.expect("no fault yet");
+        }
+        faulty.arm(faults);
+        federation.open(HOME).await.expect("an engine");
+        federation.until(HOME, |engine| engine.is_writable()).await;
+        federation
+            .until(HOME, |engine| engine.withheld().is_empty())
+            .await;
+        assert_eq!(faulty.outstanding(), []);
+        check(&federation, &places).await;
+    }
+}
+
 /// A province that lost its database takes its log back through a store that fails.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lost_log_is_taken_back_through_faults() {
@@ -404,6 +430,7 @@ survive! {
     put_notes_fails: PutNotes survives,
     freeze_fails: Freeze freezes,
     release_fails: Release releases,
+    put_restored_fails: PutRestored restored_logs_catch_up,
     append_fails: Append survives,
     put_packages_fails: PutPackages survives,
     advance_fails: Advance survives,

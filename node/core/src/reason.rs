@@ -71,6 +71,8 @@ reasons! {
     SchemaNewer = "SCHEMA_NEWER", "该证书涉及本节点尚不能识别的新版记录，请升级。", "A record newer than this node's program concerns the certificate; upgrade the node.";
     /// Erased.
     Erased = "ERASED", "该证书的披露信息已依法删除。", "The disclosures of this certificate were erased by law.";
+    /// Restored from a backup, and possibly erased since.
+    RestoredNotCaughtUp = "RESTORED_NOT_CAUGHT_UP", "该证书的披露信息由备份恢复，本节点尚未补齐此后的删除记录，暂不出示。", "The disclosures of this certificate come from a backup; until this node knows what was erased since, it does not show them.";
     /// Too old.
     StaleEvidence = "STALE_EVIDENCE", "本节点对该日志的证据已超过允许时限。", "What is known of that log is older than the age allowed.";
     /// Frozen.

@@ -50,6 +50,13 @@ pub fn judge(held: (u64, &Hash), seen: &Checkpoint) -> Judgement {
     }
 }
 
+/// Whether nothing that members show of a log is missing in its register, of which `folded` of
+/// `held` leaves are folded: every erasure that they know of is then applied. `shown` are the
+/// sizes that the other members who answered show; `needed` of them must have answered.
+pub fn has_caught_up(folded: u64, held: u64, shown: &[u64], needed: usize) -> bool {
+    shown.len() >= needed && folded >= held && shown.iter().all(|size| folded >= *size)
+}
+
 /// Reads a checkpoint and verifies the log's own signature under a key that is valid for
 /// its size.
 ///

@@ -114,6 +114,9 @@ pub struct LogView {
     pub quorum_time: Option<u64>,
     /// Whether it contradicted itself.
     pub frozen: bool,
+    /// Whether its disclosures were restored from a backup, and may have been erased since by
+    /// records that are not known here yet: they are not shown until then.
+    pub withheld: bool,
 }
 
 impl LogView {
@@ -222,7 +225,13 @@ pub fn decide(question: &Question, logs: &[LogView], candidates: &[Candidate]) -
         [] => (Verdict::NotFound, None, Values::default()),
         [(i, standing)] => {
             let candidate = &candidates[*i];
+            let log = logs.iter().find(|log| log.origin == candidate.origin);
             let (verdict, certificate) = match holder(question, candidate) {
+                // Whether the presented holder is the holder is told by disclosures too.
+                _ if log.is_some_and(|log| log.withheld) => {
+                    reasons.push(Reason::RestoredNotCaughtUp);
+                    (Verdict::Unknown, Values::default())
+                }
                 // What is not understood may have changed the holder.
                 Holder::Mismatch if standing.reasons.contains(&Reason::SchemaNewer) => {
                     reasons.push(Reason::SchemaNewer);
@@ -245,7 +254,6 @@ pub fn decide(question: &Question, logs: &[LogView], candidates: &[Candidate]) -
             };
             // A verdict rests on the certificate and on every change in effect, for instance
             // on a reinstatement that no quorum has seen yet.
-            let log = logs.iter().find(|log| log.origin == candidate.origin);
             let witnessed = log.is_some_and(|log| standing.rests_on < log.witnessed_size);
             if !witnessed && verdict != Verdict::HolderMismatch {
                 reasons.push(Reason::Pending);

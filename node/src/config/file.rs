@@ -38,6 +38,8 @@ pub(super) struct ConfigFile {
     #[serde(default)]
     pub(super) replication: ReplicationTable,
     #[serde(default)]
+    pub(super) backup: super::Backup,
+    #[serde(default)]
     pub(super) callers: Vec<CallerTable>,
     #[serde(default)]
     pub(super) log: super::Log,

@@ -62,6 +62,8 @@ pub struct Config {
     pub limits: Limits,
     /// How other members' logs are followed.
     pub replication: Replication,
+    /// For whom backups are encrypted.
+    pub backup: Backup,
     /// Who may call the gRPC port besides members.
     pub callers: Vec<Caller>,
     /// How the node logs.
@@ -90,6 +92,14 @@ pub struct TrustFiles {
     pub lists: PathBuf,
     /// The key that members share to look up holders.
     pub holder_key: PathBuf,
+}
+
+/// How backups are made.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Backup {
+    /// age recipients whose private keys open the backups.
+    pub recipients: Vec<String>,
 }
 
 /// What bounds memory and work.
@@ -272,6 +282,7 @@ impl Config {
             },
             limits: file.limits,
             replication: check_replication(&file.replication)?,
+            backup: check_backup(file.backup)?,
             callers: check_callers(file.callers)?,
             log: file.log,
         })
@@ -414,6 +425,16 @@ fn check_replication(table: &ReplicationTable) -> Result<Replication, ConfigErro
         recosign: Duration::from_secs(table.recosign_seconds),
         hold_publish: Duration::from_millis(table.hold_publish_ms),
     })
+}
+
+fn check_backup(backup: Backup) -> Result<Backup, ConfigError> {
+    for recipient in &backup.recipients {
+        if recipient.parse::<age::x25519::Recipient>().is_err() {
+            let remedy = "write age recipients, such as age-keygen prints: age1...";
+            return Err(ConfigError::value("backup.recipients", recipient, remedy));
+        }
+    }
+    Ok(backup)
 }
 
 fn in_range(key: &str, value: u64, least: u64, most: u64) -> Result<(), ConfigError> {

@@ -39,12 +39,14 @@ fn the_example_shows_every_key_with_its_default() {
     assert_eq!(shown, every);
     assert_eq!(file.limits, Limits::default());
     assert_eq!(file.log, Log::default());
+    assert_eq!(file.backup, Backup::default());
     let defaults = toml::Table::try_from(ReplicationTable::default()).unwrap();
     assert_eq!(every["replication"].as_table(), Some(&defaults));
     // Tables with defaults can be left out.
     for table in [
         "limits",
         "replication",
+        "backup",
         "log",
         "callers",
         "data_dir",

@@ -55,6 +55,17 @@ pub struct Entry {
     judged_by: u64,
 }
 
+impl Entry {
+    /// Leaves whose disclosures are given to other members: none while some of them may have
+    /// been erased since they were restored from a backup.
+    pub const fn disclosed(&self) -> u64 {
+        match self.state.restored {
+            None => self.state.disclosed,
+            Some(_) => 0,
+        }
+    }
+}
+
 impl Book {
     /// Reads the states of all logs.
     ///
@@ -213,6 +224,7 @@ impl Book {
             witnessed_size: witnessed.map_or(0, |note| note.checkpoint().size),
             quorum_time,
             frozen: state.frozen.is_some(),
+            withheld: state.restored.is_some(),
         }
     }
 
@@ -461,7 +473,7 @@ impl Book {
             origin: state.origin.to_string(),
             checkpoint: state.notes.published.clone(),
             witnessed: state.notes.witnessed.clone(),
-            disclosed_size: state.disclosed,
+            disclosed_size: entry.disclosed(),
             pending: if is_beyond {
                 state.notes.pending.clone()
             } else {

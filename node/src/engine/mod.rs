@@ -13,6 +13,7 @@ mod prepare;
 mod reader;
 mod recover;
 mod replicate;
+mod restored;
 mod standing;
 mod tasks;
 mod verify;
@@ -29,6 +30,7 @@ use huren_core::{
     cosign::Cosigner,
     merkle::Hash,
     note::NoteSigner,
+    reason::Reason,
     register::{InstitutionKeyRow, KeysWanted},
     replicate::read_checkpoint,
     trust::TrustChain,
@@ -183,6 +185,7 @@ impl Engine {
             };
             store.create_log(&log, role).await?;
         }
+        restored::mark_behind(store.as_ref(), &parts.high_water, &origin, clock.now()).await?;
         let (adopt, trust) = watch::channel(Arc::new(trust));
         let reader = Reader::new(Arc::clone(&store), options.cache_bytes);
         let lookup = lookup::Lookup::new(Arc::clone(&store));
@@ -358,12 +361,16 @@ impl Engine {
     /// A page of a log's disclosures for another member.
     ///
     /// # Errors
-    /// If the store fails.
+    /// If the store fails; `Conflict` beyond what is given to members ([`Entry::disclosed`]).
     pub async fn disclosures(
         &self,
         origin: &Origin,
         range: std::ops::Range<u64>,
     ) -> Result<v1::GetDisclosuresResponse, StoreError> {
+        let given = self.book.entry(origin).map_or(0, |entry| entry.disclosed());
+        if range.end > given {
+            return Err(StoreError::Conflict);
+        }
         disclose::page(&self.sealing(), &self.keys, origin, range).await
     }
 
@@ -427,6 +434,9 @@ impl Engine {
             let (quarantined, _) = self.store.quarantined(&state.origin, 0, 0).await?;
             let mut progress = Progress::default();
             self.progress(&state.origin, |current| progress = current.clone());
+            if entry.view.withheld && progress.last_error.is_empty() {
+                progress.last_error = Reason::RestoredNotCaughtUp.code().to_owned();
+            }
             logs.push(v1::LogStatus {
                 extent: Some(verify::extent(&entry.view, now)),
                 held_size: state.head.size,

@@ -70,6 +70,12 @@ impl Engine {
     /// # Errors
     /// [`RecoverError`]: the node answers from what it holds, and does not sign.
     pub(super) async fn recover(&self) -> Result<(), RecoverError> {
+        self.recover_log().await?;
+        // Everything that was signed is held and folded, and so every erasure applied.
+        Ok(self.caught_up(&self.origin).await?)
+    }
+
+    async fn recover_log(&self) -> Result<(), RecoverError> {
         // Blocks, as lowering does below: there is nothing to serve meanwhile.
         let high_water = self
             .high_water
@@ -153,13 +159,19 @@ impl Engine {
         }
     }
 
-    /// How many of the other members must answer before the own log goes on: two, or all where
-    /// there are fewer. All, before anything is given up.
+    /// How many of the other members must answer before the own log goes on: all, before anything
+    /// is given up.
     fn members_to_ask(&self) -> usize {
         match self.options.accept_loss {
             Some(_) => self.peers.len(),
-            None => self.peers.len().min(2),
+            None => self.quorum_of_answers(),
         }
+    }
+
+    /// How many of the other members have to answer before what they show counts as all that
+    /// there is: two, or all where there are fewer.
+    pub(super) fn quorum_of_answers(&self) -> usize {
+        self.peers.len().min(2)
     }
 
     /// Waits until so many of the other members have shown what they hold of the own log.

@@ -244,6 +244,9 @@ impl Engine {
         let mut delays = backoff();
         loop {
             let outcome = self.sync(origin, false).await;
+            if let Err(error) = self.catch_up(origin).await {
+                tracing::warn!(%origin, %error, "that it has caught up could not be noted");
+            }
             let pause = match &outcome {
                 Ok(()) => {
                     delays = backoff();

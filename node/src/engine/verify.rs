@@ -100,7 +100,8 @@ impl Engine {
         // time of the answer which of the two it was.
         let insufficient = matches!(answer.verdict, Verdict::NotFound | Verdict::HolderMismatch)
             || answer.reasons.contains(&Reason::StaleEvidence)
-            || answer.reasons.contains(&Reason::Erased);
+            || answer.reasons.contains(&Reason::Erased)
+            || answer.reasons.contains(&Reason::RestoredNotCaughtUp);
         if insufficient && !asked.local_only {
             match self.ask_home(&asked, &question).await {
                 Some(Ok(theirs)) => return Ok(theirs),

@@ -105,7 +105,7 @@ impl FederationService for Service {
             .engine
             .book()
             .entry(&origin)
-            .map_or(0, |e| e.state.disclosed);
+            .map_or(0, |e| e.disclosed());
         if range.is_empty() || range.end - range.start > MAX_DISCLOSURES || range.end > disclosed {
             let en = "a range of 1 to 16384 leaves, up to the disclosed size";
             return Err(refuse::bad_argument("DISCLOSURE_RANGE", "end_index", en));

@@ -17,4 +17,7 @@ mod sqlite;
 pub use contract::*;
 pub use high_water::{HighWater, HighWaterError};
 pub use memory::Memory;
-pub use sqlite::{Copied, Sqlite, SqliteOptions, copy_rows};
+pub use sqlite::{
+    Copied, Sqlite, SqliteOptions, copy_parts, copy_rows, inspect, join_parts, newest_schema,
+    schema,
+};

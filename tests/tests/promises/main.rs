@@ -6,5 +6,7 @@ mod form;
 mod frozen;
 mod home;
 mod recovery;
+mod refused_backups;
+mod restored;
 mod support;
 mod witnessed;

@@ -25,10 +25,10 @@ const OTHERS: [Region; 3] = [OTHER, Region::JIANGSU, Region::ANHUI];
 
 /// Tells the truth, and notes what heads of home's log anybody shows.
 #[derive(Clone, Default)]
-struct Watch(Arc<Noted>);
+pub(crate) struct Watch(Arc<Noted>);
 
 #[derive(Default)]
-struct Noted {
+pub(crate) struct Noted {
     roots: Mutex<BTreeMap<u64, BTreeSet<Hash>>>,
     times: AtomicU64,
 }
@@ -47,7 +47,7 @@ impl Watch {
     }
 
     /// How often heads were shown.
-    fn times(&self) -> u64 {
+    pub(crate) fn times(&self) -> u64 {
         self.0.times.load(Ordering::Relaxed)
     }
 }
@@ -85,7 +85,7 @@ async fn stop_others(federation: &mut Federation) {
     }
 }
 
-async fn takes_nothing(federation: &Federation) {
+pub(crate) async fn takes_nothing(federation: &Federation) {
     assert!(!federation.engine(HOME).is_writable());
     let refused = federation.engine(HOME).submit(&certificate(99)).await;
     let refused = refused.expect("a sound submission");

@@ -4,7 +4,7 @@ use huren_core::{
     merkle::{Hash, empty_root},
     replicate::{
         CheckpointRefusal, Judgement, MAX_CHECKPOINT_BYTES, PACKAGE, PackageRefusal, check_package,
-        judge, missing, packages, read_checkpoint, width,
+        has_caught_up, judge, missing, packages, read_checkpoint, width,
     },
 };
 use proptest::prelude::*;
@@ -152,6 +152,22 @@ fn packages_are_proven_or_refused() {
         codes,
         ["PACKAGE_OUT_OF_RANGE", "PACKAGE_ENTRIES", "PACKAGE_PROOF"]
     );
+}
+
+#[test]
+fn a_restored_log_has_caught_up_with_what_enough_members_show() {
+    let check = |folded, held, shown: &[u64], expected| {
+        assert_eq!(has_caught_up(folded, held, shown, 2), expected, "{shown:?}");
+    };
+    check(5, 5, &[5, 5], true);
+    check(5, 5, &[5, 3, 0], true);
+    check(5, 5, &[5], false);
+    check(5, 5, &[], false);
+    check(5, 5, &[5, 6], false);
+    check(5, 5, &[5, 5, 6], false);
+    // The erasure may be among what is held and not folded.
+    check(5, 6, &[5, 5], false);
+    assert!(has_caught_up(0, 0, &[], 0), "a node without members");
 }
 
 #[test]

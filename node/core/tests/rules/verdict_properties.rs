@@ -19,6 +19,7 @@ enum Doubt {
     Unwitnessed,
     Duplicate,
     Erased,
+    Withheld,
     Change(Effect),
     OtherHolder,
     Over,
@@ -35,6 +36,7 @@ impl Doubt {
             Self::Unwitnessed,
             Self::Duplicate,
             Self::Erased,
+            Self::Withheld,
             Self::OtherHolder,
             Self::Over,
             Self::Quarantined,
@@ -52,6 +54,7 @@ impl Doubt {
             Self::Duplicate if evidence.candidates.iter().any(leaves_its_number) => {}
             Self::Duplicate => evidence.add_candidate("33", 60, openings(NUMBER, 60)),
             Self::Erased => evidence.candidates[0].openings.clear(),
+            Self::Withheld => evidence.log("33").withheld = true,
             Self::Change(Effect::Void) | Self::Quarantined if !alone => {}
             Self::Change(effect) => evidence.status(70, *effect, BEFORE),
             Self::OtherHolder => evidence.question.holder_name = Some(name("李四")),

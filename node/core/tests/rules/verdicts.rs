@@ -305,6 +305,43 @@ fn erased_disclosures_leave_it_unknown() {
 }
 
 #[test]
+fn what_may_have_been_erased_since_a_backup_is_not_shown() {
+    use Reason::*;
+    let withheld = [RestoredNotCaughtUp];
+    for holder in [None, Some(name("张三")), Some(name("李四"))] {
+        let answer = check("whoever asks", Verdict::Unknown, None, &withheld, |e| {
+            e.log("33").withheld = true;
+            e.question.holder_name = holder;
+        });
+        assert!(answer.certificate.is_empty());
+    }
+    let unknown = Verdict::Unknown;
+    check(
+        "of what day it is says too much",
+        unknown,
+        None,
+        &withheld,
+        |e| {
+            e.log("33").withheld = true;
+            e.candidates[0].openings = with_field("valid_until", "2020-01-01", 0);
+            e.status(9, Effect::Revoke, BEFORE);
+        },
+    );
+    let stale = [RestoredNotCaughtUp, StaleEvidence];
+    check("and old", unknown, None, &stale, |e| {
+        e.log("33").withheld = true;
+        e.log("33").quorum_time = None;
+    });
+    check("another log", Verdict::Valid, None, &[InForce], |e| {
+        e.log("31").withheld = true
+    });
+    check("not found", Verdict::NotFound, None, &[NotFound], |e| {
+        e.log("33").withheld = true;
+        e.candidates.clear();
+    });
+}
+
+#[test]
 fn what_no_quorum_has_seen_is_pending() {
     use Reason::*;
     let pending = [Pending];

@@ -60,6 +60,10 @@ pub trait Store: Send + Sync + 'static {
     /// Every release of a log, in their order.
     async fn releases(&self, origin: &Origin) -> Result<Vec<Release>, Error>;
 
+    /// Notes when (in seconds since 1970) a log's disclosures were restored from a backup, or
+    /// with `None` that all that was erased since is erased here too.
+    async fn put_restored(&self, origin: &Origin, restored: Option<u64>) -> Result<(), Error>;
+
     // ---- the own log: the one write path ----------------------------------------------
 
     /// Appends leaves with everything that follows from them, in one transaction; `folded`

@@ -55,6 +55,9 @@ pub struct LogState {
     pub disclosed: u64,
     /// Evidence, if the log contradicted itself.
     pub frozen: Option<Vec<u8>>,
+    /// When its disclosures were restored from a backup, in seconds since 1970, as long as some
+    /// of them may have been erased since.
+    pub restored: Option<u64>,
 }
 
 /// The act of letting a frozen log go on.

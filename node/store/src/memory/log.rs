@@ -47,6 +47,7 @@ impl Log {
                 folded: 0,
                 disclosed: 0,
                 frozen: None,
+                restored: None,
             },
             releases: Vec::new(),
             register: Changes::default(),

@@ -118,6 +118,13 @@ impl Store for Memory {
         })
     }
 
+    async fn put_restored(&self, origin: &Origin, restored: Option<u64>) -> Result<(), Error> {
+        self.write(origin, |log| {
+            log.state.restored = restored;
+            Ok(())
+        })
+    }
+
     async fn releases(&self, origin: &Origin) -> Result<Vec<Release>, Error> {
         Ok(self.read(origin, |log| log.releases.clone()))
     }

@@ -9,7 +9,7 @@ use sqlx::{
 
 use crate::Error;
 
-static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/sqlite");
+pub(super) static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/sqlite");
 
 /// How much of the machine the database may use.
 #[derive(Clone, Debug)]

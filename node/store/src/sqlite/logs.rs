@@ -10,7 +10,7 @@ use super::{
 use crate::{Error, Head, LogState, Notes, Release, Role};
 
 const SELECT: &str = "SELECT origin, role, size, root, checkpoint, pending, published, \
-     witnessed, folded, disclosed, frozen FROM logs";
+     witnessed, folded, disclosed, frozen, restored FROM logs";
 
 #[derive(sqlx::FromRow)]
 struct Row {
@@ -25,6 +25,7 @@ struct Row {
     folded: i64,
     disclosed: i64,
     frozen: Option<Vec<u8>>,
+    restored: Option<i64>,
 }
 
 impl TryFrom<Row> for LogState {
@@ -51,6 +52,7 @@ impl TryFrom<Row> for LogState {
             folded: unsigned(row.folded)?,
             disclosed: unsigned(row.disclosed)?,
             frozen: row.frozen,
+            restored: row.restored.map(unsigned).transpose()?,
         })
     }
 }
@@ -188,6 +190,19 @@ pub(super) async fn releases(db: &SqlitePool, name: &Origin) -> Result<Vec<Relea
         })
     };
     rows.into_iter().map(release).collect()
+}
+
+pub(super) async fn put_restored(
+    db: &mut SqliteConnection,
+    name: &Origin,
+    restored: Option<u64>,
+) -> Result<(), Error> {
+    let done = sqlx::query("UPDATE logs SET restored = $2 WHERE origin = $1")
+        .bind(name.as_str())
+        .bind(restored.map(integer).transpose()?)
+        .execute(db)
+        .await?;
+    changed_one(&done)
 }
 
 fn changed_one(done: &sqlx::sqlite::SqliteQueryResult) -> Result<(), Error> {

@@ -1,5 +1,6 @@
 //! The embedded back end: one SQLite database in WAL mode.
 
+mod backup;
 mod bulk;
 mod connect;
 mod decode;
@@ -24,6 +25,7 @@ use std::{
     ops::Range,
     path::Path,
     sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -35,8 +37,9 @@ use huren_core::{
         Targets,
     },
 };
-use sqlx::{SqlitePool, Transaction};
+use sqlx::{SqliteConnection, SqlitePool, Transaction};
 
+pub use backup::{copy_parts, inspect, join_parts, newest_schema, schema};
 pub use connect::SqliteOptions;
 pub use yardstick::{Copied, copy_rows};
 
@@ -59,6 +62,8 @@ pub struct Sqlite {
     readers: SqlitePool,
     /// Whether erased bytes may still be in the WAL.
     unscrubbed: AtomicBool,
+    /// How long the writer waits for a lock of another process.
+    busy_timeout: Duration,
 }
 
 impl Sqlite {
@@ -74,6 +79,7 @@ impl Sqlite {
             readers: connect::readers(path, &options).await?,
             writer,
             unscrubbed: AtomicBool::new(true),
+            busy_timeout: options.busy_timeout,
         };
         // A crash between an erasure and its scrub leaves erased bytes in the WAL.
         store.scrub().await?;
@@ -101,28 +107,49 @@ impl Sqlite {
     async fn commit(&self, tx: Transaction<'static, sqlx::Sqlite>) -> Result<(), Error> {
         tx.commit().await?;
         if self.unscrubbed.load(Ordering::Acquire)
-            && let Err(error) = self.scrub().await
+            && let Err(error) = self.scrub_unless_read().await
         {
             tracing::warn!(%error, "erased bytes are still in the write-ahead log");
         }
         Ok(())
     }
 
+    /// Scrubs if nobody reads just then: who does, such as a backup, may do so for long, and
+    /// writes that erase nothing do not wait for it.
+    async fn scrub_unless_read(&self) -> Result<(), Error> {
+        let mut writer = self.writer.acquire().await?;
+        let wait = |time: Duration| {
+            let set = format!("PRAGMA busy_timeout = {}", time.as_millis());
+            sqlx::query(sqlx::AssertSqlSafe(set))
+        };
+        wait(Duration::ZERO).execute(&mut *writer).await?;
+        let emptied = self.empty_wal(&mut writer).await;
+        wait(self.busy_timeout).execute(&mut *writer).await?;
+        emptied.map(drop)
+    }
+
     /// Moves the WAL into the database, whose pages have zeros where erased rows were, and
     /// empties it.
     async fn scrub(&self) -> Result<(), Error> {
         for _ in 0..SCRUB_ATTEMPTS {
-            let (busy, _, _): (i64, i64, i64) = sqlx::query_as("PRAGMA wal_checkpoint(TRUNCATE)")
-                .fetch_one(&self.writer)
-                .await?;
-            if busy == 0 {
-                self.unscrubbed.store(false, Ordering::Release);
+            if self.empty_wal(&mut *self.writer.acquire().await?).await? {
                 return Ok(());
             }
         }
         Err(Error::Unavailable(
             "readers hold on to the write-ahead log, which cannot be emptied".into(),
         ))
+    }
+
+    /// Whether the WAL could be emptied.
+    async fn empty_wal(&self, writer: &mut SqliteConnection) -> Result<bool, Error> {
+        let (busy, _, _): (i64, i64, i64) = sqlx::query_as("PRAGMA wal_checkpoint(TRUNCATE)")
+            .fetch_one(writer)
+            .await?;
+        if busy == 0 {
+            self.unscrubbed.store(false, Ordering::Release);
+        }
+        Ok(busy == 0)
     }
 }
 
@@ -166,6 +193,12 @@ impl Store for Sqlite {
 
     async fn releases(&self, origin: &Origin) -> Result<Vec<Release>, Error> {
         logs::releases(&self.readers, origin).await
+    }
+
+    async fn put_restored(&self, origin: &Origin, restored: Option<u64>) -> Result<(), Error> {
+        let mut tx = self.begin().await?;
+        logs::put_restored(&mut tx, origin, restored).await?;
+        self.commit(tx).await
     }
 
     async fn append(&self, origin: &Origin, append: Append) -> Result<(), Error> {

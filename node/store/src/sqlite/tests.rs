@@ -146,3 +146,44 @@ async fn numbers_that_a_place_cannot_hold_are_refused_whole() {
         }
     );
 }
+
+#[tokio::test]
+async fn a_long_read_holds_up_erasures_and_nothing_else() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("huren.sqlite");
+    let busy_timeout = Duration::from_millis(1);
+    let options = SqliteOptions {
+        busy_timeout,
+        ..SqliteOptions::default()
+    };
+    let store = Sqlite::open(&path, options).await.unwrap();
+    let origin: Origin = "huren.zj.example/log/33".parse().unwrap();
+    store.create_log(&origin, Role::Own).await.unwrap();
+    grow(&store, &origin, 0, 10).await.unwrap();
+    // As a backup does.
+    let mut reading = store.readers.begin().await.unwrap();
+    let count = sqlx::query_scalar::<_, i64>("SELECT count(*) FROM disclosures");
+    count.fetch_one(&mut *reading).await.unwrap();
+
+    let gone = vec![Resealed {
+        index: 3,
+        row: None,
+    }];
+    let erased = store.apply(&origin, 0..0, Changes::default(), gone).await;
+    assert!(matches!(erased, Err(Error::Unavailable(_))), "{erased:?}");
+    let left = store.disclosures(&origin, 0..99).await.unwrap();
+    assert_eq!(left.len(), 9, "it is erased for every later read");
+    grow(&store, &origin, 10, 10).await.unwrap();
+    assert!(store.unscrubbed.load(Ordering::Acquire));
+
+    reading.rollback().await.unwrap();
+    grow(&store, &origin, 20, 10).await.unwrap();
+    assert!(!store.unscrubbed.load(Ordering::Acquire));
+    let wal = directory.path().join("huren.sqlite-wal");
+    assert_eq!(std::fs::metadata(wal).unwrap().len(), 0);
+    let timeout: i64 = sqlx::query_scalar("PRAGMA busy_timeout")
+        .fetch_one(&store.writer)
+        .await
+        .unwrap();
+    assert_eq!(u128::try_from(timeout).unwrap(), busy_timeout.as_millis());
+}

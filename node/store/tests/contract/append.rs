@@ -27,6 +27,7 @@ pub(crate) async fn everything_of_an_append_is_there(store: &dyn Store) {
         folded: 2,
         disclosed: 2,
         frozen: None,
+        restored: None,
     };
     assert_eq!(store.log(own()).await.unwrap(), Some(expected));
     assert_eq!(store.bundle(own(), 0).await.unwrap(), Some(bundle(0, 2)));

@@ -17,6 +17,7 @@ pub(crate) async fn a_new_log_is_empty(store: &dyn Store) {
         folded: 0,
         disclosed: 0,
         frozen: None,
+        restored: None,
     };
     assert_eq!(store.log(own()).await.unwrap(), Some(empty));
 }
@@ -98,6 +99,19 @@ pub(crate) async fn a_release_is_of_the_evidence_held_and_is_kept(store: &dyn St
     assert_eq!(store.releases(own()).await.unwrap(), []);
 }
 
+pub(crate) async fn a_log_is_restored_until_it_has_caught_up(store: &dyn Store) {
+    mirrored_log(store, 4).await;
+    let before = store.log(mirror()).await.unwrap().unwrap();
+    for restored in [Some(1_800_000_000), Some(1_800_000_001), None, None] {
+        store.put_restored(mirror(), restored).await.unwrap();
+        let expected = LogState {
+            restored,
+            ..before.clone()
+        };
+        assert_eq!(store.log(mirror()).await.unwrap(), Some(expected));
+    }
+}
+
 pub(crate) async fn writes_to_a_missing_log_conflict_and_reads_find_nothing(store: &dyn Store) {
     let log = own();
     conflicts(store, log, store.put_notes(log, Notes::default())).await;
@@ -109,6 +123,7 @@ pub(crate) async fn writes_to_a_missing_log_conflict_and_reads_find_nothing(stor
         reason: String::new(),
     };
     conflicts(store, log, store.release(log, release)).await;
+    conflicts(store, log, store.put_restored(log, Some(1))).await;
     conflicts(store, log, store.append(log, append(0, 1))).await;
     conflicts(store, log, store.put_packages(log, vec![package(0, 1)])).await;
     conflicts(store, log, store.advance(log, bare_advance(0, 1))).await;

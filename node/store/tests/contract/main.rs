@@ -47,6 +47,7 @@ contract! {
         notes_are_replaced_and_the_head_is_not
         the_first_evidence_stays
         a_release_is_of_the_evidence_held_and_is_kept
+        a_log_is_restored_until_it_has_caught_up
         writes_to_a_missing_log_conflict_and_reads_find_nothing
         trust_lists_are_a_chain;
     append:

@@ -34,6 +34,7 @@ impl Evidence {
                 witnessed_size: 100,
                 quorum_time: Some(NOW - 60),
                 frozen: false,
+                withheld: false,
             });
         let mut evidence = Self {
             question: Question {

@@ -1,0 +1,259 @@
+//! Keys are backed up apart from the database: one age file, in which is a tar archive of key
+//! files, certificates, configuration and trust files. Without this program
+//! `age -d FILE | tar x` unpacks it.
+
+use std::{
+    fs, io,
+    io::Read as _,
+    path::{Path, PathBuf},
+};
+
+use zeroize::Zeroizing;
+
+use super::{
+    folder::{PathError, at, folder_of, make_folders, publish},
+    seal::{self, Keys, Lock, OpenError},
+};
+use crate::{
+    config::Config,
+    init,
+    keys::{self, KeyError, Purpose},
+};
+
+/// Longest file that is taken, in bytes.
+const MAX_FILE: u64 = 16 << 20;
+
+/// Why keys were not backed up or restored.
+#[derive(Debug, thiserror::Error)]
+pub enum KeysError {
+    /// A key file cannot be used.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// A file is there already.
+    #[error("{0} 已存在，未作改动 / exists already, and nothing was changed", .path.display())]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The keys given do not open the file.
+    #[error("所给密钥或口令打不开该文件 / none of the keys given opens the file")]
+    WrongKey,
+    /// The file is no backup of keys.
+    #[error("文件已损坏，或不是密钥备份 / the file is damaged, or no backup of keys")]
+    Damaged,
+    /// What was written is not what is read back.
+    #[error("写出后未能通过核对 / what was written did not pass when it was read back")]
+    NotProven,
+    /// The file system failed.
+    #[error(transparent)]
+    Path(#[from] PathError),
+}
+
+impl KeysError {
+    /// The stable reason code.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Key(_) => "KEY_UNUSABLE",
+            Self::Exists { .. } => "FILE_EXISTS",
+            Self::WrongKey => "BACKUP_KEY_WRONG",
+            Self::Damaged => "BACKUP_DAMAGED",
+            Self::NotProven => "BACKUP_NOT_PROVEN",
+            Self::Path(_) => "FILE_SYSTEM",
+        }
+    }
+}
+
+impl From<OpenError> for KeysError {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::WrongKey => Self::WrongKey,
+            // Few bytes in memory are read.
+            OpenError::Damaged | OpenError::Io(_) => Self::Damaged,
+        }
+    }
+}
+
+/// A file of the archive: where it lies below a node's folder, and its content.
+type Kept = (String, Zeroizing<Vec<u8>>);
+
+/// Writes the keys of a node, and what else it takes to set it up again, into a new file. The
+/// high-water file is not among them, nor is the key of the node's certificate authority, which is
+/// kept offline. Gives the names.
+///
+/// # Errors
+/// [`KeysError`]; what had been written is deleted.
+pub fn back_up_keys(
+    config: &Config,
+    config_file: &Path,
+    out: &Path,
+    lock: &Lock,
+) -> Result<Vec<String>, KeysError> {
+    let kept = collect(config, config_file)?;
+    let (recipients, reader) = lock.ready();
+    let partial = PathBuf::from(format!("{}.partial", out.display()));
+    make_folders(folder_of(out))?;
+    match fs::remove_file(&partial) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(at(&partial)(error).into());
+        }
+        _ => {}
+    }
+    let written = pack(&kept)
+        .and_then(|archive| seal::lock_bytes(&recipients, &archive))
+        .and_then(|locked| keys::write_new(&partial, 0o600, &locked));
+    let finished = written
+        .map_err(|error| at(&partial)(error).into())
+        .and_then(|()| {
+            let read = fs::read(&partial).map_err(at(&partial))?;
+            if unpack(&seal::open_bytes(&reader, &read)?)? != kept {
+                return Err(KeysError::NotProven);
+            }
+            if publish(&partial, out)? {
+                Ok(())
+            } else {
+                Err(KeysError::Exists {
+                    path: out.to_owned(),
+                })
+            }
+        });
+    if finished.is_err() {
+        drop(fs::remove_file(&partial));
+    }
+    finished?;
+    Ok(kept.into_iter().map(|(name, _)| name).collect())
+}
+
+/// Unpacks a backup of keys into a node's folder, where none of its files may exist yet. Gives
+/// the paths.
+///
+/// # Errors
+/// [`KeysError`].
+pub fn restore_keys(file: &Path, keys: &Keys, folder: &Path) -> Result<Vec<PathBuf>, KeysError> {
+    let locked = fs::read(file).map_err(at(file))?;
+    let kept = unpack(&seal::open_bytes(keys, &locked)?)?;
+    let paths: Vec<PathBuf> = kept.iter().map(|(name, _)| folder.join(name)).collect();
+    if let Some(path) = paths.iter().find(|path| path.exists()) {
+        return Err(KeysError::Exists { path: path.clone() });
+    }
+    for (path, (_, content)) in paths.iter().zip(&kept) {
+        make_folders(folder_of(path))?;
+        keys::write_new(path, 0o600, content).map_err(at(path))?;
+    }
+    Ok(paths)
+}
+
+/// Reads everything that is kept, under the names that `huren-node init` gives.
+fn collect(config: &Config, config_file: &Path) -> Result<Vec<Kept>, KeysError> {
+    let mut files = vec![(init::CONFIG.to_owned(), config_file.to_owned())];
+    for purpose in Purpose::ALL {
+        let path = match purpose {
+            Purpose::Holder => config.trust.holder_key.clone(),
+            other => other.file_in(&config.keys_dir),
+        };
+        // What could not be used should not be kept as if it could.
+        keys::load(&path, purpose)?;
+        files.push((format!("keys/{purpose}.key"), path));
+    }
+    files.extend([
+        ("tls/node.crt".to_owned(), config.tls.certificate.clone()),
+        ("tls/node.key".to_owned(), config.tls.key.clone()),
+        ("tls/ca.crt".to_owned(), config.tls.ca.clone()),
+        ("trust/roots".to_owned(), config.trust.roots.clone()),
+        ("trust/lists".to_owned(), config.trust.lists.clone()),
+    ]);
+    let mut kept = Vec::new();
+    for (name, path) in files {
+        match read(&path) {
+            Ok(content) => kept.push((name, content)),
+            // A node in no federation yet has none.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && name.starts_with("trust/") => {
+            }
+            Err(error) => return Err(at(&path)(error).into()),
+        }
+    }
+    Ok(kept)
+}
+
+fn read(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
+    let file = fs::File::open(path)?;
+    let length = file.metadata()?.len();
+    if length > MAX_FILE {
+        return Err(io::ErrorKind::FileTooLarge.into());
+    }
+    let mut content = Zeroizing::new(Vec::with_capacity(length as usize + 1));
+    file.take(MAX_FILE).read_to_end(&mut content)?;
+    Ok(content)
+}
+
+fn pack(kept: &[Kept]) -> io::Result<Zeroizing<Vec<u8>>> {
+    // Reserved whole: a header and less than a block of padding for each, and two blocks.
+    let length = kept
+        .iter()
+        .map(|(_, content)| content.len() + 1024)
+        .sum::<usize>()
+        + 1024;
+    let bytes = Zeroizing::new(Vec::with_capacity(length));
+    let mut archive = tar::Builder::new(Held(bytes));
+    for (name, content) in kept {
+        let mut header = tar::Header::new_ustar();
+        header.set_size(content.len() as u64);
+        header.set_mode(0o600);
+        header.set_cksum();
+        archive.append_data(&mut header, name, content.as_slice())?;
+    }
+    Ok(archive.into_inner()?.0)
+}
+
+/// Bytes that are wiped, as a writer.
+struct Held(Zeroizing<Vec<u8>>);
+
+impl io::Write for Held {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Takes an archive apart. Only names that [`collect`] gives are taken.
+fn unpack(archive: &[u8]) -> Result<Vec<Kept>, KeysError> {
+    let damaged = |_: io::Error| KeysError::Damaged;
+    let mut kept: Vec<Kept> = Vec::new();
+    for entry in tar::Archive::new(archive).entries().map_err(damaged)? {
+        let mut entry = entry.map_err(damaged)?;
+        let name = entry
+            .path()
+            .map_err(damaged)?
+            .to_string_lossy()
+            .into_owned();
+        let is_new = kept.iter().all(|(other, _)| *other != name);
+        if !is_kept(&name) || !is_new || !entry.header().entry_type().is_file() {
+            return Err(KeysError::Damaged);
+        }
+        let mut content = Zeroizing::new(Vec::with_capacity(archive.len()));
+        entry.read_to_end(&mut content).map_err(damaged)?;
+        kept.push((name, content));
+    }
+    if kept.is_empty() {
+        return Err(KeysError::Damaged);
+    }
+    Ok(kept)
+}
+
+fn is_kept(name: &str) -> bool {
+    let others = [
+        "tls/node.crt",
+        "tls/node.key",
+        "tls/ca.crt",
+        "trust/roots",
+        "trust/lists",
+    ];
+    name == init::CONFIG
+        || others.contains(&name)
+        || Purpose::ALL
+            .iter()
+            .any(|purpose| name == format!("keys/{purpose}.key"))
+}
