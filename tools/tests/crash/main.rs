@@ -9,6 +9,7 @@
 
 mod acks;
 mod audit;
+mod backup;
 mod client;
 mod held;
 mod import;

@@ -1,0 +1,173 @@
+//! A node is backed up while a client imports into it, loses its database, and is restored by a
+//! process that is killed again and again.
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
+
+use age::secrecy::ExposeSecret as _;
+use anyhow::{Context as _, Result, ensure};
+use huren::local::LocalNode;
+use huren_core::merkle::Hash;
+use huren_node::backup::Manifest;
+use tokio::process::Command;
+
+use crate::{
+    acks::Acks,
+    audit::{Audit, Public},
+    client::Client,
+    plan::{Plan, pass},
+    stage::{PROGRAM, PUBLISH_AT_ONCE, Stage, play, start},
+    tables::Tables,
+};
+
+/// Rows that are there before the first backup, and rows that come while backups are made.
+const ROWS: [u64; 2] = [600, 3_000];
+
+/// How many backups are made while rows come.
+const BACKUPS: u32 = 3;
+
+/// How often restoring is killed at most. One that is not killed in time has done it.
+const KILLS: u32 = 40;
+
+/// Restoring takes longer than that.
+const LONGEST_DELAY: Duration = Duration::from_millis(600);
+
+/// Rows that the client has in flight.
+const IN_FLIGHT: usize = 32;
+
+/// Leaves that are not imported: the log adopts the first trust list.
+const ADOPTIONS: u64 = 1;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_of_a_busy_node_is_restored_whole_or_not_at_all() {
+    play("backup", backup).await;
+}
+
+async fn backup(stage: &mut Stage, plan: &mut Plan) -> Result<()> {
+    let folder = stage.folder().to_owned();
+    let key = Key::make(&folder)?;
+    let mut tables = Tables::invent(&folder, ROWS.iter().sum())?;
+    start(&mut stage.replica, &[PUBLISH_AT_ONCE]).await?;
+    start(&mut stage.home, &[PUBLISH_AT_ONCE]).await?;
+    let mut audit = Audit::new(Public::own(&stage.home)?);
+    let mut acks = Acks::default();
+    let first = tables.part(ROWS[0])?;
+    Client::start(&stage.home, &first, IN_FLIGHT)?
+        .finish(&mut acks)
+        .await?;
+
+    let second = tables.part(ROWS[1])?;
+    let client = Client::start(&stage.home, &second, IN_FLIGHT)?;
+    let mut backups = Vec::new();
+    for number in 0..BACKUPS {
+        let out = folder.join(format!("backups-{number}"));
+        backups.push(back_up(&stage.home, &out, &key).await?);
+    }
+    ensure!(!client.has_ended(), "the backups were made too late");
+    client.finish(&mut acks).await?;
+    for (_, manifest) in &backups {
+        let logs = manifest.logs.iter();
+        let mut own = logs.filter(|log| log.origin == stage.home.origin);
+        let own = own.next().context("the own log")?;
+        ensure!(own.size > ROWS[0], "nothing of the first rows");
+        // It is a size that the log had, with the root that it had then.
+        audit.saw(own.size, Hash::from_hex(&own.root)?)?;
+    }
+    audit.up_to(ADOPTIONS + ROWS.iter().sum::<u64>()).await?;
+    // What is not replicated yet would be lost for good: that is another test.
+    let mut copy = Audit::new(Public::mirror(&stage.home, &stage.replica)?);
+    copy.up_to(audit.size()).await?;
+
+    stage.home.kill().await?;
+    let data = stage.home.dir.join("data");
+    fs::rename(&data, folder.join("lost"))?;
+    let (oldest, _) = &backups[0];
+    let mut kills = 0;
+    while !data.join("huren.db").exists() {
+        let mut restoring = restore(&stage.home, oldest, &key).spawn()?;
+        if kills == KILLS {
+            let done = restoring.wait().await?;
+            ensure!(done.success(), "it was not restored: {done}");
+            continue;
+        }
+        pass(plan.delay(LONGEST_DELAY));
+        restoring.kill().await?;
+        kills += 1;
+    }
+    let refused = restore(&stage.home, oldest, &key).status().await?;
+    ensure!(refused.code() == Some(2), "over a database: {refused}");
+
+    start(&mut stage.home, &[PUBLISH_AT_ONCE]).await?;
+    acks.check_new(&audit)?;
+    audit.start_over().await?;
+    acks.check_all(&audit, ADOPTIONS)?;
+    // Whoever sends rows of the backup again gets the same indexes. (Of those behind it members
+    // hold what verifies them, and not what was submitted.)
+    let again = Client::start(&stage.home, &first, IN_FLIGHT)?;
+    again.finish(&mut acks).await?;
+    audit.start_over().await?;
+    acks.check_all(&audit, ADOPTIONS)
+}
+
+/// What backups are encrypted for and opened with.
+struct Key {
+    recipient: String,
+    file: PathBuf,
+}
+
+impl Key {
+    fn make(folder: &Path) -> Result<Self> {
+        let identity = age::x25519::Identity::generate();
+        let file = folder.join("identity");
+        fs::write(&file, identity.to_string().expose_secret())?;
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600))?;
+        Ok(Self {
+            recipient: identity.to_public().to_string(),
+            file,
+        })
+    }
+}
+
+/// Backs a node up as its operator would; gives the folder and what it says of itself.
+async fn back_up(node: &LocalNode, out: &Path, key: &Key) -> Result<(PathBuf, Manifest)> {
+    let status = command(node, "backup")
+        .arg("--out")
+        .arg(out)
+        .args(["--recipient", &key.recipient])
+        .status()
+        .await?;
+    ensure!(status.success(), "backup: {status}");
+    let mut made = fs::read_dir(out)?;
+    let folder = made.next().context("a backup")??.path();
+    let note = fs::read_to_string(folder.join("manifest"))?;
+    let (_, text) = note.split_once('\n').context("a header")?;
+    let (json, _) = text.split_once("\n\n").context("a signature")?;
+    Ok((folder, serde_json::from_str(json)?))
+}
+
+fn restore(node: &LocalNode, from: &Path, key: &Key) -> Command {
+    let mut command = command(node, "restore");
+    command
+        .arg("--from")
+        .arg(from)
+        .arg("--identity")
+        .arg(&key.file);
+    command
+}
+
+fn command(node: &LocalNode, name: &str) -> Command {
+    let mut command = Command::new(PROGRAM);
+    command
+        .args(["node", name, "--config"])
+        .arg(node.dir.join("config.toml"))
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .kill_on_drop(true);
+    command
+}
