@@ -224,6 +224,7 @@ pub fn trust_list_notes(versions: u64, closed: Option<Closed>) -> Vec<String> {
             root: role.clone(),
             quorum: 2,
             members,
+            former_members: Vec::new(),
         };
         let mut note = Note::new(list.to_text().expect("a list")).expect("a note");
         note.add(root.sign(note.text())).expect("room for one");

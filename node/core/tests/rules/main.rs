@@ -5,6 +5,7 @@
 
 mod common;
 
+mod ceremonies;
 mod disclosures;
 mod evidence;
 mod fold;
