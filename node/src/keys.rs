@@ -316,28 +316,14 @@ pub fn create(
     purpose: Purpose,
     rng: &mut dyn CryptoRng,
 ) -> Result<SecretKey, KeyError> {
-    let mut key = SecretKey {
-        purpose,
-        bytes: Zeroizing::new([0; 32]),
-    };
-    rng.fill_bytes(key.bytes.as_mut());
-    // One draw in 2^32 is no SM2 key (GB/T 32918.1, 6.1: drawn again).
-    while key.record_signer().is_none() {
-        rng.fill_bytes(key.bytes.as_mut());
-    }
+    let key = generate(purpose, rng);
     store(path, &key)?;
     Ok(key)
 }
 
 /// Writes a key that is held already, as [`create`] does: for the key that members share.
 pub fn store(path: &Path, key: &SecretKey) -> Result<(), KeyError> {
-    let encoded = Zeroizing::new(STANDARD.encode(key.expose()));
-    let text = Zeroizing::new(format!(
-        "# {}\n{VERSION} {} {}\n",
-        key.purpose.comment(),
-        key.purpose,
-        *encoded
-    ));
+    let text = to_text(key);
     write_new(path, 0o600, text.as_bytes()).map_err(|source| match source.kind() {
         io::ErrorKind::AlreadyExists => KeyError::Exists {
             path: path.to_owned(),
@@ -349,8 +335,44 @@ pub fn store(path: &Path, key: &SecretKey) -> Result<(), KeyError> {
     })
 }
 
+/// Makes a key from `rng` that is not kept in a file yet.
+pub fn generate(purpose: Purpose, rng: &mut dyn CryptoRng) -> SecretKey {
+    let mut key = SecretKey {
+        purpose,
+        bytes: Zeroizing::new([0; 32]),
+    };
+    rng.fill_bytes(key.bytes.as_mut());
+    // One draw in 2^32 is no SM2 key (GB/T 32918.1, 6.1: drawn again).
+    while key.record_signer().is_none() {
+        rng.fill_bytes(key.bytes.as_mut());
+    }
+    key
+}
+
+/// Reads what a key file says; `path` names it in the error.
+///
+/// # Errors
+/// `Malformed`; `WrongPurpose`.
+pub fn from_text(text: &str, path: &Path, purpose: Purpose) -> Result<SecretKey, KeyError> {
+    parse(text, path, &[purpose])
+}
+
+/// What a key file says.
+pub fn to_text(key: &SecretKey) -> Zeroizing<String> {
+    let encoded = Zeroizing::new(STANDARD.encode(key.expose()));
+    Zeroizing::new(format!(
+        "# {}\n{VERSION} {} {}\n",
+        key.purpose.comment(),
+        key.purpose,
+        *encoded
+    ))
+}
+
 /// Writes a file that does not exist yet and syncs it together with its directory.
-pub(crate) fn write_new(path: &Path, mode: u32, content: &[u8]) -> io::Result<()> {
+///
+/// # Errors
+/// `AlreadyExists`, or why the file system failed; then there is no such file.
+pub fn write_new(path: &Path, mode: u32, content: &[u8]) -> io::Result<()> {
     let mut file = fs::OpenOptions::new()
         .write(true)
         .create_new(true)

@@ -25,7 +25,7 @@ use crate::{
         page, tiles,
     },
     rpc::{self, RpcLimits},
-    startup::{NodeKeys, NodeTls, load_trust},
+    startup::{NodeKeys, NodeTls, load_trust, read_lists},
     telemetry,
     tls::{self, Clients, ServerTls},
 };
@@ -195,10 +195,29 @@ async fn reload(config: Config, listeners: Listeners, engine: Arc<Engine>, clock
             () = hangup => tracing::info!("reading certificates again"),
             () = clock.sleep(RELOAD_INTERVAL) => {}
         }
+        // Lists first: members that they bring are let in by what is read next.
+        reload_lists(&config, &engine).await;
         if let Err(error) = reload_once(&config, &listeners, &engine, clock.as_ref()) {
             let error: &dyn std::error::Error = error.as_ref();
             tracing::error!(error, "the certificates in use stay in use");
         }
+    }
+}
+
+/// Takes the lists that the operator put into the file since the start.
+async fn reload_lists(config: &Config, engine: &Engine) {
+    let lists = match read_lists(config) {
+        Ok(lists) => lists,
+        Err(error) => {
+            let error: &dyn std::error::Error = &error;
+            return tracing::error!(error, "the file of trust lists cannot be read");
+        }
+    };
+    let notes: Vec<&[u8]> = lists.iter().map(String::as_bytes).collect();
+    if let Err(error) = engine.take_trust_lists(&notes, "file").await {
+        let code = error.code();
+        tracing::error!(code, %error, "a trust list in the file is not taken");
+        metrics::counter!("huren_alarms_total", "kind" => "trust_list").increment(1);
     }
 }
 

@@ -160,6 +160,12 @@ pub fn load_trust(config: &Config, kept: &[Vec<u8>]) -> Result<TrustChain, Start
     chain.map_err(|error| trust(lists_file, error))
 }
 
+/// The notes in the file of trust lists, as they are.
+pub fn read_lists(config: &Config) -> Result<Vec<String>, StartupError> {
+    let text = read(&config.trust.lists)?;
+    Ok(split_lists(&text).into_iter().map(str::to_owned).collect())
+}
+
 /// Tells a node that was not given the federation's files yet from one whose files cannot be
 /// read.
 fn require_federation(files: &TrustFiles) -> Result<(), StartupError> {

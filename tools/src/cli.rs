@@ -133,7 +133,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode> {
         Command::Evidence(command) => evidence::run(&command, json).await,
         Command::Log(command) => log::run(&command, json).await.map(done),
         Command::Peers(node) => peers::run(&node, json).await.map(done),
-        Command::Trust(command) => trust::run(&command, json).map(done),
+        Command::Trust(command) => trust::run(&command, json),
         Command::Demo(args) => demo::run(&args, json).await,
         Command::Bench(args) => bench::run(&args, json).await,
         Command::Node(args) => Ok(huren_node::cli::run(args).await),

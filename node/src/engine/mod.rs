@@ -50,6 +50,7 @@ pub use reader::Reader;
 pub use recover::RecoverError;
 pub use replicate::SyncError;
 pub use standing::Refusals;
+pub use tasks::TakeError;
 pub use verify::VerifyError;
 
 /// What an engine is made of.
@@ -121,6 +122,8 @@ pub struct Engine {
     options: Options,
     trust: watch::Receiver<Arc<TrustChain>>,
     adopt: watch::Sender<Arc<TrustChain>>,
+    /// Trust lists are taken from one source at a time, so that none is kept twice.
+    taking: tokio::sync::Mutex<()>,
     high_water: Arc<HighWater>,
     queue: mpsc::Sender<append::Work>,
     /// The own log's newest checkpoint that may be shown to others.
@@ -231,6 +234,7 @@ impl Engine {
             options,
             trust,
             adopt,
+            taking: tokio::sync::Mutex::default(),
             high_water,
             queue: sender,
             marked,

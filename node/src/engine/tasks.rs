@@ -4,7 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 use futures::{StreamExt as _, stream::BoxStream};
-use huren_core::checkpoint::{Origin, SignedCheckpoint};
+use huren_core::{
+    checkpoint::{Origin, SignedCheckpoint},
+    trust::TrustError,
+};
 use huren_proto::v1;
 use huren_store::{Error as StoreError, Role};
 use tokio::sync::watch;
@@ -303,35 +306,69 @@ impl Engine {
         Duration::from_secs(self.options.recosign_seconds.saturating_sub(age).max(1))
     }
 
-    /// Takes newer trust lists from any member that has them, if they verify from the newest
-    /// one held.
+    /// Takes newer trust lists from any member that has them.
     pub(super) async fn fetch_trust_lists(&self) {
         for (region, peer) in &self.peers {
             if !self.is_asked(region, &self.origin, Answer::TrustLists) {
                 continue;
             }
-            let chain = self.trust();
-            let Ok(notes) = peer.trust_lists(chain.newest().list.version + 1).await else {
+            let next = self.trust().newest().list.version + 1;
+            let Ok(notes) = peer.trust_lists(next).await else {
                 continue;
             };
-            for note in notes {
-                let chain = self.trust();
-                match chain.extended(&note) {
-                    Ok(extended) => {
-                        let version = extended.newest().list.version;
-                        if let Err(error) = self.store.put_trust_list(version, &note).await {
-                            tracing::warn!(%error, version, "a trust list could not be kept");
-                            return;
-                        }
-                        tracing::info!(version, peer = region, "newer trust list taken");
-                        self.adopt.send_replace(std::sync::Arc::new(extended));
-                    }
-                    Err(error) => {
-                        self.refuse(region, &self.origin, Answer::TrustLists, error.code());
-                        break;
-                    }
+            let notes: Vec<&[u8]> = notes.iter().map(Vec::as_slice).collect();
+            match self.take_trust_lists(&notes, region).await {
+                Ok(_) => {}
+                Err(TakeError::Refused(error)) => {
+                    self.refuse(region, &self.origin, Answer::TrustLists, error.code());
+                }
+                Err(TakeError::Store(error)) => {
+                    tracing::warn!(%error, "a trust list could not be kept");
+                    return;
                 }
             }
+        }
+    }
+
+    /// Takes what `notes` hold beyond the newest trust list, if it verifies from there, and gives
+    /// the version in force then. `source` is for the node's log.
+    ///
+    /// # Errors
+    /// [`TakeError`]; a list before the one at fault counts.
+    pub async fn take_trust_lists(&self, notes: &[&[u8]], source: &str) -> Result<u64, TakeError> {
+        let _one_at_a_time = self.taking.lock().await;
+        for note in notes {
+            let chain = self.trust();
+            let held = chain.newest().list.version;
+            let longer = chain.joined([*note])?;
+            let version = longer.newest().list.version;
+            if version > held {
+                self.store.put_trust_list(version, note).await?;
+                tracing::info!(version, source, "a newer trust list counts");
+                self.adopt.send_replace(Arc::new(longer));
+            }
+        }
+        Ok(self.trust().newest().list.version)
+    }
+}
+
+/// Why newer trust lists are not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum TakeError {
+    /// One does not follow what is held.
+    #[error(transparent)]
+    Refused(#[from] TrustError),
+    /// One could not be kept.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl TakeError {
+    /// The stable reason code.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Refused(error) => error.code(),
+            Self::Store(_) => "STORE",
         }
     }
 }
