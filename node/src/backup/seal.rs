@@ -387,3 +387,67 @@ impl<W: Write> Write for Hashing<W> {
         self.inner.flush()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    fn secret(folder: &Path, text: &str) -> PathBuf {
+        let path = folder.join("secret");
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        path
+    }
+
+    #[test]
+    fn a_passphrase_locks_and_opens() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = secret(folder.path(), "correct horse battery staple\nmore\n");
+        let (recipients, reader) = Lock::passphrase_in(&path).unwrap().ready();
+        let locked = lock_bytes(&recipients, b"content").unwrap();
+        assert_eq!(*open_bytes(&reader, &locked).unwrap(), b"content");
+        let again = Keys::passphrase_in(&path).unwrap();
+        assert_eq!(*open_bytes(&again, &locked).unwrap(), b"content");
+        let path = secret(folder.path(), "another");
+        let other = Keys::passphrase_in(&path).unwrap();
+        assert!(matches!(
+            open_bytes(&other, &locked),
+            Err(OpenError::WrongKey)
+        ));
+    }
+
+    #[test]
+    fn what_cannot_be_a_key_is_refused_without_being_shown() {
+        let folder = tempfile::tempdir().unwrap();
+        let code = |refused: LockError| {
+            assert!(!refused.to_string().contains("hush"), "{refused}");
+            refused.code()
+        };
+        let none = Lock::for_recipients([]).unwrap_err();
+        assert_eq!(code(none), "RECIPIENT_MISSING");
+        let wrong = Lock::for_recipients(["age1nothing"]).unwrap_err();
+        assert_eq!(code(wrong), "RECIPIENT_INVALID");
+        let empty = secret(folder.path(), " \nhush");
+        assert_eq!(
+            code(Lock::passphrase_in(&empty).unwrap_err()),
+            "PASSPHRASE_EMPTY"
+        );
+        let no_identity = secret(folder.path(), "hush");
+        let refused = Keys::in_files(std::slice::from_ref(&no_identity))
+            .err()
+            .unwrap();
+        assert_eq!(code(refused), "KEY_FILE_UNREADABLE");
+        fs::set_permissions(&no_identity, fs::Permissions::from_mode(0o640)).unwrap();
+        let exposed = Lock::passphrase_in(&no_identity).unwrap_err();
+        assert_eq!(code(exposed), "KEY_FILE_EXPOSED");
+        let missing = Lock::passphrase_in(&folder.path().join("none")).unwrap_err();
+        assert_eq!(code(missing), "KEY_FILE_UNREADABLE");
+        let shown = format!(
+            "{:?}",
+            Lock::Passphrase(SecretString::from("hush".to_owned()))
+        );
+        assert!(!shown.contains("hush"), "{shown}");
+    }
+}
