@@ -12,7 +12,8 @@ use zeroize::Zeroizing;
 
 use super::{
     folder::{PathError, at, folder_of, make_folders, publish},
-    seal::{self, Keys, Lock, OpenError},
+    lock::{Keys, Lock},
+    seal::{self, OpenError},
 };
 use crate::{
     config::Config,

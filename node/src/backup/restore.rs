@@ -12,9 +12,10 @@ use indicatif::ProgressBar;
 use super::{
     check::{self, ContentError},
     folder::{PathError, Workshop, at, publish},
+    lock::Keys,
     make::some,
     manifest::{LogSize, Manifest, NotAManifest, Part, UnverifiedManifest},
-    seal::{self, Fingerprint, Keys, OpenError},
+    seal::{self, Fingerprint, OpenError},
     step,
 };
 use crate::{
