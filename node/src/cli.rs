@@ -90,13 +90,14 @@ pub struct ServeArgs {
     ///
     /// 本节点签过更大的检查点，但数据库和各成员都没有那些记录。节点会先等其他成员全部应答，确认没有
     /// 更多记录，再把此举记入 high-water 旁的 .lowered 文件，然后继续。若以后有人出示丢失部分的检查点，
-    /// 即可证明本省日志自相矛盾，各成员将冻结它。丢失的记录须重新提交。
+    /// 即可证明本省日志自相矛盾，各成员将冻结它。丢失的记录须重新提交，删除记录最先。
     ///
     /// This node signed a larger checkpoint, and neither its database nor any member has those
     /// records. The node waits until every other member has answered and holds no more, writes
     /// the act down in the .lowered file beside the high-water file, and goes on. Whoever shows
     /// a checkpoint of the lost part later proves that this log contradicts itself, and the
-    /// members freeze it. Lost records must be submitted again. The order counts for this start.
+    /// members freeze it. Lost records must be submitted again, erasures first. The order counts
+    /// for this start.
     #[arg(long, value_name = "SIZE")]
     pub accept_loss: Option<u64>,
 }
@@ -301,6 +302,56 @@ mod tests {
             ExitCode::FAILURE,
         ];
         assert_eq!(format!("{outcomes:?}"), format!("{expected:?}"));
+    }
+
+    #[tokio::test]
+    async fn backups_say_what_they_need() {
+        let dir = tempfile::tempdir().unwrap();
+        let node = dir.path().join("node");
+        let node = node.display();
+        run(parse(&format!("huren-node init --region 33 --dir {node}"))).await;
+        let recipient = "age1t7rxyev2z3rw82stdlrrepyc39nvn86l5078zqkf5uasdy86jp6svpy7pa";
+        let outcome = async |line: String| format!("{:?}", run(parse(&line)).await);
+        let (fine, refused) = (ExitCode::SUCCESS, ExitCode::from(REFUSED));
+        for (line, expected) in [
+            // For nobody; without a database; nothing to restore from; with a wrong recipient.
+            (
+                format!("backup --config {node}/config.toml --out {node}/b"),
+                refused,
+            ),
+            (
+                format!(
+                    "backup --config {node}/config.toml --out {node}/b --recipient {recipient}"
+                ),
+                refused,
+            ),
+            (
+                format!("restore --config {node}/config.toml --from {node}/b --identity {node}/no"),
+                refused,
+            ),
+            (
+                format!("backup-keys --config {node}/config.toml --out {node}/k --recipient age1x"),
+                refused,
+            ),
+            (
+                format!(
+                    "backup-keys --config {node}/config.toml --out {node}/k --recipient {recipient}"
+                ),
+                fine,
+            ),
+            (
+                format!(
+                    "backup-keys --config {node}/config.toml --out {node}/k --recipient {recipient}"
+                ),
+                refused,
+            ),
+        ] {
+            let found = outcome(format!("huren-node {line}")).await;
+            assert_eq!(found, format!("{expected:?}"), "{line}");
+        }
+        // Which key opens it has to be said.
+        let line = format!("huren-node restore --config {node}/config.toml --from {node}/b");
+        assert!(NodeArgs::try_parse_from(line.split(' ')).is_err());
     }
 
     #[test]

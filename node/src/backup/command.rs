@@ -17,7 +17,7 @@ use crate::{
 /// What to encrypt for.
 #[derive(Debug, Args)]
 pub struct LockArgs {
-    /// age 公钥，可多次给出；默认用配置 [backup] recipients / age recipient (age1…), any number of
+    /// age 公钥，可多次给出；默认用配置的 backup.recipients / age recipient (age1…), any number of
     /// them [default: those of the configuration].
     #[arg(long, value_name = "AGE1…")]
     pub recipient: Vec<String>,

@@ -41,6 +41,7 @@ impl Workshop {
         let mut options = fs::OpenOptions::new();
         options.create(true).truncate(false).write(true).mode(0o600);
         let lock = options.open(&lock_file).map_err(at(&lock_file))?;
+        leave_to_owner(data_dir, &lock_file)?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Ok(None),
@@ -109,14 +110,7 @@ pub(super) fn publish(finished: &Path, name: &Path) -> Result<bool, PathError> {
     File::open(finished)
         .and_then(|file| file.sync_all())
         .map_err(at(finished))?;
-    // Run by the administrator for the node's user: the file is the folder's owner's.
-    let (owner, file) = (
-        fs::metadata(folder).map_err(at(folder))?,
-        fs::metadata(finished).map_err(at(finished))?,
-    );
-    if owner.uid() != file.uid() {
-        chown(finished, Some(owner.uid()), Some(owner.gid())).map_err(at(finished))?;
-    }
+    leave_to_owner(folder, finished)?;
     // A rename would replace what another process has made meanwhile.
     match fs::hard_link(finished, name) {
         Ok(()) => {}
@@ -126,4 +120,14 @@ pub(super) fn publish(finished: &Path, name: &Path) -> Result<bool, PathError> {
     fs::remove_file(finished).map_err(at(finished))?;
     sync_folder(folder)?;
     Ok(true)
+}
+
+/// Makes a file that of the folder's owner: commands may be run by the administrator, and the node
+/// runs as a user of its own.
+fn leave_to_owner(folder: &Path, file: &Path) -> Result<(), PathError> {
+    let owner = fs::metadata(folder).map_err(at(folder))?;
+    if owner.uid() != fs::metadata(file).map_err(at(file))?.uid() {
+        chown(file, Some(owner.uid()), Some(owner.gid())).map_err(at(file))?;
+    }
+    Ok(())
 }

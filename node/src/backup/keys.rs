@@ -12,7 +12,8 @@ use zeroize::Zeroizing;
 
 use super::{
     folder::{PathError, at, folder_of, make_folders, publish},
-    seal::{self, Keys, Lock, OpenError},
+    lock::{Keys, Lock},
+    seal::{self, OpenError},
 };
 use crate::{
     config::Config,
@@ -256,4 +257,129 @@ fn is_kept(name: &str) -> bool {
         || Purpose::ALL
             .iter()
             .any(|purpose| name == format!("keys/{purpose}.key"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        os::unix::fs::PermissionsExt as _,
+        time::{Duration, SystemTime},
+    };
+
+    use age::secrecy::ExposeSecret as _;
+    use huren_core::codes::Region;
+    use rand::{SeedableRng as _, rngs::StdRng};
+
+    use super::*;
+
+    struct Scene {
+        folder: tempfile::TempDir,
+        config: Config,
+        lock: Lock,
+        keys: Keys,
+    }
+
+    impl Scene {
+        fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let node = folder.path().join("node");
+            let options = init::InitOptions::new(Region::ZHEJIANG, &node).unwrap();
+            let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+            init::init(&options, &mut StdRng::seed_from_u64(1), now).unwrap();
+            let identity = age::x25519::Identity::generate();
+            let file = folder.path().join("identity");
+            fs::write(&file, identity.to_string().expose_secret()).unwrap();
+            fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+            Self {
+                config: Config::load(&node.join(init::CONFIG)).unwrap(),
+                lock: Lock::for_recipients([identity.to_public().to_string().as_str()]).unwrap(),
+                keys: Keys::in_files(&[file]).unwrap(),
+                folder,
+            }
+        }
+
+        fn path(&self, name: &str) -> PathBuf {
+            self.folder.path().join(name)
+        }
+
+        fn back_up(&self, out: &str) -> Result<Vec<String>, KeysError> {
+            let config_file = self.path("node").join(init::CONFIG);
+            back_up_keys(&self.config, &config_file, &self.path(out), &self.lock)
+        }
+    }
+
+    #[test]
+    fn what_was_kept_sets_a_node_up_again() {
+        let scene = Scene::new();
+        let names = scene.back_up("keys.age").unwrap();
+        let (original, again) = (scene.path("node"), scene.path("again"));
+        let paths = restore_keys(&scene.path("keys.age"), &scene.keys, &again).unwrap();
+        assert_eq!(paths.len(), names.len());
+        for name in &names {
+            let [before, after] = [&original, &again].map(|folder| fs::read(folder.join(name)));
+            assert_eq!(before.unwrap(), after.unwrap(), "{name}");
+        }
+        for purpose in Purpose::ALL {
+            keys::load(&purpose.file_in(&again.join("keys")), purpose).unwrap();
+        }
+        Config::load(&again.join(init::CONFIG)).unwrap();
+        assert!(!again.join("high-water").exists() && original.join("high-water").exists());
+        assert!(!names.contains(&"tls/ca.key".to_owned()));
+
+        let refused = restore_keys(&scene.path("keys.age"), &scene.keys, &again);
+        assert_eq!(refused.unwrap_err().code(), "FILE_EXISTS");
+        assert_eq!(scene.back_up("keys.age").unwrap_err().code(), "FILE_EXISTS");
+    }
+
+    #[test]
+    fn nothing_of_a_key_is_in_clear() {
+        let scene = Scene::new();
+        scene.back_up("keys.age").unwrap();
+        let locked = fs::read(scene.path("keys.age")).unwrap();
+        for word in ["huren-key-v1", "PRIVATE KEY", "ustar"] {
+            let found = locked
+                .windows(word.len())
+                .any(|bytes| bytes == word.as_bytes());
+            assert!(!found, "{word}");
+        }
+        let mode = fs::metadata(scene.path("keys.age"))
+            .unwrap()
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn other_files_are_refused_and_nothing_is_written() {
+        let scene = Scene::new();
+        scene.back_up("keys.age").unwrap();
+        let good = fs::read(scene.path("keys.age")).unwrap();
+        let (recipients, _) = scene.lock.ready();
+        let foreign = pack(&[("keys/other.key".to_owned(), Zeroizing::new(vec![1]))]).unwrap();
+        let mut flipped = good.clone();
+        *flipped.last_mut().unwrap() ^= 1;
+        let cases = [
+            ("BACKUP_DAMAGED", flipped),
+            ("BACKUP_DAMAGED", good[..good.len() - 9].to_vec()),
+            ("BACKUP_DAMAGED", b"no age file".to_vec()),
+            (
+                "BACKUP_DAMAGED",
+                seal::lock_bytes(&recipients, b"no archive").unwrap(),
+            ),
+            (
+                "BACKUP_DAMAGED",
+                seal::lock_bytes(&recipients, &foreign).unwrap(),
+            ),
+        ];
+        let check = |bytes: &[u8], keys: &Keys, code| {
+            fs::write(scene.path("case.age"), bytes).unwrap();
+            let refused = restore_keys(&scene.path("case.age"), keys, &scene.path("again"));
+            assert_eq!(refused.unwrap_err().code(), code);
+            assert!(!scene.path("again").exists());
+        };
+        for (code, bytes) in cases {
+            check(&bytes, &scene.keys, code);
+        }
+        check(&good, &Scene::new().keys, "BACKUP_KEY_WRONG");
+    }
 }

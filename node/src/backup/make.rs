@@ -13,15 +13,19 @@ use jiff::Timestamp;
 
 use super::{
     folder::{PathError, Workshop, at, make_folder, make_folders, sync_folder},
+    lock::Lock,
     manifest::{LogSize, Manifest, Part},
     restore::{self, MANIFEST, PERSONAL, PUBLIC, RestoreError, Wanted},
-    seal::{self, Fingerprint, Lock},
+    seal::{self, Fingerprint},
     step,
 };
 use crate::{
     config::Config,
     keys::{self, KeyError, Purpose},
 };
+
+/// Behind the name of a backup that is not finished.
+const PARTIAL: &str = ".partial";
 
 /// Why there is no backup. What had been written is deleted.
 #[derive(Debug, thiserror::Error)]
@@ -120,13 +124,8 @@ pub async fn back_up(
     if folder.exists() {
         return Err(at(&folder)(io::ErrorKind::AlreadyExists.into()).into());
     }
-    let partial = out.join(format!("{name}.partial"));
-    match fs::remove_dir_all(&partial) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            return Err(at(&partial)(error).into());
-        }
-        _ => {}
-    }
+    sweep(out, &config.region.to_string())?;
+    let partial = out.join(format!("{name}{PARTIAL}"));
     make_folder(&partial)?;
     let written = write(config, &workshop, &partial, (&signer, lock, time), progress).await;
     let finished = written.and_then(|manifest| {
@@ -140,6 +139,19 @@ pub async fn back_up(
         drop(fs::remove_dir_all(&partial));
     }
     finished.map(|manifest| (folder, manifest))
+}
+
+/// Deletes what backups of this node that were killed have left. Nobody writes there now: the
+/// workshop is ours.
+fn sweep(out: &Path, region: &str) -> Result<(), PathError> {
+    for entry in fs::read_dir(out).map_err(at(out))? {
+        let path = entry.map_err(at(out))?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name.starts_with(&format!("{region}-")) && name.ends_with(PARTIAL) {
+            fs::remove_dir_all(&path).map_err(at(&path))?;
+        }
+    }
+    Ok(())
 }
 
 /// The key that signs manifests, as it signs answers: on behalf of the node.

@@ -4,22 +4,23 @@
 //! A backup is a folder with three files. `public.age` has the logs, their register and the trust
 //! lists; `personal.age` has the sealed disclosures and the submission tags, so that it can be
 //! kept elsewhere or destroyed earlier; `manifest` says in clear what they are. Keys are in none
-//! of them ([`keys`]), and the high-water file is in no backup at all.
+//! of them, and the high-water file is in no backup at all.
 
 mod check;
 pub mod command;
 mod folder;
 mod keys;
+mod lock;
 mod make;
 mod manifest;
 mod restore;
 mod seal;
 
 pub use keys::{KeysError, back_up_keys, restore_keys};
+pub use lock::{Keys, Lock, LockError};
 pub use make::{BackupError, back_up};
 pub use manifest::{LogSize, Manifest, Part};
 pub use restore::{RestoreError, Wanted, restore, try_out};
-pub use seal::{Keys, Lock, LockError};
 
 use indicatif::{ProgressBar, ProgressStyle};
 

@@ -12,9 +12,10 @@ use indicatif::ProgressBar;
 use super::{
     check::{self, ContentError},
     folder::{PathError, Workshop, at, publish},
+    lock::Keys,
     make::some,
     manifest::{LogSize, Manifest, NotAManifest, Part, UnverifiedManifest},
-    seal::{self, Fingerprint, Keys, OpenError},
+    seal::{self, Fingerprint, OpenError},
     step,
 };
 use crate::{
@@ -265,7 +266,7 @@ async fn check(
 fn answer_key(config: &Config) -> Result<VerifierKey, RestoreError> {
     let key = keys::load(&Purpose::Answer.file_in(&config.keys_dir), Purpose::Answer)?;
     let signer = key.note_signer(&config.origin);
-    let signer = signer.map_err(|error| StartupError::Origin(error))?;
+    let signer = signer.map_err(StartupError::Origin)?;
     Ok(signer.verifier_key().clone())
 }
 

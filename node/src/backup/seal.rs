@@ -3,222 +3,19 @@
 use std::{
     fs::{self, File},
     io::{self, BufReader, BufWriter, Read, Write},
-    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
-    path::{Path, PathBuf},
+    os::unix::fs::OpenOptionsExt as _,
+    path::Path,
 };
 
-use age::{
-    DecryptError, Decryptor, EncryptError, Encryptor, Identity, IdentityFile, Recipient, scrypt,
-    secrecy::SecretString, x25519,
-};
+use age::{DecryptError, Decryptor, EncryptError, Encryptor, Recipient};
 use indicatif::ProgressBar;
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
+use super::lock::Keys;
+
 /// Bytes that are moved at a time.
 const CHUNK: usize = 64 << 10;
-
-/// Longest passphrase file, in bytes.
-const MAX_PASSPHRASE: u64 = 4096;
-
-/// The largest scrypt work factor that is taken from a file: 2^22, some seconds of work.
-const MAX_WORK: u8 = 22;
-
-/// What a file is locked with. `Debug` shows no secret.
-#[derive(Clone, Debug)]
-pub enum Lock {
-    /// Whoever has the private key of one of these.
-    Recipients(Vec<x25519::Recipient>),
-    /// Whoever knows the passphrase.
-    Passphrase(SecretString),
-}
-
-/// Private keys that open files.
-pub struct Keys(Vec<Box<dyn Identity + Send + Sync>>);
-
-/// Why keys or passphrases cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum LockError {
-    /// Nothing to lock with.
-    #[error(
-        "没有指定加密对象，请用 --recipient（或配置 [backup] recipients）或 --passphrase-file / \
-         nothing to encrypt with: give --recipient (or [backup] recipients in the configuration), or --passphrase-file"
-    )]
-    Nothing,
-    /// Not an age recipient.
-    #[error(
-        "`{0}` 不是 age 公钥（age1…，见 age-keygen）/ is no age recipient (age1…, see age-keygen)"
-    )]
-    Recipient(String),
-    /// The file has no passphrase.
-    #[error("口令文件 {0} 为空或不可用 / the passphrase file {0} is empty or not usable", .path.display())]
-    Passphrase {
-        /// The file.
-        path: PathBuf,
-    },
-    /// Others can read the file.
-    #[error("文件 {0} 他人可读，请 chmod 600 / others can read {0}: run `chmod 600` on it", .path.display())]
-    Exposed {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The file cannot be read, or holds no age identity.
-    #[error("无法读取 {0} / cannot read {0}", .path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
-}
-
-impl LockError {
-    /// The stable reason code.
-    pub const fn code(&self) -> &'static str {
-        match self {
-            Self::Nothing => "RECIPIENT_MISSING",
-            Self::Recipient(_) => "RECIPIENT_INVALID",
-            Self::Passphrase { .. } => "PASSPHRASE_EMPTY",
-            Self::Exposed { .. } => "KEY_FILE_EXPOSED",
-            Self::Unreadable { .. } => "KEY_FILE_UNREADABLE",
-        }
-    }
-}
-
-impl Lock {
-    /// For the private keys that belong to these public ones (`age1…`).
-    ///
-    /// # Errors
-    /// `Nothing` if there is none; `Recipient`.
-    pub fn for_recipients<'a>(
-        recipients: impl IntoIterator<Item = &'a str>,
-    ) -> Result<Self, LockError> {
-        let parse = |text: &str| {
-            let parsed = text.trim().parse();
-            parsed.map_err(|_| LockError::Recipient(text.to_owned()))
-        };
-        let recipients: Vec<_> = recipients
-            .into_iter()
-            .map(parse)
-            .collect::<Result<_, _>>()?;
-        if recipients.is_empty() {
-            return Err(LockError::Nothing);
-        }
-        Ok(Self::Recipients(recipients))
-    }
-
-    /// For those who know the first line of a file.
-    ///
-    /// # Errors
-    /// `Passphrase`; `Exposed`; `Unreadable`.
-    pub fn passphrase_in(path: &Path) -> Result<Self, LockError> {
-        passphrase(path).map(Self::Passphrase)
-    }
-
-    /// This lock, ready to be used, and keys that open what it locks. For recipients, whose
-    /// private keys are elsewhere, those are of a pair that is made here and forgotten once what
-    /// was written has been read back.
-    pub(super) fn ready(&self) -> (Vec<Box<dyn Recipient>>, Keys) {
-        match self {
-            Self::Recipients(recipients) => {
-                let reader = x25519::Identity::generate();
-                let all = recipients.iter().cloned().chain([reader.to_public()]);
-                let all = all.map(|recipient| Box::new(recipient) as Box<dyn Recipient>);
-                (all.collect(), Keys(vec![Box::new(reader)]))
-            }
-            Self::Passphrase(passphrase) => {
-                let recipient = scrypt::Recipient::new(passphrase.clone());
-                (
-                    vec![Box::new(recipient)],
-                    Keys::of_passphrase(passphrase.clone()),
-                )
-            }
-        }
-    }
-}
-
-impl Keys {
-    /// The private keys in files as `age-keygen` writes them.
-    ///
-    /// # Errors
-    /// `Exposed`; `Unreadable`.
-    pub fn in_files(paths: &[PathBuf]) -> Result<Self, LockError> {
-        let mut keys = Vec::new();
-        for path in paths {
-            let unreadable = |source| LockError::Unreadable {
-                path: path.clone(),
-                source,
-            };
-            let file = open_secret(path)?;
-            let identities = IdentityFile::from_buffer(BufReader::new(file)).map_err(unreadable)?;
-            let identities = identities.into_identities();
-            keys.extend(identities.map_err(|error| unreadable(io::Error::other(error)))?);
-        }
-        Ok(Self(keys))
-    }
-
-    /// The passphrase in the first line of a file.
-    ///
-    /// # Errors
-    /// `Passphrase`; `Exposed`; `Unreadable`.
-    pub fn passphrase_in(path: &Path) -> Result<Self, LockError> {
-        passphrase(path).map(Self::of_passphrase)
-    }
-
-    fn of_passphrase(passphrase: SecretString) -> Self {
-        let mut identity = scrypt::Identity::new(passphrase);
-        identity.set_max_work_factor(MAX_WORK);
-        Self(vec![Box::new(identity)])
-    }
-
-    /// A reader of what a locked file holds.
-    fn open<R: Read>(&self, source: R) -> Result<impl Read + use<R>, OpenError> {
-        let identities = self.0.iter().map(|key| key.as_ref() as &dyn Identity);
-        Decryptor::new(source)
-            .and_then(|decryptor| decryptor.decrypt(identities))
-            .map_err(|error| match error {
-                DecryptError::NoMatchingKeys
-                | DecryptError::KeyDecryptionFailed
-                | DecryptError::DecryptionFailed => OpenError::WrongKey,
-                DecryptError::Io(error) => read_error(error),
-                _ => OpenError::Damaged,
-            })
-    }
-}
-
-fn passphrase(path: &Path) -> Result<SecretString, LockError> {
-    let mut text = Zeroizing::new(String::with_capacity(MAX_PASSPHRASE as usize));
-    let read = open_secret(path)?
-        .take(MAX_PASSPHRASE)
-        .read_to_string(&mut text);
-    read.map_err(|source| LockError::Unreadable {
-        path: path.to_owned(),
-        source,
-    })?;
-    match text.lines().next() {
-        Some(line) if !line.trim().is_empty() => Ok(SecretString::from(line.to_owned())),
-        _ => Err(LockError::Passphrase {
-            path: path.to_owned(),
-        }),
-    }
-}
-
-fn open_secret(path: &Path) -> Result<File, LockError> {
-    let unreadable = |source| LockError::Unreadable {
-        path: path.to_owned(),
-        source,
-    };
-    let file = File::open(path).map_err(unreadable)?;
-    // Asked of the open file: nobody can swap it in between.
-    let metadata = file.metadata().map_err(unreadable)?;
-    if metadata.is_file() && metadata.mode() & 0o077 != 0 {
-        return Err(LockError::Exposed {
-            path: path.to_owned(),
-        });
-    }
-    Ok(file)
-}
 
 /// Why a locked file is not opened.
 #[derive(Debug, thiserror::Error)]
@@ -302,7 +99,7 @@ pub(super) fn open_file(
     progress: &ProgressBar,
 ) -> Result<(), OpenError> {
     let file = BufReader::with_capacity(CHUNK, File::open(source)?);
-    let mut opened = keys.open(file)?;
+    let mut opened = open(keys, file)?;
     let mut target = BufWriter::with_capacity(CHUNK, new_file(target)?);
     let mut chunk = vec![0; CHUNK];
     loop {
@@ -319,10 +116,23 @@ pub(super) fn open_file(
 pub(super) fn open_bytes(keys: &Keys, locked: &[u8]) -> Result<Zeroizing<Vec<u8>>, OpenError> {
     // Reserved whole, so that growing leaves no copies behind in freed memory.
     let mut bytes = Zeroizing::new(Vec::with_capacity(locked.len()));
-    keys.open(locked)?
+    open(keys, locked)?
         .read_to_end(&mut bytes)
         .map_err(read_error)?;
     Ok(bytes)
+}
+
+/// A reader of what a locked file holds.
+fn open<R: Read>(keys: &Keys, source: R) -> Result<impl Read + use<R>, OpenError> {
+    Decryptor::new(source)
+        .and_then(|decryptor| decryptor.decrypt(keys.identities()))
+        .map_err(|error| match error {
+            DecryptError::NoMatchingKeys
+            | DecryptError::KeyDecryptionFailed
+            | DecryptError::DecryptionFailed => OpenError::WrongKey,
+            DecryptError::Io(error) => read_error(error),
+            _ => OpenError::Damaged,
+        })
 }
 
 /// What reading an age stream fails with where the file was cut off or changed.

@@ -98,6 +98,11 @@ fn wrong_values_are_refused_by_name() {
             "replication.poll_seconds = 0",
         ),
         (
+            "recipients = []",
+            "recipients = [\"age1me\"]",
+            "backup.recipients = age1me",
+        ),
+        (
             "kinds = [\"*\"]",
             "kinds = [\"certificates\"]",
             "callers.issuer.kinds",

@@ -168,7 +168,15 @@ async fn one_at_a_time_and_for_its_owner_alone() {
     assert_eq!(refused.code(), "BACKUP_BUSY");
     drop(held);
 
+    // Of a backup that was killed, and of another node.
+    let [killed, theirs] =
+        ["33-x.partial", "31-x.partial"].map(|name| machine.path("backups").join(name));
+    fs::create_dir_all(killed.join("x")).expect("a folder");
+    fs::create_dir(&theirs).expect("a folder");
+
     let backup = machine.back_up(NOW).await.expect("a backup");
+    assert!(!killed.exists() && theirs.exists());
+    fs::remove_dir(&theirs).expect("a folder");
     assert_eq!(backup, machine.path("backups/33-20270115T080000Z"));
     for (file, expected) in [
         ("public.age", 0o600),

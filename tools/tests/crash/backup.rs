@@ -11,7 +11,10 @@ use std::{
 
 use age::secrecy::ExposeSecret as _;
 use anyhow::{Context as _, Result, ensure};
-use huren::local::LocalNode;
+use huren::{
+    local::{LocalNode, wait_for},
+    peers,
+};
 use huren_core::merkle::Hash;
 use huren_node::backup::Manifest;
 use tokio::process::Command;
@@ -102,7 +105,18 @@ async fn backup(stage: &mut Stage, plan: &mut Plan) -> Result<()> {
     let refused = restore(&stage.home, oldest, &key).status().await?;
     ensure!(refused.code() == Some(2), "over a database: {refused}");
 
-    start(&mut stage.home, &[PUBLISH_AT_ONCE]).await?;
+    // With nobody to ask it answers, and shows nothing that may have been erased since.
+    stage.replica.kill().await?;
+    stage.home.start(Path::new(PROGRAM), &[PUBLISH_AT_ONCE])?;
+    let status = wait_for("a status", async || {
+        Ok(peers::status(&stage.home.connection()).await.ok())
+    });
+    for log in status.await?.logs {
+        let (held, code) = (log.held_size, log.last_error);
+        ensure!(code == "RESTORED_NOT_CAUGHT_UP", "{held} leaves: {code}");
+    }
+    start(&mut stage.replica, &[PUBLISH_AT_ONCE]).await?;
+    stage.home.ready().await?;
     acks.check_new(&audit)?;
     audit.start_over().await?;
     acks.check_all(&audit, ADOPTIONS)?;

@@ -190,6 +190,42 @@ mod tests {
 
     use super::*;
 
+    /// As a node before the newest release made them.
+    async fn old_file(path: &Path, rows: &str) {
+        let mut db = options(path)
+            .create_if_missing(true)
+            .connect()
+            .await
+            .unwrap();
+        let oldest = MIGRATIONS.iter().take(1).cloned().collect();
+        let old = sqlx::migrate::Migrator {
+            migrations: std::borrow::Cow::Owned(oldest),
+            ..sqlx::migrate::Migrator::DEFAULT
+        };
+        old.run(&mut db).await.unwrap();
+        sqlx::query(AssertSqlSafe(rows.to_owned()))
+            .execute(&mut db)
+            .await
+            .unwrap();
+        db.close().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn parts_of_an_older_schema_are_brought_up_to_date() {
+        let folder = tempfile::tempdir().unwrap();
+        let [public, personal] = ["public", "personal"].map(|name| folder.path().join(name));
+        let log = "INSERT INTO logs VALUES \
+             (1, 'a/b', 1, 0, zeroblob(32), x'', x'', x'', x'', 0, 0, NULL)";
+        old_file(&public, log).await;
+        let disclosure = "INSERT INTO disclosures VALUES (1, 1, 5, NULL, NULL, x'00')";
+        old_file(&personal, disclosure).await;
+        assert!(schema(&public).await.unwrap() < newest_schema());
+        join_parts(&public, Some(&personal)).await.unwrap();
+        assert_eq!(schema(&public).await.unwrap(), newest_schema());
+        let rows = inspect(&public).await.unwrap();
+        assert_eq!((rows["logs"], rows["disclosures"]), (1, 1));
+    }
+
     #[tokio::test]
     async fn every_table_belongs_to_one_part() {
         let folder = tempfile::tempdir().unwrap();
