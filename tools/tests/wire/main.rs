@@ -12,6 +12,8 @@ mod refusals;
 #[cfg(test)]
 mod rights;
 #[cfg(test)]
+mod signed;
+#[cfg(test)]
 mod silence;
 #[cfg(test)]
 mod streams;
