@@ -25,7 +25,6 @@ use huren_proto::v1::{self, issuance_service_client::IssuanceServiceClient, subm
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tonic::{Code, Status, transport::Channel};
-use tonic_types::StatusExt as _;
 
 use crate::{connect::NodeArgs, files::Encoding, import};
 
@@ -201,8 +200,8 @@ pub async fn submit(args: &SubmitArgs, json_out: bool) -> Result<ExitCode> {
         match outcome {
             Outcome::Accepted { duplicate: true } => duplicates += 1,
             Outcome::Accepted { duplicate: false } => accepted += 1,
-            Outcome::Refused { line, code, why } => {
-                eprintln!("第 {line} 行 line {line}: {code}: {why}");
+            Outcome::Refused { line, why } => {
+                eprintln!("第 {line} 行 line {line}: {why}");
                 refused += 1;
             }
         }
@@ -255,9 +254,9 @@ enum Outcome {
     Accepted {
         duplicate: bool,
     },
+    /// `why` begins with the reason code.
     Refused {
         line: u64,
-        code: String,
         why: String,
     },
 }
@@ -274,9 +273,6 @@ async fn one(
         }),
         Err(status) if is_about_the_record(&status) => Ok(Outcome::Refused {
             line,
-            code: status
-                .get_details_error_info()
-                .map_or_else(|| format!("{:?}", status.code()), |info| info.reason),
             why: status.message().to_owned(),
         }),
         Err(status) => Err(anyhow::Error::new(status)

@@ -14,6 +14,8 @@ mod refusals;
 #[cfg(test)]
 mod rights;
 #[cfg(test)]
+mod signed;
+#[cfg(test)]
 mod silence;
 #[cfg(test)]
 mod streams;
