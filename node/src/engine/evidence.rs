@@ -238,7 +238,7 @@ impl Engine {
     ///
     /// # Errors
     /// [`ReleaseError`]; the log stays frozen.
-    pub async fn release(
+    pub async fn release_log(
         &self,
         origin: &Origin,
         reason: ReleaseReason,

@@ -55,7 +55,7 @@ impl OperatorService for Service {
             let codes = ReleaseReason::ALL.map(ReleaseReason::code).join(", ");
             refuse::bad_argument("RELEASE_REASON", "reason", &codes)
         })?;
-        let released = self.0.engine.release(&origin, reason, &actor).await;
+        let released = self.0.engine.release_log(&origin, reason, &actor).await;
         released
             .map(|()| Response::new(v1::ReleaseLogResponse {}))
             .map_err(|error| refuse::release(&error))

@@ -175,7 +175,7 @@ async fn who_was_away_hears_of_it_from_any_member() {
 async fn release(federation: &Federation, at: Region) -> Result<(), ReleaseError> {
     let engine = federation.engine(at);
     let reason = ReleaseReason::KeyStolen;
-    engine.release(&origin(LIAR), reason, ACTOR).await
+    engine.release_log(&origin(LIAR), reason, ACTOR).await
 }
 
 /// A member lets the log go on, as soon as it can.
@@ -211,10 +211,10 @@ async fn a_frozen_log_goes_on_when_the_federation_has_decided() {
     }
     let unfrozen = origin(OTHERS[0]);
     let engine = Arc::clone(federation.engine(VICTIM));
-    let not_frozen = engine.release(&unfrozen, ReleaseReason::KeyStolen, ACTOR);
+    let not_frozen = engine.release_log(&unfrozen, ReleaseReason::KeyStolen, ACTOR);
     refused(not_frozen.await, "RELEASE_NOT_FROZEN");
     let nobodys = "huren.test/log/99".parse().expect("an origin");
-    let not_held = engine.release(&nobodys, ReleaseReason::KeyStolen, ACTOR);
+    let not_held = engine.release_log(&nobodys, ReleaseReason::KeyStolen, ACTOR);
     refused(not_held.await, "LOG_NOT_HELD");
     drop(engine);
 

@@ -13,7 +13,7 @@ use crate::Error;
 
 /// Tables without anything about persons: what anybody may read of the logs, and what follows
 /// from it.
-const PUBLIC: [&str; 11] = [
+const PUBLIC: [&str; 13] = [
     "logs",
     "tiles",
     "bundles",
@@ -25,6 +25,8 @@ const PUBLIC: [&str; 11] = [
     "adoptions",
     "quarantine",
     "trust_lists",
+    "releases",
+    "institution_keys",
 ];
 
 /// Tables about persons, though sealed and keyed. A new table belongs to one of the two lists: a
