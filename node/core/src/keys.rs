@@ -112,14 +112,14 @@ pub struct RecordSigner {
 }
 
 enum Signer {
-    Ed25519(SigningKey),
+    Ed25519(Box<SigningKey>),
     Sm2(Box<Sm2Signer>),
 }
 
 impl RecordSigner {
     /// The Ed25519 key of a 32-byte seed.
     pub fn from_seed(seed: &[u8; 32]) -> Self {
-        Self::of(Signer::Ed25519(SigningKey::from_bytes(seed)))
+        Self::of(Signer::Ed25519(Box::new(SigningKey::from_bytes(seed))))
     }
 
     /// The key of 32 secret bytes: the seed of an Ed25519 key, or the private key of an SM2 key

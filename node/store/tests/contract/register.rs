@@ -181,7 +181,7 @@ fn entry(changes: &mut Changes, index: u64, code: &str, keys: &[u64]) {
         public_key: vec![4; 65],
         code: code.to_owned(),
         writer_region: 330_206,
-        active: index % 2 == 0,
+        active: index.is_multiple_of(2),
     };
     changes.institution_keys.extend(keys.iter().map(key));
 }
