@@ -112,6 +112,15 @@ pub struct Evidence {
 }
 
 impl Evidence {
+    /// Evidence out of two checkpoints of one size.
+    pub fn of_one_size(one: &SignedCheckpoint, other: &SignedCheckpoint) -> Self {
+        Self {
+            smaller: one.to_string(),
+            larger: other.to_string(),
+            proof: Vec::new(),
+        }
+    }
+
     /// Evidence out of two checkpoints of different sizes, the consistency proof of the larger
     /// tree, and the root which that tree has at the smaller size.
     pub fn of_history(

@@ -15,6 +15,8 @@ mod receipts;
 mod records;
 mod replication;
 mod trust_lists;
+mod uploads;
 mod vectors;
 mod verdict_properties;
 mod verdicts;
+mod witnessing;
