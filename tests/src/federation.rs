@@ -15,7 +15,10 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     Lie, ManualClock, Wire,
-    members::{self, REGIONS, answer_key, log_signer, mirror, origin, trust_lists, writer_keys},
+    members::{
+        self, REGIONS, answer_key, log_signer, mirror, origin, outside_signer, trust_lists,
+        witness, writer_keys,
+    },
 };
 
 /// How long a condition is waited for before a test fails.
@@ -184,6 +187,8 @@ impl Federation {
             log_key: log_signer(region),
             answer_key: answer_key(region),
             mirror: Some(mirror(region)),
+            witness: Some(witness(region)),
+            outside: vec![outside_signer().verifier_key().clone()],
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
             random: Arc::new(SystemRandom),
             options: Options {

@@ -22,7 +22,7 @@ pub use fork::{Fork, Shown};
 pub use history::History;
 pub use members::{
     REGIONS, RETIRED_AT, county, county_pen, log_signer, member, mirror, newer_pen, origin,
-    record_pen, record_signer, retired_pen, unlisted_pen, writer_keys,
+    outside_signer, record_pen, record_signer, retired_pen, unlisted_pen, witness, writer_keys,
 };
 pub use peer::{Honest, Lie, Wire};
 pub use samples::{

@@ -7,6 +7,7 @@ mod clock;
 mod disclose;
 mod fold;
 mod lookup;
+mod mirror;
 mod peers;
 mod prepare;
 mod reader;
@@ -14,6 +15,7 @@ mod recover;
 mod replicate;
 mod tasks;
 mod verify;
+mod witness;
 
 use std::{
     collections::BTreeMap,
@@ -22,7 +24,11 @@ use std::{
 };
 
 use huren_core::{
-    checkpoint::Origin, codes::Region, cosign::Cosigner, note::NoteSigner, trust::TrustChain,
+    checkpoint::Origin,
+    codes::Region,
+    cosign::Cosigner,
+    note::{NoteSigner, VerifierKey},
+    trust::TrustChain,
 };
 use huren_proto::v1;
 use huren_store::{Error as StoreError, HighWater, Role, Store};
@@ -32,12 +38,14 @@ pub use append::{AppendError, Placed};
 pub use book::{Book, Entry};
 pub use clock::{Clock, Random, SystemClock, SystemRandom};
 pub use disclose::DiscloseError;
+pub use mirror::{Upload, UploadError, Uploaded};
 pub use peers::{Peer, PeerError, PeerPackage, Peers};
 pub use prepare::{Refused, WriterKeys};
 pub use reader::Reader;
 pub use recover::RecoverError;
 pub use replicate::SyncError;
 pub use verify::VerifyError;
+pub use witness::WitnessError;
 
 /// What an engine is made of.
 pub struct Parts {
@@ -61,6 +69,10 @@ pub struct Parts {
     pub answer_key: NoteSigner,
     /// Cosigns mirrored logs.
     pub mirror: Option<Cosigner>,
+    /// Cosigns what is submitted to it, of the other members' logs and of `outside`.
+    pub witness: Option<Cosigner>,
+    /// Keys of logs outside of the federation that are witnessed and mirrored too.
+    pub outside: Vec<VerifierKey>,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Randomness.
@@ -103,6 +115,10 @@ pub struct Engine {
     keys: Arc<WriterKeys>,
     answer_key: NoteSigner,
     mirror: Option<Cosigner>,
+    witness: Option<Cosigner>,
+    outside: Vec<VerifierKey>,
+    /// Held from reading what witness and mirror vouched for to vouching for more.
+    vouching: tokio::sync::Mutex<()>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     options: Options,
@@ -170,6 +186,13 @@ impl Engine {
             };
             store.create_log(&log, role).await?;
         }
+        for key in &parts.outside {
+            if let Ok(log) = key.name().as_str().parse::<Origin>()
+                && log != origin
+            {
+                store.create_log(&log, Role::Mirror).await?;
+            }
+        }
         let (adopt, trust) = watch::channel(Arc::new(trust));
         let reader = Reader::new(Arc::clone(&store), options.cache_bytes);
         let lookup = lookup::Lookup::new(Arc::clone(&store));
@@ -210,6 +233,9 @@ impl Engine {
             keys,
             answer_key: parts.answer_key,
             mirror: parts.mirror,
+            witness: parts.witness,
+            outside: parts.outside,
+            vouching: tokio::sync::Mutex::default(),
             clock,
             random,
             options,
