@@ -182,6 +182,7 @@ pub(crate) fn trust_lists(versions: u64) -> (RootKeys, TrustChain) {
             root: role.clone(),
             quorum: 2,
             members: REGIONS.map(member).to_vec(),
+            witnesses: Vec::new(),
         };
         let mut note = Note::new(list.to_text().expect("a list")).expect("a note");
         note.add(root.sign(note.text())).expect("room for one");

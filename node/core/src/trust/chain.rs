@@ -12,7 +12,7 @@ use crate::{
     note::{Note, SignatureType, VerifierKey},
 };
 
-use super::{Authority, Member, RecordKey, RootKeys, TrustList};
+use super::{Authority, Member, RecordKey, RootKeys, TrustList, witness};
 
 /// A list that verified.
 #[derive(Clone, Debug)]
@@ -206,8 +206,13 @@ fn check_content(list: &TrustList) -> Result<(), TrustError> {
         list.members.is_sorted_by(|a, b| a.region < b.region),
         "members ascend by region, each once",
     )?;
+    let counting = list
+        .witnesses
+        .iter()
+        .filter(|witness| witness.counts)
+        .count();
     rule(
-        list.quorum < list.members.len().max(1),
+        list.quorum < list.members.len().max(1) + counting,
         "the quorum is larger than the other members",
     )?;
     let (mut origins, mut keys) = (BTreeSet::new(), BTreeSet::new());
@@ -232,7 +237,7 @@ fn check_content(list: &TrustList) -> Result<(), TrustError> {
             rule(keys.insert(key), "one key serves two roles")?;
         }
     }
-    Ok(())
+    witness::check(list, &mut keys)
 }
 
 /// The public keys of a member, each of which must have one role only.

@@ -9,8 +9,10 @@ mod authority;
 mod chain;
 mod list;
 mod roots;
+mod witness;
 
 pub use authority::{Authority, Refusal};
 pub use chain::{SignedTrustList, TrustChain, TrustError};
 pub use list::{KeyWindow, LogKey, Member, RecordKey, RootRole, TrustList, kind_name};
 pub use roots::RootKeys;
+pub use witness::ForeignWitness;

@@ -8,6 +8,7 @@ mod common;
 mod disclosures;
 mod fold;
 mod fold_properties;
+mod foreign_witnesses;
 mod gathering;
 mod reasons;
 mod receipt_tampering;
