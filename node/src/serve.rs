@@ -7,6 +7,7 @@ use std::{
 
 use anyhow::Context;
 use async_trait::async_trait;
+use axum::Router;
 use huren_core::reason::Reason;
 use huren_store::{HighWater, Sqlite, SqliteOptions, Store};
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -22,7 +23,8 @@ use crate::{
     http::{
         self, RequestLimits,
         health::{self, Obstacle, Readiness},
-        page, tiles,
+        page, policy, tiles,
+        witness::{self, SubmitLimits},
     },
     rpc::{self, RpcLimits},
     startup::{NodeKeys, NodeTls, load_trust, read_lists},
@@ -80,6 +82,12 @@ pub async fn serve(
         log_key: keys.log,
         answer_key: keys.answer,
         mirror: Some(keys.mirror),
+        witness: config.witness.enabled.then_some(keys.witness),
+        outside: if config.witness.enabled {
+            config.witness.logs.clone()
+        } else {
+            Vec::new()
+        },
         clock: Arc::clone(&clock),
         random: Arc::new(SystemRandom),
         options: engine_options(&config, accept_loss),
@@ -127,13 +135,26 @@ pub async fn serve(
         timeout: config.limits.request_timeout(),
     };
     let page_rate = config.limits.page_rate_per_minute;
-    let employers = page::routes(Arc::clone(&engine), clock, page_rate);
+    let employers = page::routes(Arc::clone(&engine), Arc::clone(&clock), page_rate);
+    let policies = policy::routes(Arc::clone(&engine), config.log_path());
+    let submissions = if config.witness.enabled {
+        let limits = SubmitLimits {
+            per_minute: config.witness.rate_per_minute,
+            // The rest is for storing and answering.
+            reading: config.limits.request_timeout() * 2 / 3,
+        };
+        witness::routes(Arc::clone(&engine), clock, limits)
+    } else {
+        Router::new()
+    };
     let routes = health::routes(Arc::new(EngineReadiness { engine }), metrics)
         .merge(tiles::routes(
             store,
             config.origin.clone(),
             config.log_path(),
         ))
+        .merge(policies)
+        .merge(submissions)
         .merge(employers);
     let http_tls = config.http_tls.then_some(listeners.http);
     tracing::info!(region = %config.region, http = %config.http_listen, "the node serves");

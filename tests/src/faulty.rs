@@ -16,8 +16,8 @@ use huren_core::{
     },
 };
 use huren_store::{
-    Advance, Append, Bundle, DisclosureRow, Error, Found, LogState, Notes, Package, Release,
-    Resealed, Role, Store, Tag,
+    Advance, Append, Bundle, Cosigned, DisclosureRow, Error, Found, Head, LogState, Notes, Package,
+    Release, Resealed, Role, Store, Tag,
 };
 
 macro_rules! operations {
@@ -50,6 +50,7 @@ operations! {
     PutDisclosures,
     DropRegister,
     PutTrustList,
+    PutCosigned,
 }
 
 /// What a failing call leaves behind.
@@ -212,6 +213,16 @@ impl Store for FaultyStore {
         self.write(Operation::PutTrustList, call).await
     }
 
+    async fn put_cosigned(
+        &self,
+        origin: &Origin,
+        expected: Option<Head>,
+        cosigned: Cosigned,
+    ) -> Result<(), Error> {
+        let call = self.inner.put_cosigned(origin, expected, cosigned);
+        self.write(Operation::PutCosigned, call).await
+    }
+
     // ---- reads, passed on -------------------------------------------------------------
 
     async fn log(&self, origin: &Origin) -> Result<Option<LogState>, Error> {
@@ -306,6 +317,10 @@ impl Store for FaultyStore {
 
     async fn bundle(&self, origin: &Origin, number: u64) -> Result<Option<Bundle>, Error> {
         self.inner.bundle(origin, number).await
+    }
+
+    async fn cosigned(&self, origin: &Origin) -> Result<Vec<Cosigned>, Error> {
+        self.inner.cosigned(origin).await
     }
 
     async fn trust_lists(&self) -> Result<Vec<Vec<u8>>, Error> {

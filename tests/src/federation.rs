@@ -17,7 +17,7 @@ use crate::{
     Lie, ManualClock, Wire,
     members::{
         self, Closed, REGIONS, answer_key, log_signer, mirror, next_log_signer, origin,
-        trust_lists, writer_keys,
+        outside_signer, trust_lists, witness, writer_keys,
     },
 };
 
@@ -202,6 +202,8 @@ impl Federation {
             },
             answer_key: answer_key(region),
             mirror: Some(mirror(region)),
+            witness: Some(witness(region)),
+            outside: vec![outside_signer().verifier_key().clone()],
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
             random: Arc::new(SystemRandom),
             options: Options {

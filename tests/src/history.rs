@@ -1,7 +1,7 @@
 //! A log that a test writes by itself and signs with a member's key: what a hostile province
 //! could show.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use huren_core::{
     checkpoint::{Checkpoint, SignedCheckpoint},
@@ -10,17 +10,19 @@ use huren_core::{
         Hash, RightEdge, TileId, consistency_proof, encode_bundle, leaf_hash, root_of,
         subtree_consistency_proof,
     },
+    note::NoteSigner,
     replicate::{PACKAGE, packages, width},
+    witness::AddCheckpoint,
 };
 use huren_node::engine::PeerPackage;
 use huren_store::{Append, Bundle, Head};
 
-use crate::{log_signer, origin};
+use crate::log_signer;
 
-/// A log of a member, of any leaves.
+/// A log of a member or of somebody else, of any leaves.
 #[derive(Clone)]
 pub struct History {
-    of: Region,
+    signer: Arc<NoteSigner>,
     leaves: Vec<Vec<u8>>,
     hashes: Vec<Hash>,
     /// Of every size that the log ever had.
@@ -28,8 +30,13 @@ pub struct History {
 }
 
 impl History {
-    /// The log of these leaves.
+    /// A member's log of these leaves.
     pub fn new(of: Region, leaves: Vec<Vec<u8>>) -> Self {
+        Self::signed_by(log_signer(of), leaves)
+    }
+
+    /// A log of these leaves; the signer's name is its origin.
+    pub fn signed_by(signer: NoteSigner, leaves: Vec<Vec<u8>>) -> Self {
         let hashes: Vec<Hash> = leaves.iter().map(|leaf| leaf_hash(leaf)).collect();
         let mut edge = RightEdge::empty();
         let tiles = hashes
@@ -37,7 +44,7 @@ impl History {
             .flat_map(|hash| edge.append(&[*hash]))
             .collect();
         Self {
-            of,
+            signer: Arc::new(signer),
             leaves,
             hashes,
             tiles,
@@ -54,16 +61,29 @@ impl History {
         self.hashes[position(index)]
     }
 
-    /// The checkpoint of the first `size` leaves, signed by the member.
+    /// The checkpoint of the first `size` leaves, signed by the log.
     pub fn checkpoint(&self, size: u64) -> SignedCheckpoint {
         let root = root_of(&self.hashes[..position(size)]);
-        let checkpoint = Checkpoint::new(origin(self.of), size, root);
-        SignedCheckpoint::sign(checkpoint, &log_signer(self.of)).expect("a checkpoint")
+        let origin = self.signer.name().as_str().parse().expect("an origin");
+        let checkpoint = Checkpoint::new(origin, size, root);
+        SignedCheckpoint::sign(checkpoint, &self.signer).expect("a checkpoint")
     }
 
     /// The consistency proof between two sizes.
     pub fn consistency(&self, old: u64, new: u64) -> Option<Vec<Hash>> {
         consistency_proof(old, new, &self.tiles).ok()
+    }
+
+    /// The request to cosign the checkpoint of `new` leaves behind that of `old`.
+    pub fn add_checkpoint(&self, old: u64, new: u64) -> AddCheckpoint {
+        AddCheckpoint {
+            old_size: old,
+            proof: match old {
+                0 => Vec::new(),
+                old => self.consistency(old, new).expect("a proof"),
+            },
+            checkpoint: self.checkpoint(new),
+        }
     }
 
     /// A package of the tree of `size` leaves.

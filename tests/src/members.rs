@@ -87,6 +87,16 @@ pub fn mirror(region: Region) -> Cosigner {
     cosigner(region, "mirror", 3)
 }
 
+/// Cosigns what is submitted to a member as a witness.
+pub fn witness(region: Region) -> Cosigner {
+    cosigner(region, "witness", 2)
+}
+
+/// Signs the checkpoints of a log outside of the federation that every member witnesses too.
+pub fn outside_signer() -> NoteSigner {
+    signer("outside.test/log".into(), [14; 32])
+}
+
 /// Signs a member's answers.
 pub(crate) fn answer_key(region: Region) -> NoteSigner {
     signer(format!("{}/answer", origin(region)), seed(region, 4))
@@ -163,7 +173,7 @@ pub fn member(region: Region) -> trust::Member {
             from_index: 0,
             until_index: None,
         }],
-        witness_key: cosigner(region, "witness", 2).verifier_key().to_string(),
+        witness_key: witness(region).verifier_key().to_string(),
         mirror_key: mirror(region).verifier_key().to_string(),
         answer_keys: vec![answer_key(region).verifier_key().to_string()],
         record_keys: vec![
@@ -225,6 +235,7 @@ pub fn trust_list_notes(versions: u64, closed: Option<Closed>) -> Vec<String> {
             quorum: 2,
             members,
             former_members: Vec::new(),
+            witnesses: Vec::new(),
         };
         let mut note = Note::new(list.to_text().expect("a list")).expect("a note");
         note.add(root.sign(note.text())).expect("room for one");

@@ -4,13 +4,19 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use futures::future::join_all;
-use huren_core::{codes::Region, merkle::Hash};
-use huren_node::engine::{Engine, Placed};
+use huren_core::{
+    checkpoint::{Origin, SignedCheckpoint},
+    codes::Region,
+    cosign::verify_cosignature,
+    merkle::Hash,
+    witness::Refusal,
+};
+use huren_node::engine::{Engine, Placed, WitnessError};
 use huren_proto::v1;
 use huren_store::{Memory, Release, Role, Store};
 use huren_tests::{
-    Fault, FaultyStore, Federation, Fork, Honest, Lie, Operation, Outcome, REGIONS, Shown, audit,
-    certificate, change, erasure, origin, question,
+    Fault, FaultyStore, Federation, Fork, History, Honest, Lie, Operation, Outcome, REGIONS, Shown,
+    audit, certificate, change, erasure, origin, outside_signer, question, witness,
 };
 
 const HOME: Region = Region::ZHEJIANG;
@@ -32,6 +38,7 @@ fn scripts(operation: Operation) -> Vec<Vec<Fault>> {
             vec![(1, Persisted)],
         ],
         Operation::CreateLog
+        | Operation::PutCosigned
         | Operation::PutNotes
         | Operation::PutRestored
         | Operation::Append
@@ -68,7 +75,8 @@ fn is_called_later(operation: Operation, at: Region) -> bool {
         | Operation::Release
         | Operation::PutRestored
         | Operation::DropRegister
-        | Operation::PutTrustList => false,
+        | Operation::PutTrustList
+        | Operation::PutCosigned => false,
     }
 }
 
@@ -358,6 +366,46 @@ async fn restored_logs_catch_up(operation: Operation) {
     }
 }
 
+/// A log is submitted to a member's witness, which cannot keep what it is to cosign: no
+/// cosignature leaves then, and what left is never contradicted, also behind a restart.
+async fn cosigns(operation: Operation) {
+    const AT: Region = Region::SHANGHAI;
+    for faults in scripts(operation) {
+        let (mut federation, faulty) = with_faults(AT, Vec::new()).await;
+        let leaves = |last: &[u8]| (0..20).map(|n| vec![n]).chain([last.to_vec()]).collect();
+        let truth = History::signed_by(outside_signer(), leaves(b"one"));
+        let fork = History::signed_by(outside_signer(), leaves(b"other"));
+        let log: Origin = outside_signer().name().as_str().parse().expect("an origin");
+        faulty.arm(faults);
+        let mut known = 0;
+        for size in [3, 4, 21] {
+            let cosignature = loop {
+                let request = truth.add_checkpoint(known, size);
+                match federation.engine(AT).add_checkpoint(&request).await {
+                    Ok(cosignature) => break cosignature,
+                    Err(WitnessError::Refused(Refusal::Conflict { size })) => known = size,
+                    Err(WitnessError::Store(_)) => {}
+                    Err(error) => panic!("{error}"),
+                }
+            };
+            let checkpoint = truth.checkpoint(size);
+            let (text, key) = (checkpoint.note().text(), witness(AT));
+            let time = verify_cosignature(text, &cosignature, key.verifier_key());
+            time.expect("a cosignature");
+            known = size;
+        }
+        assert_eq!(faulty.outstanding(), []);
+        federation.restart(AT).await;
+        let engine = federation.engine(AT);
+        let kept = engine.cosigned_checkpoint(&log).await.expect("a store");
+        let kept = SignedCheckpoint::parse(kept.expect("a checkpoint")).expect("a note");
+        assert_eq!(*kept.checkpoint(), *truth.checkpoint(21).checkpoint());
+        for request in [fork.add_checkpoint(21, 21), fork.add_checkpoint(4, 21)] {
+            engine.add_checkpoint(&request).await.expect_err("a fork");
+        }
+    }
+}
+
 /// A province that lost its database takes its log back through a store that fails.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lost_log_is_taken_back_through_faults() {
@@ -438,4 +486,5 @@ survive! {
     put_disclosures_fails: PutDisclosures survives,
     drop_register_fails: DropRegister registers_are_rebuilt,
     put_trust_list_fails: PutTrustList survives,
+    put_cosigned_fails: PutCosigned cosigns,
 }

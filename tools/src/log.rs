@@ -8,6 +8,7 @@ use clap::{Args, Subcommand};
 use huren_core::{
     checkpoint::SignedCheckpoint,
     merkle::{self, Hash, TileId, decode_bundle, entries_path},
+    policy::Policy,
     record::{Body, UnverifiedRecord},
     tlog_proof::TlogProof,
     trust::kind_name,
@@ -21,6 +22,8 @@ use crate::connect;
 pub enum LogCommand {
     /// 显示检查点 / show the checkpoint
     Checkpoint(LogArgs),
+    /// 显示见证策略（tlog-policy）：谁的见证签名、多少个才算数 / show its policy: whose cosignatures make it good
+    Policy(LogArgs),
     /// 逐条显示记录（只有信封与摘要） / show records: envelopes and digests, nothing personal
     Show {
         /// 日志 / the log
@@ -89,6 +92,7 @@ impl LogArgs {
 pub async fn run(command: &LogCommand, json_out: bool) -> Result<()> {
     match command {
         LogCommand::Checkpoint(log) => checkpoint(log, json_out).await,
+        LogCommand::Policy(log) => policy(log, json_out).await,
         LogCommand::Show { log, from, count } => show(log, *from, *count, json_out).await,
         LogCommand::Prove { log, index } => prove(log, *index, json_out).await,
     }
@@ -114,6 +118,26 @@ async fn checkpoint(log: &LogArgs, json_out: bool) -> Result<()> {
     } else {
         write!(stdout(), "{signed}")?;
     }
+    Ok(())
+}
+
+/// As the node has it: what it means is for whoever trusts that node's trust list.
+async fn policy(log: &LogArgs, json_out: bool) -> Result<()> {
+    let policy = Policy::parse(log.get("policy").await?).context("不是见证策略 / not a policy")?;
+    let judged = policy.evaluate(&log.checkpoint().await?).is_ok();
+    if json_out {
+        let value = json!({"policy": policy.to_string(), "satisfied": judged});
+        writeln!(stdout(), "{value:#}")?;
+        return Ok(());
+    }
+    write!(stdout(), "{policy}")?;
+    let words = if judged {
+        "当前检查点满足此策略 the current checkpoint satisfies it"
+    } else {
+        "当前检查点尚不满足此策略 the current checkpoint does not satisfy it yet"
+    };
+    // A comment, so that the output is a policy file.
+    writeln!(stdout(), "# {words}")?;
     Ok(())
 }
 

@@ -11,6 +11,7 @@ use huren_core::merkle::{Hash, leaf_hash, node_hash, root_of};
 use huren_core::note::{KeyName, NoteSigner};
 use huren_core::policy::{Policy, PolicyBuilder, PolicyName, Threshold};
 use huren_core::tlog_proof::TlogProof;
+use huren_core::witness::{AddCheckpoint, judge};
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};
 
@@ -215,5 +216,70 @@ proptest! {
         prop_assert_eq!((ours.size, ours.root), (size, Hash(root)));
         prop_assert_eq!(ours.extensions().iter().map(|line| format!("{line}\n")).collect::<String>(), extensions);
         prop_assert_eq!(ours.to_text(), text);
+    }
+}
+
+/// A log in the crate `tlog_tiles`: its stored hashes.
+#[derive(Default)]
+struct TilesLog {
+    hashes: Vec<tlog_tiles::tlog::Hash>,
+    size: u64,
+}
+
+impl tlog_tiles::tlog::HashReader for TilesLog {
+    fn read_hashes(
+        &self,
+        indexes: &[u64],
+    ) -> Result<Vec<tlog_tiles::tlog::Hash>, tlog_tiles::tlog::Error> {
+        let at = |index: &u64| self.hashes[usize::try_from(*index).unwrap()];
+        Ok(indexes.iter().map(at).collect())
+    }
+}
+
+impl TilesLog {
+    fn append(&mut self, leaf: &[u8]) {
+        let stored = tlog_tiles::tlog::stored_hashes(self.size, leaf, self).unwrap();
+        self.hashes.extend(stored);
+        self.size += 1;
+    }
+
+    fn root(&self, size: u64) -> Hash {
+        Hash(tlog_tiles::tlog::tree_hash(size, self).unwrap().0)
+    }
+}
+
+/// Somebody else's log asks our witness, with its own roots and consistency proofs.
+#[test]
+fn a_log_of_tlog_tiles_is_witnessed() {
+    const SIZE: u64 = 40;
+    let signer = NoteSigner::from_seed("log.example".parse().unwrap(), &[LOG; 32]);
+    let witness = Cosigner::from_seed("w.example".parse().unwrap(), &[2; 32]);
+    let keys = [signer.verifier_key().clone()];
+    let mut log = TilesLog::default();
+    (0..SIZE).for_each(|n| log.append(&n.to_be_bytes()));
+    let body = |old: u64, new: u64| {
+        let root = tlog_tiles::tlog::Hash(log.root(new).0);
+        let text = tlog_tiles::checkpoint::Checkpoint::new("log.example", new, root, "").unwrap();
+        let text = String::from_utf8(text.to_bytes()).unwrap();
+        let signature = signer.sign(&text);
+        let proof = match old {
+            0 => Vec::new(),
+            old => tlog_tiles::tlog::prove_tree(new, old, &log).unwrap(),
+        };
+        let lines: String = proof
+            .iter()
+            .map(|hash| format!("{}\n", Hash(hash.0).to_base64()))
+            .collect();
+        format!("old {old}\n{lines}\n{text}\n{signature}\n")
+    };
+    for first in 0..=SIZE {
+        for second in first..=SIZE {
+            let request: AddCheckpoint = body(0, first).parse().unwrap();
+            let accepted = judge(None, &request, &keys).unwrap();
+            let (_, latest) = accepted.cosign(&witness, 1).unwrap();
+            let request: AddCheckpoint = body(first, second).parse().unwrap();
+            let accepted = judge(Some(&latest), &request, &keys).unwrap();
+            assert_eq!(accepted.checkpoint().size, second);
+        }
     }
 }

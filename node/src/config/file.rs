@@ -40,6 +40,8 @@ pub(super) struct ConfigFile {
     #[serde(default)]
     pub(super) backup: super::Backup,
     #[serde(default)]
+    pub(super) witness: WitnessTable,
+    #[serde(default)]
     pub(super) callers: Vec<CallerTable>,
     #[serde(default)]
     pub(super) log: super::Log,
@@ -93,6 +95,24 @@ impl Default for ReplicationTable {
             packages_in_flight: 4,
             recosign_seconds: 60,
             hold_publish_ms: 2000,
+        }
+    }
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct WitnessTable {
+    pub(super) enabled: bool,
+    pub(super) logs: Vec<String>,
+    pub(super) rate_per_minute: u32,
+}
+
+impl Default for WitnessTable {
+    fn default() -> Self {
+        Self {
+            enabled: false,
+            logs: Vec::new(),
+            rate_per_minute: 120,
         }
     }
 }

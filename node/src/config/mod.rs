@@ -13,12 +13,17 @@ use std::{
     time::Duration,
 };
 
-use huren_core::{checkpoint::Origin, codes::Region, trust::kind_name};
+use huren_core::{
+    checkpoint::Origin,
+    codes::Region,
+    note::{SignatureType, VerifierKey},
+    trust::kind_name,
+};
 use huren_proto::v1::Kind;
 use serde::{Deserialize, Serialize};
 
 use crate::rpc::{AllowedKinds, Caller};
-use file::{CallerTable, ConfigFile, ReplicationTable};
+use file::{CallerTable, ConfigFile, ReplicationTable, WitnessTable};
 
 pub use template::{Values, example, render};
 
@@ -64,6 +69,8 @@ pub struct Config {
     pub replication: Replication,
     /// For whom backups are encrypted.
     pub backup: Backup,
+    /// Whom this node witnesses and mirrors over HTTP.
+    pub witness: Witness,
     /// Who may call the gRPC port besides members.
     pub callers: Vec<Caller>,
     /// How the node logs.
@@ -154,6 +161,17 @@ pub struct Replication {
     pub recosign: Duration,
     /// How long a checkpoint waits for cosignatures before it is published.
     pub hold_publish: Duration,
+}
+
+/// Whom a node witnesses and mirrors over HTTP (C2SP tlog-witness, tlog-mirror).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Witness {
+    /// Whether it does at all.
+    pub enabled: bool,
+    /// Keys of logs outside of the federation; each one's name is its log's origin.
+    pub logs: Vec<VerifierKey>,
+    /// Requests of one address in a minute.
+    pub rate_per_minute: u32,
 }
 
 /// How the node logs.
@@ -259,10 +277,12 @@ impl Config {
             ));
         }
         check_limits(&file.limits)?;
+        let origin = parse_origin(file.origin)?;
         Ok(Self {
             region,
             name: file.name,
-            origin: parse_origin(file.origin)?,
+            witness: check_witness(file.witness, &origin)?,
+            origin,
             database: data_dir.join(DATABASE),
             data_dir,
             high_water,
@@ -435,6 +455,33 @@ fn check_backup(backup: Backup) -> Result<Backup, ConfigError> {
         }
     }
     Ok(backup)
+}
+
+fn check_witness(table: WitnessTable, own: &Origin) -> Result<Witness, ConfigError> {
+    let rate = table.rate_per_minute;
+    in_range("witness.rate_per_minute", rate.into(), 1, 1 << 20)?;
+    let mut logs: Vec<VerifierKey> = Vec::with_capacity(table.logs.len());
+    for text in table.logs {
+        let refused = |remedy: &str| ConfigError::value("witness.logs", &text, remedy);
+        let key: VerifierKey = text
+            .parse()
+            .map_err(|_| refused("write the log's verifier key, name+id+key"))?;
+        if key.signature_type() != SignatureType::Ed25519 {
+            return Err(refused("not a key that signs checkpoints of a log"));
+        }
+        if key.name().as_str() == own.as_str() {
+            return Err(refused("a node does not witness its own log"));
+        }
+        if logs.iter().any(|log| log.public_key() == key.public_key()) {
+            return Err(refused("listed twice"));
+        }
+        logs.push(key);
+    }
+    Ok(Witness {
+        enabled: table.enabled,
+        logs,
+        rate_per_minute: table.rate_per_minute,
+    })
 }
 
 fn in_range(key: &str, value: u64, least: u64, most: u64) -> Result<(), ConfigError> {

@@ -42,11 +42,14 @@ fn the_example_shows_every_key_with_its_default() {
     assert_eq!(file.backup, Backup::default());
     let defaults = toml::Table::try_from(ReplicationTable::default()).unwrap();
     assert_eq!(every["replication"].as_table(), Some(&defaults));
+    let defaults = toml::Table::try_from(file::WitnessTable::default()).unwrap();
+    assert_eq!(every["witness"].as_table(), Some(&defaults));
     // Tables with defaults can be left out.
     for table in [
         "limits",
         "replication",
         "backup",
+        "witness",
         "log",
         "callers",
         "data_dir",
@@ -184,4 +187,36 @@ fn only_issuers_write_and_only_their_kinds() {
 fn a_missing_file_is_no_empty_configuration() {
     let error = Config::load(Path::new("/nonexistent/config.toml")).unwrap_err();
     assert!(matches!(error, ConfigError::Unreadable { .. }));
+}
+
+#[test]
+fn witnessed_logs_are_verifier_keys_of_others() {
+    use huren_core::{cosign::Cosigner, note::NoteSigner};
+
+    let log = |name: &str, seed| {
+        let signer = NoteSigner::from_seed(name.parse().unwrap(), &[seed; 32]);
+        signer.verifier_key().to_string()
+    };
+    let logs = |keys: &[String]| changed("logs = []", &format!("logs = {keys:?}"));
+    // Two keys of one log while it changes over from one to the other.
+    let good = [log("a.example/log", 1), log("a.example/log", 2)];
+    let witness = logs(&good).unwrap().witness;
+    let names: Vec<String> = witness.logs.iter().map(ToString::to_string).collect();
+    assert_eq!((names.as_slice(), witness.enabled), (&good[..], false));
+    let cosigner = Cosigner::from_seed("a.example".parse().unwrap(), &[3; 32]);
+    let bad = [
+        (vec!["a.example".to_owned()], "name+id+key"),
+        (vec![cosigner.verifier_key().to_string()], "checkpoints"),
+        (vec![log("huren.zj.example/log/33", 1)], "own log"),
+        (vec![log("a.example", 1), log("b.example", 1)], "twice"),
+    ];
+    for (keys, why) in bad {
+        let error = logs(&keys).unwrap_err().to_string();
+        assert!(
+            error.starts_with("witness.logs = ") && error.contains(why),
+            "{error}"
+        );
+    }
+    let rate = refusal("rate_per_minute = 120", "rate_per_minute = 0");
+    assert!(rate.contains("witness.rate_per_minute = 0"), "{rate}");
 }

@@ -53,6 +53,8 @@ pub struct Entry {
     pub view: LogView,
     /// Version of the trust list by which that was judged.
     judged_by: u64,
+    /// Whether it is or was a member's log.
+    is_members: bool,
 }
 
 impl Entry {
@@ -116,9 +118,12 @@ impl Book {
         read(&self.entries).get(origin).cloned()
     }
 
-    /// All logs.
+    /// The logs of all members, past ones included. Logs from outside of the federation, which
+    /// are only kept and served, are not among them.
     pub fn entries(&self) -> Vec<Arc<Entry>> {
-        read(&self.entries).values().cloned().collect()
+        let entries = read(&self.entries);
+        let of_members = entries.values().filter(|entry| entry.is_members);
+        of_members.cloned().collect()
     }
 
     /// The newest heads that peers showed of a log, by region.
@@ -185,7 +190,12 @@ impl Book {
             let before = self.entry(&state.origin);
             view.quorum_time = before.and_then(|before| before.view.quorum_time);
         }
+        let chain = self.trust.borrow().clone();
+        let lists = chain.lists().iter();
         let entry = Arc::new(Entry {
+            is_members: lists
+                .rev()
+                .any(|list| list.list.log_of(&state.origin).is_some()),
             state,
             view,
             judged_by,

@@ -8,6 +8,7 @@ mod disclose;
 mod evidence;
 mod fold;
 mod lookup;
+mod mirror;
 mod peers;
 mod prepare;
 mod reader;
@@ -17,6 +18,7 @@ mod restored;
 mod standing;
 mod tasks;
 mod verify;
+mod witness;
 
 use std::{
     collections::BTreeMap,
@@ -29,7 +31,7 @@ use huren_core::{
     codes::Region,
     cosign::Cosigner,
     merkle::Hash,
-    note::NoteSigner,
+    note::{NoteSigner, VerifierKey},
     reason::Reason,
     register::{InstitutionKeyRow, KeysWanted},
     replicate::read_checkpoint,
@@ -44,6 +46,7 @@ pub use book::{Book, Entry};
 pub use clock::{Clock, Random, SystemClock, SystemRandom};
 pub use disclose::DiscloseError;
 pub use evidence::{Found, HeadRefusal, ReleaseError};
+pub use mirror::{Upload, UploadError, Uploaded};
 pub use peers::{Peer, PeerError, PeerPackage, Peers};
 pub use prepare::{Refused, WriterKeys};
 pub use reader::Reader;
@@ -52,6 +55,7 @@ pub use replicate::SyncError;
 pub use standing::Refusals;
 pub use tasks::TakeError;
 pub use verify::VerifyError;
+pub use witness::WitnessError;
 
 /// What an engine is made of.
 pub struct Parts {
@@ -75,6 +79,10 @@ pub struct Parts {
     pub answer_key: NoteSigner,
     /// Cosigns mirrored logs.
     pub mirror: Option<Cosigner>,
+    /// Cosigns what is submitted to it, of the other members' logs and of `outside`.
+    pub witness: Option<Cosigner>,
+    /// Keys of logs outside of the federation that are witnessed and mirrored too.
+    pub outside: Vec<VerifierKey>,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Randomness.
@@ -117,6 +125,10 @@ pub struct Engine {
     keys: Arc<WriterKeys>,
     answer_key: NoteSigner,
     mirror: Option<Cosigner>,
+    witness: Option<Cosigner>,
+    outside: Vec<VerifierKey>,
+    /// Held from reading what witness and mirror vouched for to vouching for more.
+    vouching: tokio::sync::Mutex<()>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     options: Options,
@@ -189,6 +201,13 @@ impl Engine {
             store.create_log(&log, role).await?;
         }
         restored::mark_behind(store.as_ref(), &parts.high_water, &origin, clock.now()).await?;
+        for key in &parts.outside {
+            if let Ok(log) = key.name().as_str().parse::<Origin>()
+                && log != origin
+            {
+                store.create_log(&log, Role::Mirror).await?;
+            }
+        }
         let (adopt, trust) = watch::channel(Arc::new(trust));
         let reader = Reader::new(Arc::clone(&store), options.cache_bytes);
         let lookup = lookup::Lookup::new(Arc::clone(&store));
@@ -229,6 +248,9 @@ impl Engine {
             keys,
             answer_key: parts.answer_key,
             mirror: parts.mirror,
+            witness: parts.witness,
+            outside: parts.outside,
+            vouching: tokio::sync::Mutex::default(),
             clock,
             random,
             options,

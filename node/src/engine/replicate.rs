@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use huren_core::{
     checkpoint::{Checkpoint, Origin, SignedCheckpoint},
-    merkle::RightEdge,
+    merkle::{self, Hash, RightEdge},
     replicate::{self, PACKAGE},
     trust::TrustChain,
 };
@@ -26,6 +26,9 @@ use super::{
 const RUN: u32 = 8;
 /// Packages whose leaf hashes are held at a time while the tree is computed.
 const STRIDE: u64 = 32;
+
+/// The witness cosigned another tree while the head was to move: look again.
+pub(super) const WITNESS_MOVED: &str = "WITNESS_MOVED";
 
 /// Why a round of replication ended early.
 #[derive(Debug, thiserror::Error)]
@@ -95,9 +98,19 @@ impl Engine {
     async fn move_head(&self, chain: &TrustChain, state: &LogState) -> Result<(), SyncError> {
         if let Some(pending) = self.target(chain, state).await? {
             self.fetch(chain, state, &pending).await?;
-            self.advance(&state.origin, &pending).await?;
+            self.move_to(&state.origin, &pending).await?;
         }
         Ok(())
+    }
+
+    /// Moves the head of a log to a tree of which everything is held.
+    pub(super) async fn move_to(
+        &self,
+        origin: &Origin,
+        tree: &SignedCheckpoint,
+    ) -> Result<(), SyncError> {
+        let bound = self.bound_by_witness(origin, tree).await?;
+        self.advance(origin, tree, bound).await
     }
 
     async fn state(&self, origin: &Origin) -> Result<LogState, StoreError> {
@@ -242,8 +255,14 @@ impl Engine {
     }
 
     /// Everything is held: computes the tree from the leaves that are stored, compares its
-    /// root with the signed one, and moves the head forward in one step.
-    async fn advance(&self, origin: &Origin, pending: &SignedCheckpoint) -> Result<(), SyncError> {
+    /// root with the signed one and with the one that the witness cosigned on the way, and
+    /// moves the head forward in one step.
+    async fn advance(
+        &self,
+        origin: &Origin,
+        pending: &SignedCheckpoint,
+        bound: Option<Head>,
+    ) -> Result<(), SyncError> {
         let state = self.state(origin).await?;
         let tree = pending.checkpoint();
         if tree.size <= state.head.size || state.frozen.is_some() {
@@ -257,8 +276,12 @@ impl Engine {
             .map_err(|_| StoreError::Corrupt("a tile of the right edge is missing"))?;
         let mut new_tiles = std::collections::BTreeMap::new();
         let mut next = state.head.size;
+        let mut on_the_way = None;
         while next < tree.size {
-            let end = tree.size.min((next / PACKAGE + STRIDE) * PACKAGE);
+            let mut end = tree.size.min((next / PACKAGE + STRIDE) * PACKAGE);
+            if let Some(bound) = bound.filter(|bound| (next + 1..=end).contains(&bound.size)) {
+                end = bound.size;
+            }
             let leaves = self.reader.leaf_hashes(origin, next..end).await?;
             // Full level-0 tiles came with their packages; what lies above them is new.
             let made = edge.append(&leaves);
@@ -267,9 +290,19 @@ impl Engine {
                     .filter(|(id, _)| id.level() > 0 || !id.is_full()),
             );
             next = end;
+            if bound.is_some_and(|bound| bound.size == next) {
+                on_the_way = Some(edge.root());
+            }
         }
         if edge.root() != tree.root {
             return Err(SyncError::Refused("ROOT_MISMATCH"));
+        }
+        if let (Some(bound), Some(ours)) = (bound, on_the_way)
+            && bound.root != ours
+        {
+            self.contradicts_witness(pending, bound, &ours, new_tiles)
+                .await?;
+            return Err(SyncError::Refused("WITNESS_OTHER_TREE"));
         }
         // A width that a later stride overtook is not needed any more.
         let last: std::collections::BTreeMap<_, _> = new_tiles
@@ -285,6 +318,11 @@ impl Engine {
             checkpoint: pending.note().to_string().into_bytes(),
             tiles: last.into_values().collect(),
         };
+        let _one_at_a_time = self.vouching.lock().await;
+        let latest = self.store.cosigned(origin).await?.pop();
+        if latest.map(|latest| latest.head) != bound {
+            return Err(SyncError::Refused(WITNESS_MOVED));
+        }
         self.store.advance(origin, advance).await?;
         tracing::info!(%origin, size = tree.size, "replica moved forward");
         self.book.reload(origin).await?;
@@ -364,7 +402,33 @@ impl Engine {
     }
 }
 
-fn check(tree: &Checkpoint, expected: u64, package: PeerPackage) -> Result<Package, SyncError> {
+/// The root that another tree has at the size that is held, if its consistency proof is a
+/// true one. Where that proof leaves the root out, the tree's first package tells it.
+pub(super) async fn root_before(
+    peer: &dyn Peer,
+    origin: &Origin,
+    held: Head,
+    seen: &Checkpoint,
+    proof: &[Hash],
+) -> Option<Hash> {
+    let before = if held.size.is_power_of_two() {
+        let mut packages = peer.packages(origin, seen.size, 0, 1).await.ok()?;
+        let PeerPackage { entries, proof, .. } = packages.next().await?.ok()?;
+        let first = replicate::check_package(0, &entries, &proof, seen.size, &seen.root).ok()?;
+        replicate::root_at_power_of_two(held.size, &first, &proof)?
+    } else {
+        held.root
+    };
+    let (before, root) = merkle::consistency_roots(held.size, seen.size, &before, proof).ok()?;
+    (root == seen.root).then_some(before)
+}
+
+/// Checks a package that is to be kept for a tree.
+pub(super) fn check(
+    tree: &Checkpoint,
+    expected: u64,
+    package: PeerPackage,
+) -> Result<Package, SyncError> {
     let PeerPackage {
         number,
         entries,

@@ -2,7 +2,9 @@
 
 pub mod health;
 pub mod page;
+pub mod policy;
 pub mod tiles;
+pub mod witness;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 

@@ -5,7 +5,7 @@
 //! match' are one page, so that nobody finds out by trying which numbers or names there are.
 
 mod html;
-mod rate;
+pub(super) mod rate;
 mod render;
 
 use std::{net::SocketAddr, sync::Arc};

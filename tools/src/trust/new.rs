@@ -75,6 +75,7 @@ pub fn new(args: &NewArgs, now: Timestamp) -> Result<String> {
         quorum: args.quorum,
         members,
         former_members: Vec::new(),
+        witnesses: Vec::new(),
     };
     let mut note = Note::new(list.to_text()?)?;
     for signer in &signers {

@@ -156,6 +156,7 @@ fn first(args: &ProposeArgs, issued: Timestamp, expires: Timestamp) -> Result<Tr
         quorum: quorum.context("首版须给 --quorum / a first list needs --quorum")?,
         members: Vec::new(),
         former_members: Vec::new(),
+        witnesses: Vec::new(),
     })
 }
 

@@ -21,3 +21,5 @@ mod silence;
 mod streams;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod witness;

@@ -11,6 +11,8 @@ use crate::{
     policy::{Policy, PolicyParseError},
 };
 
+use super::ForeignWitness;
+
 /// One version of the trust list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -33,6 +35,9 @@ pub struct TrustList {
     /// closed, so that what they wrote stays verifiable. They may do nothing else.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub former_members: Vec<Member>,
+    /// Witnesses outside of the federation, if there are any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub witnesses: Vec<ForeignWitness>,
 }
 
 /// The root keys and how many of them must sign.
@@ -188,7 +193,8 @@ impl TrustList {
     }
 
     /// The tlog-policy of a log: its keys, and the quorum over the other members, each of
-    /// which counts once whether it cosigned as witness, as mirror or as both.
+    /// which counts once whether it cosigned as witness, as mirror or as both. Foreign witnesses
+    /// are in it, and among those that count if the list says so.
     ///
     /// # Errors
     /// If the log is of no member or the policy would be contradictory.
@@ -211,6 +217,13 @@ impl TrustList {
             text += &format!("witness mirror-{region} {mirror_key}\n");
             text += &format!("group member-{region} any witness-{region} mirror-{region}\n");
             groups.push(format!("member-{region}"));
+        }
+        for witness in &self.witnesses {
+            let (name, url) = (witness.policy_name(), &witness.url);
+            text += &format!("witness {name} {} {url}\n", witness.key);
+            if witness.counts {
+                groups.push(name);
+            }
         }
         if groups.is_empty() || self.quorum == 0 {
             text += "quorum none\n";

@@ -14,6 +14,7 @@ mod list;
 mod roots;
 mod rules;
 mod signature;
+mod witness;
 
 pub use authority::{Authority, Changed, Refusal};
 pub use chain::{SignedTrustList, TrustChain};
@@ -23,3 +24,4 @@ pub use error::TrustError;
 pub use list::{KeyWindow, LogKey, Member, RecordKey, RootRole, TrustList, kind_name};
 pub use roots::RootKeys;
 pub use signature::{Assembled, DetachedSignature, SignatureError, Signed, assemble};
+pub use witness::ForeignWitness;

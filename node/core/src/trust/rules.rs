@@ -15,7 +15,7 @@ use crate::{
     note::{SignatureType, VerifierKey},
 };
 
-use super::{Member, RecordKey, SignedTrustList, TrustError, TrustList};
+use super::{Member, RecordKey, SignedTrustList, TrustError, TrustList, witness};
 
 /// Whether a list comes right behind the newest one held.
 pub(super) fn check_place(
@@ -86,8 +86,9 @@ pub(super) fn check_content(list: &TrustList) -> Result<(), TrustError> {
         list.members.is_sorted_by(|a, b| a.region < b.region),
         "members ascend by region, each once",
     )?;
+    let counting = list.witnesses.iter().filter(|witness| witness.counts);
     rule(
-        list.quorum < list.members.len().max(1),
+        list.quorum < list.members.len().max(1) + counting.count(),
         "the quorum is larger than the other members",
     )?;
     rule(
@@ -129,7 +130,7 @@ pub(super) fn check_content(list: &TrustList) -> Result<(), TrustError> {
             rule(keys.insert(key), "one key serves two roles")?;
         }
     }
-    Ok(())
+    witness::check(list, &mut keys)
 }
 
 /// The public keys of a member, each of which must have one role only.

@@ -1,24 +1,19 @@
 //! Which checkpoint a replica fetches for: what members show, compared with what is held and
 //! with what the log has signed beyond it. Whatever contradicts that is evidence.
 
-use futures::StreamExt as _;
 use huren_core::{
-    checkpoint::{Checkpoint, Origin, SignedCheckpoint},
+    checkpoint::{Origin, SignedCheckpoint},
     evidence::Evidence,
     merkle::{self, Hash},
     replicate::{self, Judgement},
     trust::{Member, TrustChain},
 };
 use huren_proto::v1;
-use huren_store::{Error as StoreError, LogState};
+use huren_store::{Error as StoreError, Head, LogState};
 
 use super::{
-    super::{
-        Engine,
-        peers::{Peer, PeerError, PeerPackage},
-        standing::Answer,
-    },
-    SyncError,
+    super::{Engine, peers::PeerError, standing::Answer},
+    SyncError, root_before,
 };
 
 /// A checkpoint that a member shows, signed by the log.
@@ -243,7 +238,11 @@ impl Engine {
             self.standing.accept((&shown.by, origin, Answer::Proofs));
             return Ok(Relation::Extends);
         }
-        let before = root_before(peer.as_ref(), origin, base, seen, &proof).await;
+        let held = Head {
+            size: base.size,
+            root: base.root,
+        };
+        let before = root_before(peer.as_ref(), origin, held, seen, &proof).await;
         if let (Some(before), Ok(held)) = (before, SignedCheckpoint::parse(base.note))
             && before != base.root
         {
@@ -259,25 +258,4 @@ impl Engine {
         let pending = signed.note().to_string().into_bytes();
         self.book.put_pending(&state.origin, pending).await
     }
-}
-
-/// The root that another tree has at the size of the base, if its consistency proof is a true
-/// one. Where that proof leaves the root out, the tree's first package tells it.
-async fn root_before(
-    peer: &dyn Peer,
-    origin: &Origin,
-    base: &Base<'_>,
-    seen: &Checkpoint,
-    proof: &[Hash],
-) -> Option<Hash> {
-    let before = if base.size.is_power_of_two() {
-        let mut packages = peer.packages(origin, seen.size, 0, 1).await.ok()?;
-        let PeerPackage { entries, proof, .. } = packages.next().await?.ok()?;
-        let first = replicate::check_package(0, &entries, &proof, seen.size, &seen.root).ok()?;
-        replicate::root_at_power_of_two(base.size, &first, &proof)?
-    } else {
-        base.root
-    };
-    let (before, root) = merkle::consistency_roots(base.size, seen.size, &before, proof).ok()?;
-    (root == seen.root).then_some(before)
 }

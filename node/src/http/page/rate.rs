@@ -20,7 +20,7 @@ struct Bucket {
 }
 
 /// Limits questions by address.
-pub(super) struct RateLimit<S = RandomState> {
+pub(in crate::http) struct RateLimit<S = RandomState> {
     buckets: Box<[Mutex<Bucket>]>,
     per_minute: u64,
     hasher: S,
@@ -28,7 +28,7 @@ pub(super) struct RateLimit<S = RandomState> {
 
 impl RateLimit {
     /// Allows each address that many questions in a minute, all at once if it likes.
-    pub(super) fn new(per_minute: u32) -> Self {
+    pub(in crate::http) fn new(per_minute: u32) -> Self {
         Self::with_hasher(per_minute, RandomState::new())
     }
 }
@@ -52,7 +52,7 @@ impl<S: BuildHasher> RateLimit<S> {
     ///
     /// # Errors
     /// With an empty bucket: the seconds until there is a question in it.
-    pub(super) fn take(&self, client: IpAddr, now: u64) -> Result<(), u64> {
+    pub(in crate::http) fn take(&self, client: IpAddr, now: u64) -> Result<(), u64> {
         let hash = self.hasher.hash_one(network(client));
         let position = usize::try_from(hash % BUCKETS as u64).unwrap_or_default();
         // A bucket is two numbers, whole at any time: a panic elsewhere leaves it usable.

@@ -200,6 +200,28 @@ pub trait Store: Send + Sync + 'static {
     /// An entry bundle (tlog-tiles format) as wide as it is held.
     async fn bundle(&self, origin: &Origin, number: u64) -> Result<Option<Bundle>, Error>;
 
+    // ---- what the own witness cosigned -----------------------------------------------
+
+    /// Makes a checkpoint the latest that this node's witness cosigned of a log, which need not
+    /// be one of those that were created. The same tree again replaces its note. Of each log
+    /// the [`COSIGNED_KEPT`] largest are kept.
+    ///
+    /// Behind `Ok` it is on disk and every later call has to build on it: only then may the
+    /// cosignature leave. Of two calls that expect the same, one is a `Conflict`.
+    ///
+    /// # Errors
+    /// `Conflict` unless the largest one held is exactly `expected` (`None`: none is held), or
+    /// if the new tree is smaller, or of the same size with another root.
+    async fn put_cosigned(
+        &self,
+        origin: &Origin,
+        expected: Option<Head>,
+        cosigned: Cosigned,
+    ) -> Result<(), Error>;
+
+    /// The checkpoints of a log that this node's witness cosigned, ascending by size.
+    async fn cosigned(&self, origin: &Origin) -> Result<Vec<Cosigned>, Error>;
+
     // ---- trust lists ------------------------------------------------------------------
 
     /// Keeps a version of the trust list (signed note), the first being 1. Does nothing if
@@ -213,6 +235,9 @@ pub trait Store: Send + Sync + 'static {
     /// The chain of trust lists, ascending from version 1.
     async fn trust_lists(&self) -> Result<Vec<Vec<u8>>, Error>;
 }
+
+/// Cosigned checkpoints that are kept of each log: as many an upload may lag behind.
+pub const COSIGNED_KEPT: usize = 16;
 
 /// Why an operation failed.
 #[derive(Debug, thiserror::Error)]

@@ -73,6 +73,15 @@ pub struct Release {
     pub reason: String,
 }
 
+/// A checkpoint that this node's witness cosigned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cosigned {
+    /// Its tree.
+    pub head: Head,
+    /// The signed note, with the log's signatures and the witness's cosignature.
+    pub checkpoint: Vec<u8>,
+}
+
 /// What is appended to the own log.
 #[derive(Clone, Debug)]
 pub struct Append {

@@ -19,8 +19,8 @@ use huren_core::{
 };
 
 use crate::{
-    Advance, Append, Bundle, DisclosureRow, Error, Found, LogState, Notes, Package, Release,
-    Resealed, Role, Store, Tag,
+    Advance, Append, Bundle, COSIGNED_KEPT, Cosigned, DisclosureRow, Error, Found, Head, LogState,
+    Notes, Package, Release, Resealed, Role, Store, Tag,
 };
 use log::Log;
 
@@ -35,6 +35,8 @@ pub struct Memory {
 struct State {
     logs: BTreeMap<Origin, Log>,
     submissions: HashMap<Tag, u64>,
+    /// Of each log ascending by size.
+    cosigned: BTreeMap<Origin, Vec<Cosigned>>,
     /// Version 1 first.
     trust_lists: Vec<Vec<u8>>,
 }
@@ -265,6 +267,36 @@ impl Store for Memory {
 
     async fn bundle(&self, origin: &Origin, number: u64) -> Result<Option<Bundle>, Error> {
         Ok(self.read(origin, |log| log.bundle(number)))
+    }
+
+    async fn put_cosigned(
+        &self,
+        origin: &Origin,
+        expected: Option<Head>,
+        cosigned: Cosigned,
+    ) -> Result<(), Error> {
+        let mut state = self.state();
+        let held = state.cosigned.entry(origin.clone()).or_default();
+        let (old, new) = (held.last().map(|last| last.head), cosigned.head);
+        let contradicts =
+            |old: Head| new.size < old.size || (new.size == old.size && new.root != old.root);
+        if old != expected || old.is_some_and(contradicts) {
+            return Err(Error::Conflict);
+        }
+        held.retain(|one| one.head.size < new.size);
+        held.push(cosigned);
+        let extra = held.len().saturating_sub(COSIGNED_KEPT);
+        held.drain(..extra);
+        Ok(())
+    }
+
+    async fn cosigned(&self, origin: &Origin) -> Result<Vec<Cosigned>, Error> {
+        Ok(self
+            .state()
+            .cosigned
+            .get(origin)
+            .cloned()
+            .unwrap_or_default())
     }
 
     async fn put_trust_list(&self, version: u64, note: &[u8]) -> Result<(), Error> {

@@ -13,7 +13,7 @@ use crate::Error;
 
 /// Tables without anything about persons: what anybody may read of the logs, and what follows
 /// from it.
-const PUBLIC: [&str; 13] = [
+const PUBLIC: [&str; 14] = [
     "logs",
     "tiles",
     "bundles",
@@ -27,6 +27,7 @@ const PUBLIC: [&str; 13] = [
     "trust_lists",
     "releases",
     "institution_keys",
+    "cosigned",
 ];
 
 /// Tables about persons, though sealed and keyed. A new table belongs to one of the two lists: a

@@ -3,6 +3,7 @@
 mod backup;
 mod bulk;
 mod connect;
+mod cosigned;
 mod decode;
 mod disclosures;
 mod entries;
@@ -44,8 +45,8 @@ pub use connect::SqliteOptions;
 pub use yardstick::{Copied, copy_rows};
 
 use crate::{
-    Advance, Append, Bundle, DisclosureRow, Error, Found, Head, LogState, Notes, Package, Release,
-    Resealed, Role, Store, Tag,
+    Advance, Append, Bundle, Cosigned, DisclosureRow, Error, Found, Head, LogState, Notes, Package,
+    Release, Resealed, Role, Store, Tag,
 };
 
 /// How often a write tries to empty the WAL while readers hold on to it; each time waits
@@ -337,6 +338,21 @@ impl Store for Sqlite {
 
     async fn bundle(&self, origin: &Origin, number: u64) -> Result<Option<Bundle>, Error> {
         entries::bundle(&self.readers, origin, number).await
+    }
+
+    async fn put_cosigned(
+        &self,
+        origin: &Origin,
+        expected: Option<Head>,
+        cosigned: Cosigned,
+    ) -> Result<(), Error> {
+        let mut tx = self.begin().await?;
+        cosigned::put(&mut tx, origin, expected, &cosigned).await?;
+        self.commit(tx).await
+    }
+
+    async fn cosigned(&self, origin: &Origin) -> Result<Vec<Cosigned>, Error> {
+        cosigned::all(&self.readers, origin).await
     }
 
     async fn put_trust_list(&self, version: u64, note: &[u8]) -> Result<(), Error> {

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "what fails in a helper fails the test")]
 
 mod append;
+mod cosigned;
 mod fixtures;
 mod logs;
 mod lookup;
@@ -97,4 +98,9 @@ contract! {
         a_bundle_is_as_wide_as_it_is_held
         many_tiles_at_once
         numbers_beyond_every_log_are_not_held;
+    cosigned:
+        the_latest_cosigned_checkpoint_is_swapped_as_expected
+        a_witness_never_goes_back_nor_aside
+        the_largest_cosigned_checkpoints_are_kept
+        of_two_that_expect_the_same_one_conflicts;
 }

@@ -28,6 +28,19 @@ pub(crate) async fn post(node: SocketAddr, path: &str, form: &[(&str, &str)]) ->
     send(node, request).await.expect("an answer")
 }
 
+/// Posts bytes as logs and their helpers do.
+pub(crate) async fn post_bytes(
+    node: SocketAddr,
+    path: &str,
+    body: impl Into<Bytes>,
+) -> Response<Bytes> {
+    let request = Request::post(path)
+        .header(header::CONTENT_TYPE, "application/octet-stream")
+        .body(Full::from(body.into()))
+        .expect("a request");
+    send(node, request).await.expect("an answer")
+}
+
 async fn send(node: SocketAddr, mut request: Request<Full<Bytes>>) -> io::Result<Response<Bytes>> {
     let host = node.to_string().parse().map_err(io::Error::other)?;
     request.headers_mut().insert(header::HOST, host);

@@ -184,6 +184,7 @@ impl Federation {
             quorum: 2,
             members: self.provinces.iter().map(Province::member).collect(),
             former_members: Vec::new(),
+            witnesses: Vec::new(),
         }
     }
 
