@@ -20,6 +20,8 @@ use huren_tests::{
     witness,
 };
 
+use tokio_util::task::TaskTracker;
+
 use crate::support::{AT, LIMITS, Node, history, outside, root};
 
 /// The size lines of 409.
@@ -280,7 +282,7 @@ async fn requests_at_once_are_never_both_cosigned_for_two_histories() {
 }
 
 async fn contend(node: &Node, sides: &[History; 2]) {
-    let store = node.federation.store(AT);
+    let (store, tasks) = (node.federation.store(AT), TaskTracker::new());
     let mut signed: Vec<(u64, Hash)> = Vec::new();
     let mut known = 0;
     for _ in 0..6 {
@@ -290,7 +292,7 @@ async fn contend(node: &Node, sides: &[History; 2]) {
         });
         let asked = requests.map(|request| {
             let engine = Arc::clone(node.federation.engine(AT));
-            tokio::spawn(async move {
+            tasks.spawn(async move {
                 let answer = engine.add_checkpoint(&request).await;
                 (root(&request.checkpoint), answer)
             })

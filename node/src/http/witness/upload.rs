@@ -175,7 +175,8 @@ impl Source {
             return false;
         };
         drop(self.compressed.split_to(taken));
-        self.buffer.extend(gzip.get_mut().drain(..));
+        self.buffer.extend_from_slice(gzip.get_ref());
+        gzip.get_mut().clear();
         taken > 0
     }
 }
