@@ -54,6 +54,10 @@ impl Drill {
         let lie = move |_, _| Arc::new(lie.clone()) as Arc<dyn Lie>;
         let federation = Federation::start(store, lie).await;
         issued(&federation, 3).await;
+        for of in REGIONS {
+            // So that every log has disclosures to withhold.
+            federation.until_known(at, of, 1).await;
+        }
         Self {
             federation,
             watch,
