@@ -19,6 +19,7 @@ mod standing;
 mod tasks;
 mod verify;
 mod witness;
+mod work;
 
 use std::{
     collections::BTreeMap,
@@ -359,6 +360,7 @@ impl Engine {
         let witnessed =
             async { while !self.is_witnessed(index) && changes.changed().await.is_ok() {} };
         tokio::select! {
+            biased;
             () = witnessed => {}
             () = self.clock.sleep(Self::WITNESS_PATIENCE) => {}
         }
