@@ -22,6 +22,12 @@ pub fn submission(bytes: &[u8]) {
                 assert_eq!(submission::institution(&checked, HOME), Ok(checked));
             }
         }
+        // A key that nobody holds: then nothing is accepted, and why is said.
+        Some(Body::Signed(signed)) => {
+            let origin = "huren.example/log/33".parse().expect("an origin");
+            let unknown = submission::signed(&signed, &origin, HOME, None);
+            assert!(accepted(unknown).is_none());
+        }
         Some(Body::Erasure(_)) | None => {}
     }
 }
