@@ -68,6 +68,9 @@ pub enum AppendError {
     /// The log takes nothing at present: try again.
     #[error("the log takes nothing at present")]
     Unavailable,
+    /// The log contradicted itself: nothing is taken until it is released.
+    #[error("the log contradicted itself and is frozen: it takes nothing until it is released")]
+    Frozen,
     /// The database is full: try again later.
     #[error("no space left")]
     Full,
@@ -83,6 +86,7 @@ impl AppendError {
             Self::StatusUnfit => "STATUS_UNFIT",
             Self::NotARecord(error) => error.code(),
             Self::Unavailable => "LOG_UNAVAILABLE",
+            Self::Frozen => "LOG_FROZEN",
             Self::Full => "STORE_FULL",
         }
     }
@@ -96,6 +100,7 @@ impl AppendError {
             Self::StatusUnfit => "该变更不适用于证书的当前状态。",
             Self::NotARecord(_) => "提交内容无法构成合规记录。",
             Self::Unavailable => "日志暂不可写，请稍后重试。",
+            Self::Frozen => "本省日志自相矛盾，已被冻结，解除前不接受提交。",
             Self::Full => "存储空间不足，请稍后重试并告知管理员。",
         }
     }

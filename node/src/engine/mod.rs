@@ -322,6 +322,9 @@ impl Engine {
             key.as_ref(),
             self.random.as_ref(),
         )?;
+        if self.is_frozen() {
+            return Ok(Err(AppendError::Frozen));
+        }
         if !self.is_writable() {
             return Ok(Err(AppendError::Unavailable));
         }

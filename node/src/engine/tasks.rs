@@ -81,7 +81,11 @@ impl Engine {
             }
             let mut delays = self.backoff();
             while let Err(error) = writer.open().await {
-                tracing::error!(%error, "the own log could not be read or take the trust list");
+                if self.is_frozen() {
+                    tracing::error!("the own log is frozen: it takes nothing until it is released");
+                } else {
+                    tracing::error!(%error, "the own log could not be read or take the trust list");
+                }
                 self.clock.sleep(delays.next().unwrap_or(MAX_DELAY)).await;
             }
             true

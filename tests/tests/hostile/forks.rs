@@ -40,7 +40,7 @@ async fn freezes(size: u64, lie: impl FnOnce(&Leaves) -> Shown) {
         assert!(frozen.reasons.iter().any(|r| r.code == "LOG_FROZEN"));
     }
     let refused = federation.engine(LIAR).submit(&certificate(999)).await;
-    assert_eq!(refused.expect("sound"), Err(AppendError::Unavailable));
+    assert_eq!(refused.expect("sound"), Err(AppendError::Frozen));
     assert!(federation.engine(LIAR).is_frozen());
     assert_eq!(federation.entry(LIAR, LIAR).state.head.size, size);
 

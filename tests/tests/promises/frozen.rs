@@ -18,7 +18,7 @@ async fn a_frozen_log_takes_nothing_more() {
         .submit(&certificate_in(HOME, 2))
         .await
         .expect("a sound record");
-    assert!(matches!(refused, Err(AppendError::Unavailable)));
+    assert_eq!(refused, Err(AppendError::Frozen));
     let size = federation.entry(HOME, HOME).state.head.size;
     assert_eq!(size, placed.size);
     // Others go on.

@@ -109,7 +109,7 @@ async fn two_writers_of_one_log_are_found_and_proven() {
     };
     assert!(!ready(home).await && ready(replica).await);
     let refused = home.issuance().submit(ONE.submission()).await;
-    check(refused, Code::Unavailable, "LOG_UNAVAILABLE");
+    check(refused, Code::FailedPrecondition, "LOG_FROZEN");
     let answer = replica.verification().verify(ONE.question("张三")).await;
     let answer = answer.unwrap().into_inner();
     assert_eq!(answer.verdict(), v1::Verdict::Unknown);
