@@ -51,8 +51,14 @@ pub fn tlog_proof(bytes: &[u8]) {
 /// The most leaves of the tree about which proofs are made.
 const LEAVES: u8 = 70;
 
+/// Whether a verifier takes a proof.
+type Verdict<'a> = Box<dyn Fn(&[Hash]) -> bool + 'a>;
+
+/// Leaves, and the tiles of their tree.
+type Tree = (Vec<Hash>, BTreeMap<TileId, Vec<Hash>>);
+
 /// That tree: hashes of its leaves, and the tiles of every size that it had.
-static TREE: LazyLock<(Vec<Hash>, BTreeMap<TileId, Vec<Hash>>)> = LazyLock::new(|| {
+static TREE: LazyLock<Tree> = LazyLock::new(|| {
     let leaves: Vec<Hash> = (0..LEAVES).map(|n| leaf_hash(&[n])).collect();
     let mut edge = RightEdge::empty();
     let tiles = leaves.iter().flat_map(|leaf| edge.append(&[*leaf]));
@@ -76,7 +82,7 @@ pub fn merkle_proof(bytes: &[u8]) {
     let root = root_of(hashes(0, size));
     let leaf = hashes(start, start + 1)[0];
     let part = root_of(hashes(start, end));
-    let (truth, says): (_, Box<dyn Fn(&[Hash]) -> bool>) = match kind % 4 {
+    let (truth, says): (_, Verdict<'_>) = match kind % 4 {
         0 => (
             inclusion_proof(start, size, tiles),
             Box::new(|proof| verify_inclusion(start, size, &leaf, proof, &root).is_ok()),

@@ -1,7 +1,7 @@
 //! Drafting the next list: the newest one with what is asked for, or the first list of all.
 
 use std::io::{Write as _, stdout};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::str::FromStr;
 
@@ -199,7 +199,7 @@ fn edits(args: &ProposeArgs) -> Result<Vec<Edit>> {
     Ok(edits)
 }
 
-fn member(path: &PathBuf) -> Result<Box<Member>> {
+fn member(path: &Path) -> Result<Box<Member>> {
     let member = serde_json::from_str(&files::read(path)?);
     let path = path.display();
     member.with_context(|| format!("不是成员说明 / not a member.json: {path}"))

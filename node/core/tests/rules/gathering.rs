@@ -75,7 +75,8 @@ fn the_future_and_the_unknown_are_dropped() {
     );
     check(&[("witness/31", NOW)], &[&late, &early]);
     let policy = federation.list().policy(&log.province.origin).unwrap();
-    let ahead = |note: &SignedCheckpoint, latest| is_ahead(&policy, &[note.clone()], latest);
+    let ahead =
+        |note: &SignedCheckpoint, latest| is_ahead(&policy, std::slice::from_ref(note), latest);
     assert!(ahead(&late, NOW) && !ahead(&early, NOW) && ahead(&early, NOW - 1));
     // A time that nobody signed tells nothing of clocks.
     let other = Log::of_junk(federation.province("33"), 6, "");
