@@ -18,11 +18,14 @@ use huren_tests::{
 
 use crate::support::{LIAR, OTHERS, VICTIM, federation, grow, is_frozen, is_overcome};
 
+/// What becomes of true heads.
+type Change = dyn Fn(&mut Vec<v1::Head>) + Send + Sync;
+
 /// Does something to all heads, once it is told to.
 #[derive(Clone)]
 struct Heads {
     on: Arc<AtomicBool>,
-    lie: Arc<dyn Fn(&mut Vec<v1::Head>) + Send + Sync>,
+    lie: Arc<Change>,
 }
 
 impl Heads {

@@ -13,8 +13,11 @@ const LIAR: Region = Region::SHANGHAI;
 const VICTIM: Region = Region::ZHEJIANG;
 const HOME: Region = Region::JIANGSU;
 
+/// What becomes of true lists.
+type Change = dyn Fn(&mut Vec<Vec<u8>>) + Send + Sync;
+
 /// Does something to the lists that it is asked for.
-struct Lists(Box<dyn Fn(&mut Vec<Vec<u8>>) + Send + Sync>);
+struct Lists(Box<Change>);
 
 impl Lie for Lists {
     fn trust_lists(&self, lists: &mut Vec<Vec<u8>>) {

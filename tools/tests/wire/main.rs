@@ -2,6 +2,7 @@
 //! take, what they refuse and how, and what they never say.
 
 #[cfg(test)]
+mod ceremony;
 mod commands;
 #[cfg(test)]
 mod evidence;
