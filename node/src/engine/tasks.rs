@@ -343,7 +343,13 @@ impl Engine {
                 continue;
             };
             let notes: Vec<&[u8]> = notes.iter().map(Vec::as_slice).collect();
-            match self.take_trust_lists(&notes, region).await {
+            // What was asked for begins behind what is held; a file may begin with it.
+            let first = notes.first().map(|note| self.trust().extended(note));
+            let taken = match first {
+                Some(Err(error)) => Err(error.into()),
+                _ => self.take_trust_lists(&notes, region).await,
+            };
+            match taken {
                 Ok(_) => {}
                 Err(TakeError::Refused(error)) => {
                     self.refuse(region, &self.origin, Answer::TrustLists, error.code());

@@ -16,7 +16,7 @@ use huren_tests::{
     Federation, Fork, History, Lie, REGIONS, Shown, audit, log_signer, mirror, origin,
 };
 
-use crate::support::{LIAR, OTHERS, VICTIM, federation, grow, is_frozen, is_overcome};
+use crate::support::{LIAR, OTHERS, VICTIM, federation, grow, is_frozen, is_overcome, until_heard};
 
 /// What becomes of true heads.
 type Change = dyn Fn(&mut Vec<v1::Head>) + Send + Sync;
@@ -56,6 +56,7 @@ impl Lie for Heads {
 /// The log grows while the lie is told; everybody has it, and the liar is refused.
 async fn refused(lie: Heads, code: &str) -> Federation {
     let federation = federation(lie.clone()).await;
+    until_heard(&federation).await;
     grow(&federation, 3).await;
     lie.on.store(true, Ordering::Relaxed);
     for size in [4, 6] {

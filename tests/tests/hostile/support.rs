@@ -32,6 +32,21 @@ pub(crate) async fn federation(lie: impl Lie) -> Federation {
     Federation::start(memory, lies).await
 }
 
+/// Waits until the victim hears what is lied: who starts earlier may come upon a member that is not
+/// there yet, and waits a while.
+pub(crate) async fn until_heard(federation: &Federation) {
+    let is_heard = async |engine: &Engine| {
+        let status = engine.status().await.expect("a status");
+        let is_liars = |log: &&v1::LogStatus| {
+            let extent = log.extent.as_ref();
+            extent.is_some_and(|extent| extent.region == LIAR.to_string())
+        };
+        let log = status.logs.iter().find(is_liars);
+        log.is_some_and(|log| log.reachable) || engine.refusals(&LIAR.to_string()).count > 0
+    };
+    federation.until_found(VICTIM, is_heard).await;
+}
+
 /// Issues certificates until the log has `size` leaves.
 pub(crate) async fn issue(federation: &Federation, size: u64) {
     let mut held = federation.entry(LIAR, LIAR).state.head.size;
@@ -91,6 +106,9 @@ pub(crate) async fn is_overcome(federation: &Federation, size: u64, code: &str) 
 /// A lie that others make up for, refused for that reason.
 pub(crate) async fn overcomes(lie: impl Lie, code: &str) {
     let federation = federation(lie).await;
+    if !code.is_empty() {
+        until_heard(&federation).await;
+    }
     for size in [2, 4, 7] {
         grow(&federation, size).await;
     }

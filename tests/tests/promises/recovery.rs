@@ -89,7 +89,12 @@ pub(crate) async fn takes_nothing(federation: &Federation) {
     assert!(!federation.engine(HOME).is_writable());
     let refused = federation.engine(HOME).submit(&certificate(99)).await;
     let refused = refused.expect("a sound submission");
-    assert_eq!(refused, Err(AppendError::Unavailable));
+    // For now, or until the federation has decided about a log that contradicted itself.
+    let refused = refused.expect_err("nothing is taken");
+    assert!(matches!(
+        refused,
+        AppendError::Unavailable | AppendError::Frozen
+    ));
 }
 
 /// Home comes up over a database of its first three leaves, with nobody there to ask, then with
