@@ -290,16 +290,16 @@ async fn a_replica_of_the_other_history_stays_frozen() {
     grow(&federation, 5).await;
     let truth = audit(&federation, LIAR, LIAR).await;
     let history = Shown::instead_of(LIAR, &truth, 6);
+    // Others would follow it from the victim, as it is what the log signed.
+    for other in OTHERS {
+        federation.stop(other).await;
+    }
     fork.show(Shown {
         of: LIAR,
         checkpoint: Some(history.checkpoint(8)),
         history,
         witnessed: None,
     });
-    // Others would follow it from there, as it is what the log signed.
-    for other in OTHERS {
-        federation.stop(other).await;
-    }
     let holds = |engine: &Engine, size| {
         let entry = engine.book().entry(&origin(LIAR));
         entry.is_some_and(|entry| entry.state.head.size >= size)
