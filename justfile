@@ -13,6 +13,8 @@ proto:
     buf lint proto
 deny:
     cargo deny --locked check
+fuzz *ARGS:
+    .ci/fuzz {{ARGS}}
 demo *ARGS:
     cargo run --release --locked --bin huren -- demo {{ARGS}}
 bench *ARGS:
