@@ -172,6 +172,7 @@ pub(crate) fn trust_lists(versions: u64) -> (RootKeys, TrustChain) {
             root: role.clone(),
             quorum: 2,
             members: REGIONS.map(member).to_vec(),
+            former_members: Vec::new(),
         };
         let mut note = Note::new(list.to_text().expect("a list")).expect("a note");
         note.add(root.sign(note.text())).expect("room for one");

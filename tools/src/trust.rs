@@ -121,6 +121,7 @@ pub fn new(args: &NewArgs, now: Timestamp) -> Result<String> {
         },
         quorum: args.quorum,
         members,
+        former_members: Vec::new(),
     };
     let mut note = Note::new(list.to_text()?)?;
     for signer in &signers {

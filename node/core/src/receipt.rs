@@ -17,7 +17,7 @@ use crate::{
     verdict::Verdict,
 };
 
-pub use verify::{Checked, ReceiptError, verify};
+pub use verify::{Checked, ReceiptError, verify, verify_known};
 
 /// A receipt, as it is stored and passed on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

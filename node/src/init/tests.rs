@@ -75,6 +75,7 @@ fn what_it_tells_the_federation_makes_a_trust_list() {
         },
         quorum: 1,
         members,
+        former_members: Vec::new(),
     };
     list.policy(&origin).unwrap();
 }

@@ -13,7 +13,7 @@ use crate::{
     record::{Body, UnverifiedRecord, VerifiedRecord},
     register::{Effect, StatusRow},
     tlog_proof::{TlogProof, TlogProofVerifyError},
-    trust::{RootKeys, SignedTrustList, TrustChain},
+    trust::{Member, RootKeys, SignedTrustList, TrustChain},
     verdict::{Verdict, fold_statuses, term},
 };
 
@@ -128,11 +128,33 @@ impl ReceiptError {
     }
 }
 
-/// Checks a receipt.
+/// Checks a receipt by the trust lists that it carries.
 ///
 /// # Errors
 /// [`ReceiptError`] with the first fault found.
 pub fn verify(json: &[u8], roots: &RootKeys) -> Result<Checked, ReceiptError> {
+    check(json, roots, None)
+}
+
+/// Checks a receipt, and judges the keys under what it proves by the newest list of `known`:
+/// whoever holds newer lists than the receipt sees keys that were closed since.
+///
+/// # Errors
+/// [`ReceiptError`] with the first fault found; `Trust` also if the receipt's lists are not
+/// those known.
+pub fn verify_known(
+    json: &[u8],
+    roots: &RootKeys,
+    known: &TrustChain,
+) -> Result<Checked, ReceiptError> {
+    check(json, roots, Some(known))
+}
+
+fn check(
+    json: &[u8],
+    roots: &RootKeys,
+    known: Option<&TrustChain>,
+) -> Result<Checked, ReceiptError> {
     let value: serde_json::Value =
         serde_json::from_slice(json).map_err(|_| ReceiptError::Format)?;
     match value.get("format").and_then(|format| format.as_str()) {
@@ -143,9 +165,13 @@ pub fn verify(json: &[u8], roots: &RootKeys) -> Result<Checked, ReceiptError> {
         _ => return Err(ReceiptError::Format),
     }
     let receipt: Receipt = serde_json::from_value(value).map_err(|_| ReceiptError::Format)?;
-    let notes = receipt.proven.trust_lists.iter().map(String::as_bytes);
-    let chain = TrustChain::verify(roots, notes)?;
+    let notes = || receipt.proven.trust_lists.iter().map(String::as_bytes);
+    let chain = TrustChain::verify(roots, notes())?;
     let list = chain.newest();
+    let judged_by = match known {
+        Some(known) => &known.joined(notes())?,
+        None => &chain,
+    };
 
     let assertion = read_assertion(&receipt.asserted, list)?;
     if assertion.trust_list_version != list.list.version {
@@ -155,16 +181,18 @@ pub fn verify(json: &[u8], roots: &RootKeys) -> Result<Checked, ReceiptError> {
     let proof =
         TlogProof::parse(&receipt.proven.certificate.proof).map_err(|_| ReceiptError::Proof(0))?;
     let origin = proof.checkpoint.checkpoint().origin.clone();
-    let member = list
+    let judging = judged_by.newest();
+    let member = judging
         .list
-        .member_of(&origin)
+        .log_of(&origin)
         .ok_or(ReceiptError::UnknownLog)?;
     let policy = list
         .list
         .policy(&origin)
         .map_err(|_| ReceiptError::UnknownLog)?;
     let context = Context {
-        list,
+        list: judging,
+        member,
         origin: &origin,
         policy: &policy,
     };
@@ -196,7 +224,7 @@ pub fn verify(json: &[u8], roots: &RootKeys) -> Result<Checked, ReceiptError> {
             return Err(ReceiptError::Statuses);
         }
         let subject = &certificate.envelope.writer_region;
-        if !list.authority().may_change(&origin, &key, subject) {
+        if !judging.authority().may_change(&origin, &key, subject) {
             return Err(ReceiptError::Record("KEY_REGION"));
         }
         disclosure::check(&status.disclosed, replaced).map_err(|_| ReceiptError::Disclosure)?;
@@ -239,6 +267,7 @@ pub fn verify(json: &[u8], roots: &RootKeys) -> Result<Checked, ReceiptError> {
 
 struct Context<'a> {
     list: &'a SignedTrustList,
+    member: &'a Member,
     origin: &'a Origin,
     policy: &'a Policy,
 }
@@ -264,6 +293,15 @@ impl Context<'_> {
                 }
                 TlogProofVerifyError::Policy(_) => ReceiptError::LogSignature,
             })?;
+        // The policy knows every key that the log ever had; this asks for one that was valid at
+        // this size.
+        let keys = self.member.log_keys_at(proof.checkpoint.checkpoint().size);
+        if !keys
+            .iter()
+            .any(|key| proof.checkpoint.verify_log(key).is_ok())
+        {
+            return Err(ReceiptError::LogSignature);
+        }
         if *record.body() == Body::Newer {
             return Err(ReceiptError::NewerRecord);
         }

@@ -40,9 +40,8 @@ enum Unfit {
 }
 
 impl CheckedLeaf {
-    /// Reads a leaf of the log `origin` and checks its signature under the key that it names,
-    /// whichever list of the chain names it: whether that list holds at the leaf's place is the
-    /// fold's question, and must not depend on which lists came later.
+    /// Reads a leaf of the log `origin` and checks its signature under the key that it names.
+    /// Whether that key is valid at the leaf's place is the fold's question.
     pub fn check(chain: &TrustChain, origin: &Origin, leaf: &[u8]) -> Self {
         let outcome = Self::signed(chain, origin, leaf);
         Self {
@@ -54,9 +53,8 @@ impl CheckedLeaf {
     fn signed(chain: &TrustChain, origin: &Origin, leaf: &[u8]) -> Result<Signed, Unfit> {
         let record = UnverifiedRecord::read(leaf).map_err(|error| Unfit::Refused(error.code()))?;
         let key = record.key_id().ok_or(Unfit::Refused("KEY_UNKNOWN"))?;
-        let lists = chain.lists().iter().rev();
-        let mut listed = lists.filter_map(|list| list.authority().verifier(origin, &key));
-        let Some(verifier) = listed.next() else {
+        // Lists never drop a key: the newest one has them all.
+        let Some(verifier) = chain.newest().authority().verifier(origin, &key) else {
             return Err(match record.body() {
                 Body::TrustListAdoption { version, .. } if chain.version(*version).is_none() => {
                     Unfit::NeedsTrustList(NeedsTrustList { version: *version })
@@ -105,6 +103,17 @@ impl CheckedLeaf {
     /// The leaf's hash.
     pub const fn leaf(&self) -> Hash {
         self.leaf
+    }
+
+    /// What its place has to be judged by: the id of its key, its kind, and on whose behalf it
+    /// was written. `None` if it is no record that could be folded anywhere.
+    pub fn claim(&self) -> Option<(&Hash, i32, &Region)> {
+        let signed = self.outcome.as_ref().ok()?;
+        Some((
+            &signed.key,
+            signed.envelope.kind,
+            &signed.envelope.writer_region,
+        ))
     }
 
     /// The row that the leaf becomes at an index, if it is a certificate.
@@ -222,7 +231,6 @@ impl<'a> Fold<'a> {
             body,
         }: Signed,
     ) -> Result<Result<(), &'static str>, NeedsTrustList> {
-        // A list speaks for its own adoption: the key that adopts it must be valid in it.
         let version = match body {
             Body::TrustListAdoption { version, .. } => version,
             _ => self.adopted,
@@ -233,11 +241,11 @@ impl<'a> Fold<'a> {
         let Some(list) = self.chain.version(version) else {
             return Err(NeedsTrustList { version });
         };
+        // The newest list held says what a key is worth at a place, also where an older one was
+        // adopted: so whoever holds it comes to the same register, and to what a receipt says.
+        let authority = self.chain.newest().authority();
         let (kind, writer) = (envelope.kind, &envelope.writer_region);
-        if let Err(refusal) = list
-            .authority()
-            .check(self.origin, &key, index, kind, writer)
-        {
+        if let Err(refusal) = authority.check(self.origin, &key, index, kind, writer) {
             return Ok(Err(refusal.code()));
         }
         Ok(match body {
@@ -373,11 +381,8 @@ impl<'a> Fold<'a> {
         let hash = envelope.target.ok_or("TARGET_UNKNOWN")?;
         let target = self.targets.get(&hash).ok_or("TARGET_UNKNOWN")?;
         let subject = Region::from_number(target.writer_region).ok_or("TARGET_UNKNOWN")?;
-        let authority = self
-            .chain
-            .version(self.adopted)
-            .map(|list| list.authority());
-        if !authority.is_some_and(|a| a.may_change(self.origin, key, &subject)) {
+        let authority = self.chain.newest().authority();
+        if !authority.may_change(self.origin, key, &subject) {
             return Err("KEY_REGION");
         }
         Ok(target.clone())

@@ -45,6 +45,38 @@ pub enum Refusal {
     KeyRegion,
 }
 
+/// What a newer list changes in a log, as far as its keys' rights tell.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Changed {
+    /// The first index at which a key lost rights.
+    pub from: Option<u64>,
+    /// Whether keys came that were not listed: leaves that were quarantined as `KEY_UNKNOWN`
+    /// may turn out to be theirs.
+    pub has_new_keys: bool,
+}
+
+impl Changed {
+    /// Whether a register of the log, folded up to `folded`, has to be folded again; whether it
+    /// has leaves that are quarantined as `KEY_UNKNOWN` is for the caller to know.
+    pub fn needs_refold(self, folded: u64, has_unknown_keys: bool) -> bool {
+        self.from.is_some_and(|from| from < folded) || (self.has_new_keys && has_unknown_keys)
+    }
+}
+
+/// The first index at which a key's rights differ between two lists, of which the later one
+/// only ever takes away.
+fn first_difference(before: &RecordKey, now: &RecordKey) -> Option<u64> {
+    if (&before.kinds, &before.regions) != (&now.kinds, &now.regions)
+        || before.from_index != now.from_index
+    {
+        return Some(before.from_index.min(now.from_index));
+    }
+    if before.until_index == now.until_index {
+        return None;
+    }
+    before.until_index.into_iter().chain(now.until_index).min()
+}
+
 impl Refusal {
     /// The stable reason code.
     pub const fn code(self) -> &'static str {
@@ -61,7 +93,7 @@ impl Refusal {
 impl Authority {
     pub(super) fn compile(list: &TrustList) -> Self {
         let mut logs = HashMap::new();
-        for member in &list.members {
+        for member in list.logs() {
             let Some(region) = member.province() else {
                 continue;
             };
@@ -111,6 +143,34 @@ impl Authority {
             return Err(Refusal::KeyRegion);
         }
         Ok(())
+    }
+
+    /// Whether a key is listed for a log and valid at an index of it, whatever it may sign.
+    pub fn holds_at(&self, origin: &Origin, key: &Hash, index: u64) -> bool {
+        self.logs
+            .get(origin.as_str())
+            .and_then(|log| log.keys.get(key))
+            .is_some_and(|(key, _)| key.window().contains(index))
+    }
+
+    /// What of a log may come out differently once `newer` counts instead of this one.
+    pub fn changed_by(&self, newer: &Self, origin: &Origin) -> Changed {
+        let mut changed = Changed::default();
+        let (Some(old), Some(new)) = (
+            self.logs.get(origin.as_str()),
+            newer.logs.get(origin.as_str()),
+        ) else {
+            return changed;
+        };
+        for (id, (now, _)) in &new.keys {
+            let Some((before, _)) = old.keys.get(id) else {
+                changed.has_new_keys = true;
+                continue;
+            };
+            let from = first_difference(before, now);
+            changed.from = changed.from.into_iter().chain(from).min();
+        }
+        changed
     }
 
     /// Whether a key may change a record that was written for `subject`: a county's key

@@ -1,18 +1,10 @@
 //! The chain of trust lists, verified from root keys.
 
-use std::collections::BTreeSet;
-
-use base64::{Engine as _, prelude::BASE64_STANDARD};
 use sha2::{Digest as _, Sha256};
 
-use crate::{
-    checkpoint::Origin,
-    keys::{Algorithm, RecordVerifier},
-    merkle::Hash,
-    note::{Note, SignatureType, VerifierKey},
-};
+use crate::{merkle::Hash, note::Note};
 
-use super::{Authority, Member, RecordKey, RootKeys, TrustList};
+use super::{Authority, RootKeys, TrustError, TrustList, rules};
 
 /// A list that verified.
 #[derive(Clone, Debug)]
@@ -41,64 +33,6 @@ impl SignedTrustList {
 #[derive(Clone, Debug)]
 pub struct TrustChain {
     lists: Vec<SignedTrustList>,
-}
-
-/// Why a trust list is refused.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum TrustError {
-    /// There is no list.
-    #[error("the chain of trust lists is empty")]
-    Empty,
-    /// Root keys are malformed, repeated, or fewer than the threshold.
-    #[error("the root keys or their threshold are not valid")]
-    Roots,
-    /// Not a signed note with the expected header.
-    #[error(
-        "not a trust list: expected a signed note that starts with {:?}",
-        TrustList::HEADER
-    )]
-    Format,
-    /// Its content breaks a rule, or holds something newer than this program.
-    #[error("the content of the trust list is not valid: {0}")]
-    Content(String),
-    /// A signature by a root key does not verify.
-    #[error("a root key's signature does not verify")]
-    Signature,
-    /// Too few root keys signed.
-    #[error("{have} root keys signed, {need} are needed")]
-    Threshold {
-        /// How many signed.
-        have: usize,
-        /// How many are needed.
-        need: usize,
-    },
-    /// It does not follow the newest list held.
-    #[error("version {got} does not follow version {held}")]
-    NotNext {
-        /// Its version.
-        got: u64,
-        /// The newest version held.
-        held: u64,
-    },
-    /// It names another predecessor.
-    #[error("the list names another predecessor than the one held")]
-    OtherPredecessor,
-}
-
-impl TrustError {
-    /// The stable reason code.
-    pub const fn code(&self) -> &'static str {
-        match self {
-            Self::Empty => "TRUST_EMPTY",
-            Self::Roots => "TRUST_ROOTS",
-            Self::Format => "TRUST_FORMAT",
-            Self::Content(_) => "TRUST_CONTENT",
-            Self::Signature => "TRUST_SIGNATURE",
-            Self::Threshold { .. } => "TRUST_THRESHOLD",
-            Self::NotNext { .. } => "TRUST_NOT_NEXT",
-            Self::OtherPredecessor => "TRUST_PREDECESSOR",
-        }
-    }
 }
 
 impl TrustChain {
@@ -134,37 +68,60 @@ impl TrustChain {
         Ok(Self { lists })
     }
 
+    /// This chain with what `notes` hold beyond it: any run of versions, ascending. Versions
+    /// that are held must be the ones held.
+    ///
+    /// # Errors
+    /// [`TrustError`] of the first note that does not fit; then nothing of them counts.
+    pub fn joined<'a>(
+        &self,
+        notes: impl IntoIterator<Item = &'a [u8]>,
+    ) -> Result<Self, TrustError> {
+        let mut chain = self.clone();
+        for note in notes {
+            let parsed = Note::parse(note).map_err(|_| TrustError::Format)?;
+            let list = read_text(parsed.text())?;
+            match chain.version(list.version) {
+                Some(held) if held.digest == digest(parsed.text()) => {}
+                Some(_) => return Err(TrustError::HeldDiffers(list.version)),
+                None => chain = chain.extended(note)?,
+            }
+        }
+        Ok(chain)
+    }
+
+    /// Checks a text that is to become the next list, in everything but its signatures.
+    ///
+    /// # Errors
+    /// [`TrustError`]: root keys must not sign it.
+    pub fn check_proposal(held: Option<&Self>, text: &str) -> Result<TrustList, TrustError> {
+        let last = held.map(Self::newest);
+        let list = read_text(text)?;
+        rules::check_place(last, &list)?;
+        RootKeys::new(&list.root)?;
+        rules::check_content(&list)?;
+        if let Some(last) = last {
+            rules::check_succession(&last.list, &list)?;
+        }
+        Ok(list)
+    }
+
     /// `roots` are those to begin with; behind the first list its predecessor's count.
     fn check_next(&self, roots: &RootKeys, note: &[u8]) -> Result<SignedTrustList, TrustError> {
         let note = Note::parse(note).map_err(|_| TrustError::Format)?;
-        let json = note
-            .text()
-            .strip_prefix(TrustList::HEADER)
-            .and_then(|rest| rest.strip_prefix('\n'))
-            .ok_or(TrustError::Format)?;
-        let list: TrustList =
-            serde_json::from_str(json).map_err(|error| TrustError::Content(error.to_string()))?;
-        let (held, predecessor, authorities) = match self.lists.last() {
-            None => (0, String::new(), roots.clone()),
-            Some(last) => (
-                last.list.version,
-                last.digest.to_hex(),
-                RootKeys::new(&last.list.root)?,
-            ),
-        };
-        if list.version != held + 1 {
-            return Err(TrustError::NotNext {
-                got: list.version,
-                held,
-            });
+        let list = read_text(note.text())?;
+        let last = self.lists.last();
+        rules::check_place(last, &list)?;
+        match last {
+            None => roots.check(&note)?,
+            Some(last) => RootKeys::new(&last.list.root)?.check(&note)?,
         }
-        if list.previous != predecessor {
-            return Err(TrustError::OtherPredecessor);
-        }
-        authorities.check(&note)?;
         RootKeys::new(&list.root)?.check(&note)?;
-        check_content(&list)?;
-        let digest = Hash(Sha256::digest(note.text()).into());
+        rules::check_content(&list)?;
+        if let Some(last) = last {
+            rules::check_succession(&last.list, &list)?;
+        }
+        let digest = digest(note.text());
         let authority = Authority::compile(&list);
         Ok(SignedTrustList {
             list,
@@ -199,93 +156,16 @@ impl TrustChain {
     }
 }
 
-/// What a list must satisfy beyond its form.
-fn check_content(list: &TrustList) -> Result<(), TrustError> {
-    rule(list.issued < list.expires, "it expires before it is issued")?;
-    rule(
-        list.members.is_sorted_by(|a, b| a.region < b.region),
-        "members ascend by region, each once",
-    )?;
-    rule(
-        list.quorum < list.members.len().max(1),
-        "the quorum is larger than the other members",
-    )?;
-    let (mut origins, mut keys) = (BTreeSet::new(), BTreeSet::new());
-    for member in &list.members {
-        rule(
-            member
-                .province()
-                .is_some_and(|r| r == r.province() && r.to_string() == member.region),
-            "a member's region is a province code",
-        )?;
-        let origin: Origin = member
-            .origin
-            .parse()
-            .map_err(|_| TrustError::Content("an origin is not valid".to_owned()))?;
-        rule(
-            origins.insert(&member.origin),
-            "two members have one origin",
-        )?;
-        list.policy(&origin)
-            .map_err(|error| TrustError::Content(error.to_string()))?;
-        for key in member_keys(member)? {
-            rule(keys.insert(key), "one key serves two roles")?;
-        }
-    }
-    Ok(())
+/// SHA-256 of a list's text: what its successor names.
+pub(super) fn digest(text: &str) -> Hash {
+    Hash(Sha256::digest(text).into())
 }
 
-/// The public keys of a member, each of which must have one role only.
-fn member_keys(member: &Member) -> Result<Vec<Vec<u8>>, TrustError> {
-    rule(!member.log_keys.is_empty(), "a member has no log key")?;
-    let mut keys = Vec::new();
-    let cosigners = [&member.witness_key, &member.mirror_key];
-    let log_keys = member.log_keys.iter().map(|log| &log.key);
-    for key in cosigners
-        .into_iter()
-        .chain(&member.answer_keys)
-        .chain(log_keys.clone())
-    {
-        keys.push(note_key(key)?.public_key().to_bytes().to_vec());
-    }
-    for key in log_keys {
-        // Otherwise no checkpoint of this log would ever verify.
-        rule(
-            note_key(key)?.name().as_str() == member.origin,
-            "a log key's name is the origin",
-        )?;
-    }
-    for key in &member.answer_keys {
-        let plain = note_key(key)?.signature_type() == SignatureType::Ed25519;
-        rule(plain, "an answer key is of signature type 0x01")?;
-    }
-    for key in &member.record_keys {
-        keys.push(record_key(key)?);
-    }
-    Ok(keys)
-}
-
-fn note_key(key: &str) -> Result<VerifierKey, TrustError> {
-    key.parse()
-        .map_err(|_| TrustError::Content("a verifier key is not valid".to_owned()))
-}
-
-/// The bytes of a record key. Algorithms that this program does not know are taken as they are.
-fn record_key(key: &RecordKey) -> Result<Vec<u8>, TrustError> {
-    let invalid = || TrustError::Content("a record key is not valid".to_owned());
-    let bytes = BASE64_STANDARD
-        .decode(&key.public_key)
-        .map_err(|_| invalid())?;
-    if let Some(algorithm) = Algorithm::from_name(&key.alg) {
-        RecordVerifier::new(algorithm, &bytes).map_err(|_| invalid())?;
-    }
-    Ok(bytes)
-}
-
-fn rule(holds: bool, what: &str) -> Result<(), TrustError> {
-    if holds {
-        Ok(())
-    } else {
-        Err(TrustError::Content(what.to_owned()))
-    }
+/// Reads the text that root keys sign.
+pub(super) fn read_text(text: &str) -> Result<TrustList, TrustError> {
+    let json = text
+        .strip_prefix(TrustList::HEADER)
+        .and_then(|rest| rest.strip_prefix('\n'))
+        .ok_or(TrustError::Format)?;
+    serde_json::from_str(json).map_err(|error| TrustError::Content(error.to_string()))
 }

@@ -29,6 +29,10 @@ pub struct TrustList {
     pub quorum: usize,
     /// The members, ascending by region.
     pub members: Vec<Member>,
+    /// Those that have left, ascending by origin: the keys of their logs stay, all of them
+    /// closed, so that what they wrote stays verifiable. They may do nothing else.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub former_members: Vec<Member>,
 }
 
 /// The root keys and how many of them must sign.
@@ -132,6 +136,18 @@ impl LogKey {
     }
 }
 
+impl KeyWindow {
+    /// Whether this window lies within another one, as a later list's must.
+    pub fn is_within(&self, earlier: &Self) -> bool {
+        let ends = match (earlier.until_index, self.until_index) {
+            (Some(earlier), Some(until)) => until <= earlier,
+            (Some(_), None) => false,
+            (None, _) => true,
+        };
+        ends && self.from_index >= earlier.from_index
+    }
+}
+
 impl TrustList {
     /// The first line of a list's text.
     pub const HEADER: &str = "huren/trust-list/v1";
@@ -154,11 +170,21 @@ impl TrustList {
         self.members.iter().find(|member| member.region == region)
     }
 
-    /// The member of a log.
+    /// The member of a log, as long as it is one.
     pub fn member_of(&self, origin: &Origin) -> Option<&Member> {
         self.members
             .iter()
             .find(|member| member.origin == origin.as_str())
+    }
+
+    /// Whose log it is, though its member may have left: for judging what stands in it.
+    pub fn log_of(&self, origin: &Origin) -> Option<&Member> {
+        self.logs().find(|member| member.origin == origin.as_str())
+    }
+
+    /// The members of all logs, those that have left behind the others.
+    pub fn logs(&self) -> impl Iterator<Item = &Member> {
+        self.members.iter().chain(&self.former_members)
     }
 
     /// The tlog-policy of a log: its keys, and the quorum over the other members, each of
@@ -168,7 +194,7 @@ impl TrustList {
     /// If the log is of no member or the policy would be contradictory.
     pub fn policy(&self, origin: &Origin) -> Result<Policy, PolicyParseError> {
         let mut text = String::new();
-        for member in self.members.iter().filter(|m| m.origin == origin.as_str()) {
+        if let Some(member) = self.log_of(origin) {
             for key in &member.log_keys {
                 text += &format!("log {}\n", key.key);
             }
@@ -222,6 +248,11 @@ impl RecordKey {
             from_index: self.from_index,
             until_index: self.until_index,
         }
+    }
+
+    /// Whether it is the same key, whatever it may sign.
+    pub fn is_same_key(&self, other: &Self) -> bool {
+        (&self.alg, &self.public_key) == (&other.alg, &other.public_key)
     }
 
     /// Whether it may sign records of a kind, given by number.

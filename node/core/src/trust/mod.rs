@@ -7,10 +7,19 @@
 
 mod authority;
 mod chain;
+mod changes;
+mod edit;
+mod error;
 mod list;
 mod roots;
+mod rules;
+mod signature;
 
-pub use authority::{Authority, Refusal};
-pub use chain::{SignedTrustList, TrustChain, TrustError};
+pub use authority::{Authority, Changed, Refusal};
+pub use chain::{SignedTrustList, TrustChain};
+pub use changes::{Change, changes};
+pub use edit::{Edit, EditError, Role};
+pub use error::TrustError;
 pub use list::{KeyWindow, LogKey, Member, RecordKey, RootRole, TrustList, kind_name};
 pub use roots::RootKeys;
+pub use signature::{Assembled, DetachedSignature, SignatureError, Signed, assemble};

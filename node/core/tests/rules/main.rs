@@ -5,6 +5,8 @@
 
 mod common;
 
+mod authority_changes;
+mod ceremonies;
 mod disclosures;
 mod fold;
 mod fold_properties;

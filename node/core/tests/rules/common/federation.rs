@@ -175,6 +175,7 @@ impl Federation {
             root: self.root_role(),
             quorum: 2,
             members: self.provinces.iter().map(Province::member).collect(),
+            former_members: Vec::new(),
         }
     }
 
