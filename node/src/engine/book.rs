@@ -36,6 +36,8 @@ pub struct Book {
     /// The newest head of each log that each peer showed, by origin and region.
     seen: RwLock<HashMap<Origin, BTreeMap<String, v1::Head>>>,
     news: RwLock<HashMap<Origin, watch::Sender<u64>>>,
+    /// Logs whose registers are about to be dropped: see [`Book::doubt`].
+    doubted: RwLock<BTreeSet<Origin>>,
     /// One settling at a time, so that notes never go backwards.
     settling: Mutex<()>,
     /// One reading at a time, so that an older state never takes the place of a newer one.
@@ -52,6 +54,14 @@ pub struct Entry {
     pub view: LogView,
     /// Version of the trust list by which that was judged.
     judged_by: u64,
+}
+
+impl Entry {
+    /// Whether both rest on the same trust list, and on a register that is whole or not.
+    pub(super) fn is_judged_as(&self, other: &Self) -> bool {
+        let place = |entry: &Self| (entry.judged_by, entry.view.quorum_time.is_none());
+        self.state.origin == other.state.origin && place(self) == place(other)
+    }
 }
 
 impl Book {
@@ -73,6 +83,7 @@ impl Book {
             entries: RwLock::default(),
             seen: RwLock::default(),
             news: RwLock::default(),
+            doubted: RwLock::default(),
             settling: Mutex::default(),
             reading: Mutex::default(),
             changed: watch::channel(0).0,
@@ -125,7 +136,7 @@ impl Book {
             .borrow()
             .newest()
             .list
-            .member_of(&origin)
+            .log_of(&origin)
             .is_some();
         if !known {
             return false;
@@ -142,6 +153,26 @@ impl Book {
             news.send_modify(|count| *count += 1);
         }
         is_new
+    }
+
+    /// Begins, or ends, to take what the register says of a log for nothing that one could rely
+    /// on. While a register is folded again it knows certificates and not yet what became of
+    /// them: it must be in doubt before it is dropped, and stays so until it has come to what a
+    /// quorum saw.
+    pub(super) fn doubt(&self, origin: &Origin, doubt: bool) {
+        let mut doubted = self
+            .doubted
+            .write()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        if doubt {
+            doubted.insert(origin.clone());
+        } else {
+            doubted.remove(origin);
+        }
+        drop(doubted);
+        if let Some(entry) = self.entry(origin).filter(|_| doubt) {
+            self.take_in(entry.state.clone());
+        }
     }
 
     /// Reads a log's state again, and wakes who waits if it is another than was known. Who
@@ -170,7 +201,9 @@ impl Book {
     fn take_in(&self, state: LogState) {
         let judged_by = self.trust.borrow().newest().list.version;
         let mut view = self.view(&state);
-        if view.size < view.witnessed_size {
+        if read(&self.doubted).contains(&state.origin) {
+            view.quorum_time = None;
+        } else if view.size < view.witnessed_size {
             // The quorum saw more than is known here, and what is not known may change what
             // is. So what is known is as old as when a quorum last saw no more than that.
             let before = self.entry(&state.origin);
@@ -200,7 +233,7 @@ impl Book {
         let chain = self.trust.borrow().clone();
         let list = &chain.newest().list;
         let region = list
-            .member_of(&state.origin)
+            .log_of(&state.origin)
             .and_then(|member| member.province())
             .unwrap_or(huren_core::codes::Region::SHANGHAI);
         let witnessed = SignedCheckpoint::parse(&state.notes.witnessed).ok();
@@ -233,7 +266,7 @@ impl Book {
             return Ok(());
         }
         let chain = self.trust.borrow().clone();
-        let Some(member) = chain.newest().list.member_of(origin) else {
+        let Some(member) = chain.newest().list.log_of(origin) else {
             return Ok(());
         };
         let Ok(policy) = chain.newest().list.policy(origin) else {
@@ -339,7 +372,7 @@ impl Book {
         let proven = chain
             .newest()
             .list
-            .member_of(origin)
+            .log_of(origin)
             .is_some_and(|member| evidence.proves(member, origin));
         if !proven {
             tracing::error!(%origin, "checkpoints do not fit together, but prove nothing");

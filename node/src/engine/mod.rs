@@ -6,12 +6,14 @@ mod book;
 mod clock;
 mod disclose;
 mod fold;
+mod lists;
 mod lookup;
 mod peers;
 mod prepare;
 mod reader;
 mod recover;
 mod replicate;
+mod signing;
 mod tasks;
 mod verify;
 
@@ -21,22 +23,22 @@ use std::{
     time::Duration,
 };
 
-use huren_core::{
-    checkpoint::Origin, codes::Region, cosign::Cosigner, note::NoteSigner, trust::TrustChain,
-};
+use huren_core::{checkpoint::Origin, codes::Region, trust::TrustChain};
 use huren_proto::v1;
-use huren_store::{Error as StoreError, HighWater, Role, Store};
-use tokio::sync::{mpsc, oneshot, watch};
+use huren_store::{Error as StoreError, HighWater, Store};
+use tokio::sync::{RwLock, mpsc, oneshot, watch};
 
 pub use append::{AppendError, Placed};
 pub use book::{Book, Entry};
 pub use clock::{Clock, Random, SystemClock, SystemRandom};
 pub use disclose::DiscloseError;
+pub use lists::TakeError;
 pub use peers::{Peer, PeerError, PeerPackage, Peers};
 pub use prepare::{Refused, WriterKeys};
 pub use reader::Reader;
 pub use recover::RecoverError;
 pub use replicate::SyncError;
+pub use signing::{Rotating, SigningKeys};
 pub use verify::VerifyError;
 
 /// What an engine is made of.
@@ -55,12 +57,8 @@ pub struct Parts {
     pub peers: Peers,
     /// Keys that write the log.
     pub keys: WriterKeys,
-    /// Signs checkpoints.
-    pub log_key: NoteSigner,
-    /// Signs answers.
-    pub answer_key: NoteSigner,
-    /// Cosigns mirrored logs.
-    pub mirror: Option<Cosigner>,
+    /// Keys that sign.
+    pub signing: SigningKeys,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Randomness.
@@ -99,15 +97,17 @@ pub struct Engine {
     reader: Reader,
     lookup: lookup::Lookup,
     book: Arc<Book>,
-    peers: Peers,
+    peers: watch::Sender<Arc<Peers>>,
     keys: Arc<WriterKeys>,
-    answer_key: NoteSigner,
-    mirror: Option<Cosigner>,
+    signing: watch::Sender<Arc<SigningKeys>>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     options: Options,
     trust: watch::Receiver<Arc<TrustChain>>,
-    adopt: watch::Sender<Arc<TrustChain>>,
+    trust_sender: watch::Sender<Arc<TrustChain>>,
+    /// Read by whoever folds from when they look at the trust lists until the outcome is kept;
+    /// written while newer lists are taken.
+    judging: Arc<RwLock<()>>,
     high_water: Arc<HighWater>,
     queue: mpsc::Sender<append::Work>,
     /// The own log's newest checkpoint that may be shown to others.
@@ -151,26 +151,10 @@ impl Engine {
             random,
             ..
         } = parts;
-        for (position, list) in trust.lists().iter().enumerate() {
-            let held = store.trust_lists().await?;
-            if held.len() <= position {
-                store
-                    .put_trust_list(list.list.version, list.note().as_bytes())
-                    .await?;
-            }
-        }
-        for member in &trust.newest().list.members {
-            let Ok(log) = member.origin.parse::<Origin>() else {
-                continue;
-            };
-            let role = if log == origin {
-                Role::Own
-            } else {
-                Role::Mirror
-            };
-            store.create_log(&log, role).await?;
-        }
-        let (adopt, trust) = watch::channel(Arc::new(trust));
+        lists::open(store.as_ref(), &trust, &origin).await?;
+        let (trust_sender, trust) = watch::channel(Arc::new(trust));
+        let (signing, signing_keys) = watch::channel(Arc::new(parts.signing));
+        let judging = Arc::new(RwLock::new(()));
         let reader = Reader::new(Arc::clone(&store), options.cache_bytes);
         let lookup = lookup::Lookup::new(Arc::clone(&store));
         let book = Book::open(
@@ -193,11 +177,13 @@ impl Engine {
             trust: trust.clone(),
             origin: origin.clone(),
             keys: Arc::clone(&keys),
-            signer: parts.log_key,
+            signing: signing_keys,
+            judging: Arc::clone(&judging),
             high_water: Arc::clone(&high_water),
             marked: mark,
             batch_max: options.batch_max,
             tail: None,
+            is_behind: false,
         };
         let engine = Self {
             region,
@@ -206,15 +192,15 @@ impl Engine {
             reader,
             lookup,
             book,
-            peers,
+            peers: watch::Sender::new(Arc::new(peers)),
             keys,
-            answer_key: parts.answer_key,
-            mirror: parts.mirror,
+            signing,
             clock,
             random,
             options,
             trust,
-            adopt,
+            trust_sender,
+            judging,
             high_water,
             queue: sender,
             marked,
@@ -263,11 +249,14 @@ impl Engine {
         &self,
         request: &v1::SubmitRequest,
     ) -> Result<Result<Placed, AppendError>, Refused> {
+        let (signing, chain) = (self.signing(), self.trust());
+        let size = self.book.entry(&self.origin).map_or(0, |own| own.state.head.size);
+        let signer = signing.record_at(&chain, &self.origin, size);
         let prepared = prepare::prepare(
             request,
             self.region,
             self.origin.as_str(),
-            &self.keys,
+            (&self.keys, signer),
             self.random.as_ref(),
         )?;
         if !self.is_writable() {
@@ -339,6 +328,8 @@ impl Engine {
             reader: &self.reader,
             random: self.random.as_ref(),
             at_rest: &self.keys.at_rest,
+            judging: &self.judging,
+            trust: &self.trust,
         }
     }
 

@@ -157,8 +157,8 @@ impl Engine {
     /// there are fewer. All, before anything is given up.
     fn members_to_ask(&self) -> usize {
         match self.options.accept_loss {
-            Some(_) => self.peers.len(),
-            None => self.peers.len().min(2),
+            Some(_) => self.peers().len(),
+            None => self.peers().len().min(2),
         }
     }
 
@@ -167,7 +167,8 @@ impl Engine {
         let mut answered = BTreeSet::new();
         let mut told = None;
         while answered.len() < needed {
-            for (region, peer) in &self.peers {
+            let peers = self.peers();
+            for (region, peer) in peers.iter() {
                 if let Ok(heads) = peer.heads().await {
                     answered.insert(region.clone());
                     for head in heads {
@@ -177,8 +178,7 @@ impl Engine {
             }
             if answered.len() < needed {
                 if told.replace(answered.len()) != Some(answered.len()) {
-                    let silent = self
-                        .peers
+                    let silent = peers
                         .keys()
                         .filter(|region| !answered.contains(*region));
                     let silent: Vec<&str> = silent.map(String::as_str).collect();

@@ -107,7 +107,7 @@ impl Engine {
         {
             return Ok(Some(held));
         }
-        let Some(member) = chain.newest().list.member_of(&state.origin) else {
+        let Some(member) = chain.newest().list.log_of(&state.origin) else {
             return Ok(None);
         };
         let mut targets: Vec<Target> = Vec::new();
@@ -180,7 +180,8 @@ impl Engine {
         old: u64,
         new: u64,
     ) -> Result<bool, SyncError> {
-        let Some(peer) = self.peers.get(&target.shown_by) else {
+        let peers = self.peers();
+        let Some(peer) = peers.get(&target.shown_by) else {
             return Ok(false);
         };
         let seen = target.signed.checkpoint();
@@ -283,9 +284,10 @@ impl Engine {
             .map(|(region, _)| region)
             .collect();
         regions.sort_by_key(|region| Some(region) != home.as_ref());
+        let peers = self.peers();
         regions
             .into_iter()
-            .filter_map(|region| Some((region.clone(), Arc::clone(self.peers.get(&region)?))))
+            .filter_map(|region| Some((region.clone(), Arc::clone(peers.get(&region)?))))
             .collect()
     }
 
@@ -449,8 +451,9 @@ impl Engine {
         let mut seen: Vec<_> = self.book.seen(origin).into_iter().collect();
         seen.sort_by_key(|(region, _)| Some(region) != home.as_ref());
         let mut outcome = Ok(());
+        let peers = self.peers();
         for (region, head) in seen {
-            let Some(peer) = self.peers.get(&region) else {
+            let Some(peer) = peers.get(&region) else {
                 continue;
             };
             let range = self.state(origin).await?.disclosed..size.min(head.disclosed_size);

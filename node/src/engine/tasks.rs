@@ -1,6 +1,10 @@
 //! The tasks of a running node. Each has one owner, ends on the shutdown token and is awaited.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 use futures::StreamExt as _;
@@ -12,8 +16,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{Engine, Peer, RecoverError, Runner, SyncError};
 
 impl Engine {
-    /// Starts everything: the own log (checked first), publishing, listening to every member,
-    /// and one replication task for each mirrored log.
+    /// Starts everything: the own log (checked first), publishing, taking newer trust lists,
+    /// listening to every member, and one replication task for each mirrored log.
     pub fn start(self: &Arc<Self>, runner: Runner, tasks: &TaskTracker, stop: &CancellationToken) {
         let spawn = |future: futures::future::BoxFuture<'static, ()>| {
             let stop = stop.clone();
@@ -31,16 +35,66 @@ impl Engine {
 
         let engine = Arc::clone(self);
         spawn(Box::pin(async move { engine.publish_heads().await }));
-        for (region, peer) in &self.peers {
-            let (engine, region, peer) = (Arc::clone(self), region.clone(), Arc::clone(peer));
-            spawn(Box::pin(async move { engine.listen(&region, peer).await }));
-        }
-        for entry in self.book.entries() {
-            if entry.state.role == Role::Mirror {
-                let engine = Arc::clone(self);
-                let origin = entry.state.origin.clone();
-                spawn(Box::pin(async move { engine.replicate(&origin).await }));
+        let engine = Arc::clone(self);
+        spawn(Box::pin(async move { engine.follow_trust_lists().await }));
+        let engine = Arc::clone(self);
+        let (tracker, ends) = (tasks.clone(), stop.clone());
+        spawn(Box::pin(async move { engine.attend(&tracker, &ends).await }));
+    }
+
+    /// Listens to every member and replicates every log, whichever there are: lists bring
+    /// members and take them away.
+    async fn attend(self: Arc<Self>, tasks: &TaskTracker, stop: &CancellationToken) {
+        let (mut trust, mut peers) = (self.trust.clone(), self.peers.subscribe());
+        let mut listening: BTreeMap<String, (Arc<dyn Peer>, CancellationToken)> = BTreeMap::new();
+        let mut replicating: BTreeSet<Origin> = BTreeSet::new();
+        loop {
+            let now = peers.borrow_and_update().clone();
+            trust.mark_unchanged();
+            listening.retain(|region, (peer, listens)| {
+                let stays = now.get(region).is_some_and(|now| Arc::ptr_eq(now, peer));
+                if !stays {
+                    listens.cancel();
+                    self.reachable(region, false);
+                }
+                stays
+            });
+            for (region, peer) in now.iter() {
+                if listening.contains_key(region) {
+                    continue;
+                }
+                let listens = stop.child_token();
+                let known = (Arc::clone(peer), listens.clone());
+                listening.insert(region.clone(), known);
+                let (engine, region, peer) = (Arc::clone(&self), region.clone(), Arc::clone(peer));
+                let listen = async move { engine.listen(&region, peer).await };
+                tasks.spawn(listens.run_until_cancelled_owned(listen));
             }
+            for entry in self.book.entries() {
+                let origin = entry.state.origin.clone();
+                if entry.state.role == Role::Mirror && replicating.insert(origin.clone()) {
+                    let engine = Arc::clone(&self);
+                    let replicate = async move { engine.replicate(&origin).await };
+                    tasks.spawn(stop.clone().run_until_cancelled_owned(replicate));
+                }
+            }
+            let changed = tokio::select! {
+                changed = peers.changed() => changed,
+                changed = trust.changed() => changed,
+            };
+            if changed.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Asks the members for newer trust lists now and then: a list must not have to wait until
+    /// somebody's log adopts it.
+    async fn follow_trust_lists(&self) {
+        let pause = Duration::from_secs(self.options.poll_seconds.saturating_mul(LISTS_EVERY));
+        loop {
+            self.clock.sleep(pause).await;
+            self.fetch_trust_lists().await;
         }
     }
 
@@ -220,6 +274,7 @@ impl Engine {
     /// jittered pauses.
     async fn replicate(&self, origin: &Origin) {
         let mut news = self.book.news(origin);
+        let mut trust = self.trust.clone();
         let mut delays = backoff();
         loop {
             let outcome = self.sync(origin, false).await;
@@ -249,6 +304,7 @@ impl Engine {
             };
             tokio::select! {
                 () = woken => {}
+                _ = trust.changed() => {}
                 () = self.clock.sleep(pause) => {}
             }
         }
@@ -257,7 +313,8 @@ impl Engine {
     /// Cosigns the head of a mirrored log if it has not been, or not for a while: an unchanged
     /// head is cosigned again, so that its age stays low.
     pub(super) async fn cosign(&self, origin: &Origin) -> Result<(), StoreError> {
-        let Some(mirror) = &self.mirror else {
+        let signing = self.signing();
+        let Some(mirror) = signing.mirror(&self.trust(), &self.origin) else {
             return Ok(());
         };
         let age = self
@@ -273,41 +330,16 @@ impl Engine {
 
     /// How long a log's head needs no further cosignature.
     fn until_cosigning(&self, origin: &Origin) -> Duration {
-        let mirror = self.mirror.as_ref();
+        let signing = self.signing();
+        let mirror = signing.mirror(&self.trust(), &self.origin);
         let time = mirror.and_then(|mirror| self.book.cosigned_at(origin, mirror));
         let age = time.map_or(0, |time| self.clock.now().saturating_sub(time));
         Duration::from_secs(self.options.recosign_seconds.saturating_sub(age).max(1))
     }
-
-    /// Takes newer trust lists from any member that has them, if they verify from the newest
-    /// one held.
-    pub(super) async fn fetch_trust_lists(&self) {
-        for (region, peer) in &self.peers {
-            let chain = self.trust();
-            let Ok(notes) = peer.trust_lists(chain.newest().list.version + 1).await else {
-                continue;
-            };
-            for note in notes {
-                let chain = self.trust();
-                match chain.extended(&note) {
-                    Ok(extended) => {
-                        let version = extended.newest().list.version;
-                        if let Err(error) = self.store.put_trust_list(version, &note).await {
-                            tracing::warn!(%error, version, "a trust list could not be kept");
-                            return;
-                        }
-                        tracing::info!(version, peer = region, "newer trust list taken");
-                        self.adopt.send_replace(std::sync::Arc::new(extended));
-                    }
-                    Err(error) => {
-                        tracing::warn!(peer = region, code = error.code(), "trust list refused");
-                        break;
-                    }
-                }
-            }
-        }
-    }
 }
+
+/// Timed pulls between two looks for newer trust lists.
+const LISTS_EVERY: u64 = 6;
 
 const MAX_DELAY: Duration = Duration::from_secs(10);
 

@@ -18,7 +18,7 @@ use huren_core::{
 use huren_proto::v1;
 use huren_store::{Error as StoreError, Found, FoundStatus, Tag};
 
-use super::{Engine, clock::random};
+use super::{Engine, Entry, clock::random};
 
 /// The largest age that is accepted when the caller names none: 24 hours.
 const DEFAULT_MAX_AGE: u64 = 24 * 60 * 60;
@@ -147,13 +147,16 @@ impl Engine {
 
     async fn local_answer(&self, question: &Question) -> Result<Local, VerifyError> {
         let tag = Tag(disclosure::number_tag(&self.keys.index, &question.number));
-        let found = self.lookup.by_number(tag).await?;
-        let logs: Vec<LogView> = self
-            .book
-            .entries()
-            .iter()
-            .map(|entry| entry.view.clone())
-            .collect();
+        // A register that was dropped and folded again meanwhile gives a picture that never was:
+        // then it is looked at again.
+        let (found, entries) = loop {
+            let entries = self.book.entries();
+            let found = self.lookup.by_number(tag).await?;
+            if same_judgement(&entries, &self.book.entries()) {
+                break (found, entries);
+            }
+        };
+        let logs: Vec<LogView> = entries.iter().map(|entry| entry.view.clone()).collect();
         // What lies beyond the stated size of its log is not taken into account yet.
         let is_stated = |found: &Found| {
             logs.iter()
@@ -240,7 +243,7 @@ impl Engine {
         question: &Question,
     ) -> Option<Result<v1::VerifyResponse, ()>> {
         let home = verdict::home_province(&question.number)?.to_string();
-        let peer = Arc::clone(self.peers.get(&home)?);
+        let peer = Arc::clone(self.peers().get(&home)?);
         let forwarded = v1::VerifyRequest {
             local_only: true,
             ..asked.clone()
@@ -371,7 +374,10 @@ impl Engine {
             trust_list_version: chain.newest().list.version,
             rules: concat!("huren/", env!("CARGO_PKG_VERSION")).to_owned(),
         };
-        let Some(asserted) = assertion.sign(&self.answer_key) else {
+        let signing = self.signing();
+        // Without a key that the list names nobody could check the answer.
+        let signer = signing.answer(&chain, &self.origin);
+        let Some(asserted) = signer.and_then(|signer| assertion.sign(signer)) else {
             return Ok(None);
         };
         let receipt = Receipt {
@@ -427,6 +433,13 @@ fn replaced(leaf: &[u8]) -> GroupDigests {
 
 /// The values that a presented ID number may stand for: a person types a number and not its
 /// kind, so every kind that it fits is tried.
+/// Whether all logs are judged by the same trust list as before, and none is in doubt that
+/// was not.
+fn same_judgement(before: &[Arc<Entry>], after: &[Arc<Entry>]) -> bool {
+    before.len() == after.len()
+        && before.iter().zip(after).all(|(before, after)| before.is_judged_as(after))
+}
+
 fn holder_ids(presented: &str) -> Vec<Values> {
     let number = normalise::id(presented);
     if number.is_empty() {

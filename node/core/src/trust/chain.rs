@@ -147,6 +147,12 @@ impl TrustChain {
         &self.lists
     }
 
+    /// The chain as it was when its newest list was the given version; `None` for version 0.
+    pub fn first(&self, version: u64) -> Option<Self> {
+        let lists = self.up_to(version).to_vec();
+        (!lists.is_empty()).then_some(Self { lists })
+    }
+
     /// The chain up to a version.
     pub fn up_to(&self, version: u64) -> &[SignedTrustList] {
         let end = usize::try_from(version)
