@@ -83,6 +83,11 @@ impl Purpose {
         directory.join(format!("{}.key", self.as_str()))
     }
 
+    /// Where the key lies that is to take its place.
+    pub fn next_file_in(self, directory: &Path) -> PathBuf {
+        directory.join(format!("{}.next.key", self.as_str()))
+    }
+
     fn comment(self) -> &'static str {
         match self {
             Self::Log => {

@@ -17,14 +17,14 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     config::Config,
-    engine::{Clock, Engine, Options, Parts, SystemClock, SystemRandom},
+    engine::{Clock, Engine, Options, Parts, SystemClock, SystemRandom, TakeError},
     http::{
         self, RequestLimits,
         health::{self, Obstacle, Readiness},
         page, tiles,
     },
-    rpc::{self, RpcLimits},
-    startup::{NodeKeys, NodeTls, load_trust},
+    rpc::{self, Links, RpcLimits},
+    startup::{NodeKeys, NodeTls, load_trust, read_lists, split_lists},
     telemetry,
     tls::{self, Clients, ServerTls},
 };
@@ -38,7 +38,7 @@ const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 /// Calls on one connection at once.
 const GRPC_STREAMS: u32 = 256;
 
-/// A certificate that ends within this time is warned of.
+/// A certificate or trust list that ends within this time is warned of.
 const EXPIRY_WARNING: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// Runs a node until `shutdown`, then ends what is under way and returns. `accept_loss` is an
@@ -66,6 +66,7 @@ pub async fn serve(
     let grpc = bind(config.grpc_listen, "grpc.listen").await?;
     let http = bind(config.http_listen, "http.listen").await?;
     let list = trust.newest().list.clone();
+    let mut links = Links::default();
 
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let parts = Parts {
@@ -74,11 +75,9 @@ pub async fn serve(
         store: Arc::clone(&store),
         high_water: HighWater::open(&config.high_water)?,
         trust,
-        peers: rpc::peers(&list, &config.origin, &node_tls.identity),
+        peers: links.follow(&list, &config.origin, &node_tls.identity),
         keys: keys.writer,
-        log_key: keys.log,
-        answer_key: keys.answer,
-        mirror: Some(keys.mirror),
+        signing: keys.signing,
         clock: Arc::clone(&clock),
         random: Arc::new(SystemRandom),
         options: engine_options(&config, accept_loss),
@@ -91,12 +90,15 @@ pub async fn serve(
             .clone()
             .run_until_cancelled_owned(upkeep(metrics.clone())),
     );
-    let reloading = reload(
-        config.clone(),
-        listeners.clone(),
-        Arc::clone(&engine),
-        Arc::clone(&clock),
-    );
+    let reloading = Reloading {
+        config: config.clone(),
+        listeners: listeners.clone(),
+        engine: Arc::clone(&engine),
+        clock: Arc::clone(&clock),
+        links,
+        lists: String::new(),
+    };
+    let reloading = reloading.run();
     tasks.spawn(shutdown.clone().run_until_cancelled_owned(reloading));
 
     let rpc_limits = RpcLimits {
@@ -177,50 +179,106 @@ async fn upkeep(metrics: PrometheusHandle) {
     }
 }
 
-/// Takes up renewed certificates, and the authorities of members in newer trust lists: every
-/// minute, and at once on SIGHUP. What cannot be read leaves in force what was.
-async fn reload(config: Config, listeners: Listeners, engine: Arc<Engine>, clock: Arc<dyn Clock>) {
-    let mut hangups = signal(SignalKind::hangup())
-        .inspect_err(|error| tracing::warn!(%error, "SIGHUP is not listened to"))
-        .ok();
-    loop {
-        let hangup = async {
-            match &mut hangups {
-                Some(hangups) => drop(hangups.recv().await),
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            () = hangup => tracing::info!("reading certificates again"),
-            () = clock.sleep(RELOAD_INTERVAL) => {}
-        }
-        if let Err(error) = reload_once(&config, &listeners, &engine, clock.as_ref()) {
-            let error: &dyn std::error::Error = error.as_ref();
-            tracing::error!(error, "the certificates in use stay in use");
-        }
-    }
+/// What a running node looks at again: its files every minute and at once on SIGHUP, and
+/// everything that follows from a trust list whenever a newer one counts.
+struct Reloading {
+    config: Config,
+    listeners: Listeners,
+    engine: Arc<Engine>,
+    clock: Arc<dyn Clock>,
+    links: Links,
+    /// The text of the file of trust lists that was looked at last.
+    lists: String,
 }
 
-fn reload_once(
-    config: &Config,
-    listeners: &Listeners,
-    engine: &Engine,
-    clock: &dyn Clock,
-) -> anyhow::Result<()> {
-    let node_tls = NodeTls::load(config)?;
-    let clients = Clients::CertifiedBy(node_tls.client_roots(&engine.trust()));
-    listeners.grpc.replace(&node_tls.identity, &clients)?;
-    listeners.http.replace(&node_tls.identity, &Clients::Any)?;
-
-    let end = tls::not_after(node_tls.identity.certificate())?;
-    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(clock.now());
-    let left = end.duration_since(now).unwrap_or_default();
-    metrics::gauge!("huren_tls_certificate_left_seconds").set(left.as_secs_f64());
-    if left < EXPIRY_WARNING {
-        let days = left.as_secs() / (24 * 60 * 60);
-        tracing::warn!(days, file = %config.tls.certificate.display(), "renew the certificate");
+impl Reloading {
+    /// Runs for ever. What cannot be read leaves in force what was.
+    async fn run(mut self) {
+        let mut hangups = signal(SignalKind::hangup())
+            .inspect_err(|error| tracing::warn!(%error, "SIGHUP is not listened to"))
+            .ok();
+        let mut trust = self.engine.trust_changes();
+        self.warn_of_expiry();
+        loop {
+            let hangup = async {
+                match &mut hangups {
+                    Some(hangups) => drop(hangups.recv().await),
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = hangup => {
+                    tracing::info!("reading keys, certificates and trust lists again");
+                    // Also a list that was refused before is looked at again.
+                    self.lists.clear();
+                }
+                changed = trust.changed() => if changed.is_err() { return },
+                () = self.clock.sleep(RELOAD_INTERVAL) => {}
+            }
+            if let Err(error) = self.keys_and_lists().await {
+                let error: &dyn std::error::Error = error.as_ref();
+                tracing::error!(error, "the keys and trust lists in use stay in use");
+            }
+            if let Err(error) = self.connections() {
+                let error: &dyn std::error::Error = error.as_ref();
+                tracing::error!(error, "the certificates in use stay in use");
+            }
+            self.warn_of_expiry();
+        }
     }
-    Ok(())
+
+    /// Keys first: a list that names a new one may come right behind it.
+    async fn keys_and_lists(&mut self) -> anyhow::Result<()> {
+        self.engine
+            .set_signing_keys(NodeKeys::signing(&self.config)?);
+        let text = read_lists(&self.config)?;
+        if text != self.lists {
+            let notes: Vec<&[u8]> = split_lists(&text).into_iter().map(str::as_bytes).collect();
+            let taken = self.engine.take_lists(&notes, "file").await;
+            if !matches!(taken, Err(TakeError::Store(_))) {
+                self.lists = text;
+            }
+            taken?;
+        }
+        Ok(())
+    }
+
+    fn connections(&mut self) -> anyhow::Result<()> {
+        let Self {
+            config, listeners, ..
+        } = self;
+        let node_tls = NodeTls::load(config)?;
+        let trust = self.engine.trust();
+        let clients = Clients::CertifiedBy(node_tls.client_roots(&trust));
+        listeners.grpc.replace(&node_tls.identity, &clients)?;
+        listeners.http.replace(&node_tls.identity, &Clients::Any)?;
+        let list = &trust.newest().list;
+        let peers = self.links.follow(list, &config.origin, &node_tls.identity);
+        self.engine.set_peers(peers);
+
+        let end = tls::not_after(node_tls.identity.certificate())?;
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(self.clock.now());
+        let left = end.duration_since(now).unwrap_or_default();
+        metrics::gauge!("huren_tls_certificate_left_seconds").set(left.as_secs_f64());
+        if left < EXPIRY_WARNING {
+            let days = left.as_secs() / (24 * 60 * 60);
+            tracing::warn!(days, file = %config.tls.certificate.display(), "renew the certificate");
+        }
+        Ok(())
+    }
+
+    /// An expired list goes on counting, so it is warned of before and complained about after.
+    fn warn_of_expiry(&self) {
+        let expires = self.engine.trust().newest().list.expires;
+        let left = expires.as_second() - self.clock.now().cast_signed();
+        metrics::gauge!("huren_trust_list_left_seconds").set(left as f64);
+        if left <= 0 {
+            tracing::error!(%expires, "the trust list has expired: the node goes on and says so in its answers; renew the list");
+        } else if Duration::from_secs(left.unsigned_abs()) < EXPIRY_WARNING {
+            let days = left / (24 * 60 * 60);
+            tracing::warn!(days, %expires, "the trust list expires soon: renew it");
+        }
+    }
 }
 
 /// Ready is a node whose store can be read and whose own log takes submissions.

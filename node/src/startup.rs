@@ -7,16 +7,15 @@ use std::{
 };
 
 use huren_core::{
-    cosign::Cosigner,
     disclosure,
-    note::{KeyNameError, NoteSigner},
+    note::KeyNameError,
     trust::{RootKeys, TrustChain, TrustError, TrustList},
 };
 use rustls::pki_types::CertificateDer;
 
 use crate::{
     config::{Config, TrustFiles},
-    engine::WriterKeys,
+    engine::{Rotating, SigningKeys, WriterKeys},
     keys::{self, KeyError, Purpose, SecretKey},
     tls::{self, Identity, TlsError},
 };
@@ -67,14 +66,8 @@ pub enum StartupError {
 
 /// The keys of a node, ready for use.
 pub struct NodeKeys {
-    /// Signs checkpoints of the own log.
-    pub log: NoteSigner,
-    /// Cosigns as a witness.
-    pub witness: Cosigner,
-    /// Cosigns as a mirror.
-    pub mirror: Cosigner,
-    /// Signs answers and receipts.
-    pub answer: NoteSigner,
+    /// What it signs with.
+    pub signing: SigningKeys,
     /// What the own log is written with.
     pub writer: WriterKeys,
 }
@@ -82,22 +75,48 @@ pub struct NodeKeys {
 impl NodeKeys {
     /// Reads all key files that the configuration names.
     pub fn load(config: &Config) -> Result<Self, StartupError> {
-        let origin = &config.origin;
         let key = |purpose: Purpose| keys::load(&purpose.file_in(&config.keys_dir), purpose);
         let symmetric = |key: SecretKey| disclosure::SecretKey::new(*key.expose());
         Ok(Self {
-            log: key(Purpose::Log)?.note_signer(origin)?,
-            witness: key(Purpose::Witness)?.cosigner(origin)?,
-            mirror: key(Purpose::Mirror)?.cosigner(origin)?,
-            answer: key(Purpose::Answer)?.note_signer(origin)?,
+            signing: Self::signing(config)?,
             writer: WriterKeys {
-                record: key(Purpose::Record)?.record_signer(),
                 index: symmetric(key(Purpose::Index)?),
                 holder: symmetric(keys::load(&config.trust.holder_key, Purpose::Holder)?),
                 at_rest: symmetric(key(Purpose::AtRest)?),
             },
         })
     }
+}
+
+impl NodeKeys {
+    /// Reads the key files that sign, each with the next one beside it if there is one.
+    pub fn signing(config: &Config) -> Result<SigningKeys, StartupError> {
+        let origin = &config.origin;
+        Ok(SigningKeys {
+            log: rotating(config, Purpose::Log, |key| Ok(key.note_signer(origin)?))?,
+            record: rotating(config, Purpose::Record, |key| Ok(key.record_signer()))?,
+            answer: rotating(config, Purpose::Answer, |key| Ok(key.note_signer(origin)?))?,
+            mirror: rotating(config, Purpose::Mirror, |key| Ok(key.cosigner(origin)?))?,
+            witness: rotating(config, Purpose::Witness, |key| Ok(key.cosigner(origin)?))?,
+        })
+    }
+}
+
+fn rotating<K>(
+    config: &Config,
+    purpose: Purpose,
+    ready: impl Fn(&SecretKey) -> Result<K, StartupError>,
+) -> Result<Rotating<K>, StartupError> {
+    let current = keys::load(&purpose.file_in(&config.keys_dir), purpose)?;
+    let next = match keys::load(&purpose.next_file_in(&config.keys_dir), purpose) {
+        Ok(next) => Some(ready(&next)?),
+        Err(KeyError::Missing { .. }) => None,
+        Err(error) => return Err(error.into()),
+    };
+    Ok(Rotating {
+        current: ready(&current)?,
+        next,
+    })
 }
 
 /// The node's certificate, and the authority of its own callers.
@@ -135,8 +154,8 @@ impl NodeTls {
 }
 
 /// Reads the root keys and the trust lists, and verifies the whole chain. `kept` are the lists
-/// that the store holds: they count if they are more than the file has, as a running node
-/// takes newer lists from the other members.
+/// that the store holds: a running node takes newer ones from the other members, and its
+/// operator may have put newer ones into the file. What both have must be the same.
 pub fn load_trust(config: &Config, kept: &[Vec<u8>]) -> Result<TrustChain, StartupError> {
     require_federation(&config.trust)?;
     let (roots_file, lists_file) = (&config.trust.roots, &config.trust.lists);
@@ -149,12 +168,19 @@ pub fn load_trust(config: &Config, kept: &[Vec<u8>]) -> Result<TrustChain, Start
         .map_err(|error| trust(roots_file, error))?;
     let text = read(lists_file)?;
     let given = split_lists(&text);
-    let chain = if kept.len() > given.len() {
-        TrustChain::verify(&roots, kept.iter().map(Vec::as_slice))
+    let given = || given.iter().map(|note| note.as_bytes());
+    let chain = if kept.is_empty() {
+        TrustChain::verify(&roots, given())
     } else {
-        TrustChain::verify(&roots, given.iter().map(|note| note.as_bytes()))
+        let kept = TrustChain::verify(&roots, kept.iter().map(Vec::as_slice));
+        kept.and_then(|kept| kept.joined(given()))
     };
     chain.map_err(|error| trust(lists_file, error))
+}
+
+/// The text of the file of trust lists.
+pub fn read_lists(config: &Config) -> Result<String, StartupError> {
+    read(&config.trust.lists)
 }
 
 /// Tells a node that was not given the federation's files yet from one whose files cannot be

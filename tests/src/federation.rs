@@ -15,7 +15,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     Lie, ManualClock, Wire,
-    members::{self, REGIONS, answer_key, log_signer, mirror, origin, trust_lists, writer_keys},
+    members::{self, REGIONS, origin, signing_keys, trust_lists, writer_keys},
 };
 
 /// How long a condition is waited for before a test fails.
@@ -181,9 +181,7 @@ impl Federation {
             trust,
             peers,
             keys: writer_keys(region),
-            log_key: log_signer(region),
-            answer_key: answer_key(region),
-            mirror: Some(mirror(region)),
+            signing: signing_keys(region),
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
             random: Arc::new(SystemRandom),
             options: Options {

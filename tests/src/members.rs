@@ -10,7 +10,7 @@ use huren_core::{
     note::{Note, NoteSigner},
     trust::{self, LogKey, RecordKey, RootKeys, RootRole, TrustChain, TrustList},
 };
-use huren_node::engine::WriterKeys;
+use huren_node::engine::{SigningKeys, WriterKeys};
 use huren_proto::v1;
 use jiff::Timestamp;
 
@@ -102,10 +102,20 @@ pub fn unlisted_pen(region: Region) -> Pen {
 /// The keys with which a member writes its log.
 pub fn writer_keys(region: Region) -> WriterKeys {
     WriterKeys {
-        record: record_signer(region),
         index: SecretKey::new(seed(region, 6)),
         holder: SecretKey::new([7; 32]),
         at_rest: SecretKey::new(seed(region, 8)),
+    }
+}
+
+/// The keys that it signs with.
+pub(crate) fn signing_keys(region: Region) -> SigningKeys {
+    SigningKeys {
+        log: log_signer(region).into(),
+        record: record_signer(region).into(),
+        answer: answer_key(region).into(),
+        mirror: mirror(region).into(),
+        witness: cosigner(region, "witness", 2).into(),
     }
 }
 

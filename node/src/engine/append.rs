@@ -7,18 +7,22 @@ mod batch;
 mod existing;
 mod tail;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use huren_core::{
     checkpoint::{Checkpoint, Origin, SignedCheckpoint},
+    disclosure,
     merkle::Hash,
-    note::NoteSigner,
     record::RecordError,
     register::{Changes, CheckedLeaf, Fold},
-    trust::TrustChain,
+    trust::{Refusal, TrustChain},
 };
 use huren_store::{Append, Error as StoreError, Head, HighWater, Store, Tag};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{RwLock, mpsc, oneshot, watch};
 
 use self::{
     batch::Batch,
@@ -31,6 +35,7 @@ use super::{
     fold,
     prepare::{Prepared, WriterKeys},
     reader::Reader,
+    signing::SigningKeys,
 };
 
 /// Where a record is.
@@ -61,6 +66,9 @@ pub enum AppendError {
     /// It cannot be written as a record.
     #[error("the submission does not make a valid record")]
     NotARecord(#[source] RecordError),
+    /// The node's record key may not sign it at its place: every member would quarantine it.
+    #[error("the node's record key has no authority for this record at its place in the log")]
+    NoAuthority(#[source] Refusal),
     /// The log takes nothing at present: try again.
     #[error("the log takes nothing at present")]
     Unavailable,
@@ -77,6 +85,7 @@ impl AppendError {
             Self::TargetUnknown => "TARGET_UNKNOWN",
             Self::StatusUnfit => "STATUS_UNFIT",
             Self::NotARecord(error) => error.code(),
+            Self::NoAuthority(refusal) => refusal.code(),
             Self::Unavailable => "LOG_UNAVAILABLE",
             Self::Full => "STORE_FULL",
         }
@@ -89,6 +98,9 @@ impl AppendError {
             Self::TargetUnknown => "本省日志中没有该证书。",
             Self::StatusUnfit => "该变更不适用于证书的当前状态。",
             Self::NotARecord(_) => "提交内容无法构成合规记录。",
+            Self::NoAuthority(_) => {
+                "本节点的记录密钥在该位置无权签署此记录；如正在更换密钥请重试。"
+            }
             Self::Unavailable => "日志暂不可写，请稍后重试。",
             Self::Full => "存储空间不足，请稍后重试并告知管理员。",
         }
@@ -96,7 +108,9 @@ impl AppendError {
 
     /// Whether the same submission may succeed later.
     pub const fn is_retryable(&self) -> bool {
-        matches!(self, Self::Unavailable | Self::Full)
+        // A record that was signed a moment before its key ended is signed anew.
+        let is_late = matches!(self, Self::NoAuthority(Refusal::KeyOutsideWindow));
+        is_late || matches!(self, Self::Unavailable | Self::Full)
     }
 }
 
@@ -118,30 +132,95 @@ pub(super) struct Writer {
     pub(super) trust: watch::Receiver<Arc<TrustChain>>,
     pub(super) origin: Origin,
     pub(super) keys: Arc<WriterKeys>,
-    pub(super) signer: NoteSigner,
+    pub(super) signing: watch::Receiver<Arc<SigningKeys>>,
+    pub(super) judging: Arc<RwLock<()>>,
     pub(super) high_water: Arc<HighWater>,
     /// The newest checkpoint that the high-water file has marked: what may be shown to others.
     pub(super) marked: watch::Sender<Vec<u8>>,
     pub(super) batch_max: usize,
     /// What the log ends with; `None` when it must be read again.
     pub(super) tail: Option<Tail>,
+    /// Whether the log has not followed the newest trust list yet.
+    pub(super) is_behind: bool,
 }
+
+/// After how long following a trust list is tried again.
+const RETRY: Duration = Duration::from_secs(1);
 
 impl Writer {
     /// Serves the queue until it closes.
     pub(super) async fn run(&mut self, queue: &mut mpsc::Receiver<Work>) {
         let mut works = Vec::new();
-        // While a batch commits, the next one gathers: batches grow with the load by themselves.
-        while queue.recv_many(&mut works, self.batch_max).await > 0 {
-            let batch = std::mem::take(&mut works);
-            self.commit(batch).await;
+        let (mut trust, clock) = (self.trust.clone(), Arc::clone(&self.clock));
+        // What came since start-up opened the log is followed at once.
+        trust.mark_changed();
+        loop {
+            let is_behind = self.is_behind;
+            // While a batch commits, the next one gathers: batches grow with the load by
+            // themselves.
+            let taken = tokio::select! {
+                biased;
+                changed = trust.changed() => match changed {
+                    Ok(()) => None,
+                    Err(_) => return,
+                },
+                () = clock.sleep(RETRY), if is_behind => None,
+                taken = queue.recv_many(&mut works, self.batch_max) => Some(taken),
+            };
+            match taken {
+                None => self.follow().await,
+                Some(0) => return,
+                Some(_) => {
+                    let batch = std::mem::take(&mut works);
+                    self.commit(batch).await;
+                }
+            }
+        }
+    }
+
+    /// Follows the newest trust list: folds the own log again where that changed what it means,
+    /// and adopts the list. Until that is done nothing else is appended.
+    async fn follow(&mut self) {
+        self.is_behind = true;
+        self.tail = None;
+        let followed = async {
+            let chain = self.trust.borrow().clone();
+            let state = self.store.log(&self.origin).await?;
+            let state = state.ok_or(StoreError::Corrupt("the own log is missing"))?;
+            let (sealing, progress) = (self.sealing(), fold::Progress::at(state.folded));
+            let size = state.head.size;
+            let folded = fold::fold_up_to(&sealing, &chain, &self.origin, size, &progress).await?;
+            if folded < size {
+                return Err(StoreError::Conflict);
+            }
+            self.book.reload(&self.origin).await?;
+            self.open().await
+        };
+        match followed.await {
+            Ok(()) => self.is_behind = false,
+            Err(error) => tracing::error!(%error, "the own log does not follow the trust list yet"),
+        }
+    }
+
+    pub(super) fn sealing(&self) -> fold::Sealing<'_> {
+        fold::Sealing {
+            store: self.store.as_ref(),
+            reader: &self.reader,
+            random: self.random.as_ref(),
+            at_rest: &self.keys.at_rest,
+            judging: &self.judging,
+            trust: &self.trust,
         }
     }
 
     /// Places a batch and answers each submission.
     async fn commit(&mut self, works: Vec<Work>) {
         let prepared: Vec<&Prepared> = works.iter().map(|work| &work.prepared).collect();
-        let outcome = self.place(&prepared).await;
+        let outcome = if self.is_behind {
+            Err(StoreError::Conflict)
+        } else {
+            self.place(&prepared).await
+        };
         let placed = match outcome {
             Ok(placed) => placed,
             Err(error) => {
@@ -172,6 +251,10 @@ impl Writer {
             return Err(StoreError::Corrupt("the own log is frozen"));
         }
 
+        // No newer trust list comes between judging what is appended and keeping the outcome.
+        let judging = Arc::clone(&self.judging);
+        let _judging = judging.read().await;
+
         // 1. The end of the log: from memory, or after any failure from the store, where the
         //    failed batch is either wholly there or not at all.
         let mut tail = match self.tail.take() {
@@ -181,28 +264,26 @@ impl Writer {
         let first = tail.head.size;
 
         // 2. What is in the log already, asked in sets.
-        let tags: Vec<Tag> = works.iter().map(|work| work.tag).collect();
-        let known = self.store.submissions(&tags).await?;
-        let new = works
-            .iter()
-            .copied()
-            .filter(|work| !known.contains_key(&work.tag));
+        let (tags, known) = self.tags(works).await?;
+        let new = works.iter().copied().zip(&tags);
+        let new = new.filter(|(_, tag)| !known.contains_key(*tag));
+        let new = new.map(|(work, _)| work);
         let found = Existing::look_up(self.store.as_ref(), &self.origin, new).await?;
 
         // 3. Each submission finds its place, or the reason why it has none.
         let mut batch = Batch::default();
         let mut places: HashMap<Tag, u64> = known;
         let mut answers = Vec::with_capacity(works.len());
-        for work in works {
-            if let Some(index) = places.get(&work.tag) {
+        for (work, tag) in works.iter().zip(tags) {
+            if let Some(index) = places.get(&tag) {
                 answers.push(Ok((*index, None)));
                 continue;
             }
             let index = first + batch.leaves.len() as u64;
             let answer = self.take_in(&mut batch, index, work, &found);
             if answer.is_ok() {
-                batch.submissions.push((work.tag, index));
-                places.insert(work.tag, index);
+                batch.submissions.push((tag, index));
+                places.insert(tag, index);
             }
             answers.push(answer.map(|leaf| (index, Some(leaf))));
         }
@@ -216,22 +297,53 @@ impl Writer {
         Ok(answers)
     }
 
+    /// The tag of each submission, and the indexes of those that are in the log already. One
+    /// whose leaf is quarantined, because its key was found to be compromised, has no effect:
+    /// submitted again it is a new one, by a tag that follows from the first.
+    async fn tags(&self, works: &[&Prepared]) -> Result<(Vec<Tag>, HashMap<Tag, u64>), StoreError> {
+        let mut tags: Vec<Tag> = works.iter().map(|work| work.tag).collect();
+        loop {
+            let known = self.store.submissions(&tags).await?;
+            let (quarantined, _) = self.store.quarantined(&self.origin, 0, 0).await?;
+            if quarantined == 0 || known.is_empty() {
+                return Ok((tags, known));
+            }
+            let mut void: HashSet<Tag> = HashSet::new();
+            for (tag, index) in &known {
+                let (_, rows) = self.store.quarantined(&self.origin, *index, 1).await?;
+                if rows.first().is_some_and(|row| row.index == *index) {
+                    void.insert(*tag);
+                }
+            }
+            if void.is_empty() {
+                return Ok((tags, known));
+            }
+            for tag in tags.iter_mut().filter(|tag| void.contains(*tag)) {
+                *tag = Tag(disclosure::submission_tag(&self.keys.index, &tag.0));
+            }
+        }
+    }
+
     /// Appends a batch: one transaction, one checkpoint. After a failure `tail` is of no use.
     async fn write(&self, tail: &mut Tail, batch: Batch) -> Result<(), StoreError> {
         let expected = tail.head;
-        let (changes, adopted) = self.fold(tail, batch.checked).await?;
-        let sealing = fold::Sealing {
-            store: self.store.as_ref(),
-            reader: &self.reader,
-            random: self.random.as_ref(),
-            at_rest: &self.keys.at_rest,
-        };
-        let resealed = sealing.erase(&self.origin, &changes.erasures).await?;
+        let chain = self.trust.borrow().clone();
+        let (changes, adopted) = self.fold(&chain, tail, batch.checked).await?;
+        let resealed = self
+            .sealing()
+            .erase(&self.origin, &changes.erasures)
+            .await?;
 
         let Growth { bundles, tiles } = tail.grow(batch.leaves, &batch.hashes)?;
         let head = tail.head;
         let checkpoint = Checkpoint::new(self.origin.clone(), head.size, head.root);
-        let checkpoint = SignedCheckpoint::sign(checkpoint, &self.signer)
+        let signing = self.signing.borrow().clone();
+        let signer = signing
+            .log_at(&chain, &self.origin, head.size)
+            .ok_or(StoreError::Corrupt(
+                "the trust list names no log key of this node's for this size",
+            ))?;
+        let checkpoint = SignedCheckpoint::sign(checkpoint, signer)
             .map_err(|_| StoreError::Corrupt("the origin makes no checkpoint"))?;
 
         // Point of no return 1: the transaction. A crash before it leaves nothing of the
@@ -266,14 +378,14 @@ impl Writer {
     /// What a batch changes in the register, and the trust-list version adopted behind it.
     async fn fold(
         &self,
+        chain: &TrustChain,
         tail: &Tail,
         checked: Vec<CheckedLeaf>,
     ) -> Result<(Changes, u64), StoreError> {
-        let chain = self.trust.borrow().clone();
         // What the register knew before this batch; the fold adds the batch's own.
         let refers: Vec<Hash> = checked.iter().flat_map(CheckedLeaf::refers_to).collect();
         let before = self.store.targets(&self.origin, &refers).await?;
-        let mut folding = Fold::new(&chain, &self.origin, tail.head.size, tail.adopted, before);
+        let mut folding = Fold::new(chain, &self.origin, tail.head.size, tail.adopted, before);
         for checked in checked {
             folding
                 .step(checked)

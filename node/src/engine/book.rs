@@ -131,13 +131,7 @@ impl Book {
         let Ok(origin) = head.origin.parse::<Origin>() else {
             return false;
         };
-        let known = self
-            .trust
-            .borrow()
-            .newest()
-            .list
-            .log_of(&origin)
-            .is_some();
+        let known = self.trust.borrow().newest().list.log_of(&origin).is_some();
         if !known {
             return false;
         }

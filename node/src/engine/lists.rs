@@ -129,15 +129,23 @@ impl Engine {
 
     /// Says which of the node's keys the newest list does not name.
     pub(super) fn check_keys(&self) {
-        let size = self.book.entry(&self.origin).map_or(0, |own| own.state.head.size);
+        let size = self
+            .book
+            .entry(&self.origin)
+            .map_or(0, |own| own.state.head.size);
         let chain = self.trust();
         if chain.newest().list.member_of(&self.origin).is_none() {
-            tracing::error!("this node is no member of the newest trust list: it answers from what it holds, and writes nothing");
+            tracing::error!(
+                "this node is no member of the newest trust list: it answers from what it holds, and writes nothing"
+            );
             metrics::counter!("huren_alarms_total", "kind" => "not_a_member").increment(1);
             return;
         }
         for role in self.signing().unnamed(&chain, &self.origin, size) {
-            tracing::error!(role, "the newest trust list names none of this node's keys of that role: see HANDBOOK.md");
+            tracing::error!(
+                role,
+                "the newest trust list names none of this node's keys of that role: see HANDBOOK.md"
+            );
             metrics::counter!("huren_alarms_total", "kind" => "key_not_listed").increment(1);
         }
     }
@@ -164,7 +172,9 @@ async fn keep(store: &dyn Store, chain: &TrustChain) -> Result<(), StoreError> {
     let held = store.trust_lists().await?.len();
     for list in &chain.lists()[held.min(chain.lists().len())..] {
         let note = list.note();
-        store.put_trust_list(list.list.version, note.as_bytes()).await?;
+        store
+            .put_trust_list(list.list.version, note.as_bytes())
+            .await?;
     }
     Ok(())
 }

@@ -250,7 +250,10 @@ impl Engine {
         request: &v1::SubmitRequest,
     ) -> Result<Result<Placed, AppendError>, Refused> {
         let (signing, chain) = (self.signing(), self.trust());
-        let size = self.book.entry(&self.origin).map_or(0, |own| own.state.head.size);
+        let size = self
+            .book
+            .entry(&self.origin)
+            .map_or(0, |own| own.state.head.size);
         let signer = signing.record_at(&chain, &self.origin, size);
         let prepared = prepare::prepare(
             request,

@@ -24,8 +24,6 @@ use super::clock::{Random, random};
 
 /// The keys with which a node writes its own log.
 pub struct WriterKeys {
-    /// Signs records.
-    pub record: RecordSigner,
     /// Tags numbers and submissions in the database.
     pub index: SecretKey,
     /// Tags holders; members share it.
@@ -118,7 +116,7 @@ pub(super) fn prepare(
     request: &v1::SubmitRequest,
     province: Region,
     origin: &str,
-    keys: &WriterKeys,
+    (keys, signer): (&WriterKeys, &RecordSigner),
     source: &dyn Random,
 ) -> Result<Prepared, Refused> {
     let writer_region = fields::writer_region(&request.writer_region, province)?;
@@ -161,7 +159,7 @@ pub(super) fn prepare(
                 body: body.encode_to_vec(),
             };
             let certificate = SignedCertificate {
-                leaf: sign(&draft, origin, keys)?,
+                leaf: sign(&draft, origin, signer)?,
                 number_tag: Tag(disclosure::number_tag(&keys.index, &number)),
                 holder_tag: holder_tag.map(Tag),
                 openings,
@@ -278,7 +276,7 @@ pub(super) fn prepare(
             };
             Prepared {
                 tag,
-                content: Content::Public(sign(&draft, origin, keys)?),
+                content: Content::Public(sign(&draft, origin, signer)?),
             }
         }
     };
@@ -312,8 +310,12 @@ fn content_tag(
 ///
 /// # Errors
 /// If it is none that this program would read back.
-pub(super) fn sign(draft: &Draft, origin: &str, keys: &WriterKeys) -> Result<Vec<u8>, RecordError> {
-    draft.sign(origin, &keys.record).inspect_err(|error| {
+pub(super) fn sign(
+    draft: &Draft,
+    origin: &str,
+    signer: &RecordSigner,
+) -> Result<Vec<u8>, RecordError> {
+    draft.sign(origin, signer).inspect_err(|error| {
         tracing::warn!(code = error.code(), "a submission does not make a record");
     })
 }

@@ -178,9 +178,7 @@ impl Engine {
             }
             if answered.len() < needed {
                 if told.replace(answered.len()) != Some(answered.len()) {
-                    let silent = peers
-                        .keys()
-                        .filter(|region| !answered.contains(*region));
+                    let silent = peers.keys().filter(|region| !answered.contains(*region));
                     let silent: Vec<&str> = silent.map(String::as_str).collect();
                     tracing::warn!(
                         needed,

@@ -61,32 +61,52 @@ pub struct SigningKeys {
 
 impl SigningKeys {
     /// The key that may sign the checkpoint of a size.
-    pub(super) fn log_at(&self, chain: &TrustChain, origin: &Origin, size: u64) -> Option<&NoteSigner> {
+    pub(super) fn log_at(
+        &self,
+        chain: &TrustChain,
+        origin: &Origin,
+        size: u64,
+    ) -> Option<&NoteSigner> {
         let named = member(chain, origin)?.log_keys_at(size);
         let named: Vec<String> = named.iter().map(VerifierKey::to_string).collect();
         let named = named.iter().map(String::as_str);
-        self.log.named_last(named, |key, name| key.verifier_key().to_string() == name)
+        self.log
+            .named_last(named, |key, name| key.verifier_key().to_string() == name)
     }
 
     /// The key to sign a record with that comes to an index or behind it. Where the list names
     /// none, one is given all the same: the record is then refused at its place, with the reason.
-    pub(super) fn record_at(&self, chain: &TrustChain, origin: &Origin, index: u64) -> &RecordSigner {
+    pub(super) fn record_at(
+        &self,
+        chain: &TrustChain,
+        origin: &Origin,
+        index: u64,
+    ) -> &RecordSigner {
         let keys = member(chain, origin).map(|member| member.record_keys.as_slice());
         let valid = keys.unwrap_or_default().iter().rev().filter_map(|key| {
             let bytes = BASE64_STANDARD.decode(&key.public_key).ok()?;
-            key.window().contains(index).then(|| key_id(&key.alg, &bytes))
+            key.window()
+                .contains(index)
+                .then(|| key_id(&key.alg, &bytes))
         });
         let held = |id: Hash| {
             let mut held = self.record.next.iter().chain([&self.record.current]);
             held.find(|signer| *signer.id() == id)
         };
-        valid.into_iter().find_map(held).unwrap_or(&self.record.current)
+        valid
+            .into_iter()
+            .find_map(held)
+            .unwrap_or(&self.record.current)
     }
 
     /// The key that signs answers.
     pub(super) fn answer(&self, chain: &TrustChain, origin: &Origin) -> Option<&NoteSigner> {
-        let named = member(chain, origin)?.answer_keys.iter().map(String::as_str);
-        self.answer.named_last(named, |key, name| key.verifier_key().to_string() == name)
+        let named = member(chain, origin)?
+            .answer_keys
+            .iter()
+            .map(String::as_str);
+        self.answer
+            .named_last(named, |key, name| key.verifier_key().to_string() == name)
     }
 
     /// The key that cosigns mirrored logs.
@@ -103,7 +123,12 @@ impl SigningKeys {
 
     /// The roles for which the newest list names none of the keys held at the end of a log: a
     /// new one is in the list and its file is not here, or the list has not come yet.
-    pub(super) fn unnamed(&self, chain: &TrustChain, origin: &Origin, size: u64) -> Vec<&'static str> {
+    pub(super) fn unnamed(
+        &self,
+        chain: &TrustChain,
+        origin: &Origin,
+        size: u64,
+    ) -> Vec<&'static str> {
         let record = self.record_at(chain, origin, size);
         let authority = chain.newest().authority();
         let named = [

@@ -28,6 +28,7 @@ impl Engine {
                 }
             });
         };
+        self.check_keys();
         // The writer is not cut off by the token: it finishes its batch when the queue closes.
         let engine = Arc::clone(self);
         let writer_stop = stop.clone();
@@ -39,7 +40,9 @@ impl Engine {
         spawn(Box::pin(async move { engine.follow_trust_lists().await }));
         let engine = Arc::clone(self);
         let (tracker, ends) = (tasks.clone(), stop.clone());
-        spawn(Box::pin(async move { engine.attend(&tracker, &ends).await }));
+        spawn(Box::pin(
+            async move { engine.attend(&tracker, &ends).await },
+        ));
     }
 
     /// Listens to every member and replicates every log, whichever there are: lists bring

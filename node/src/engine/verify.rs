@@ -437,7 +437,10 @@ fn replaced(leaf: &[u8]) -> GroupDigests {
 /// was not.
 fn same_judgement(before: &[Arc<Entry>], after: &[Arc<Entry>]) -> bool {
     before.len() == after.len()
-        && before.iter().zip(after).all(|(before, after)| before.is_judged_as(after))
+        && before
+            .iter()
+            .zip(after)
+            .all(|(before, after)| before.is_judged_as(after))
 }
 
 fn holder_ids(presented: &str) -> Vec<Values> {

@@ -168,7 +168,10 @@ pub(super) fn append(error: &AppendError) -> Status {
         AppendError::TargetUnknown => (Code::NotFound, ErrorDetails::new()),
         AppendError::StatusUnfit => (Code::FailedPrecondition, ErrorDetails::new()),
         AppendError::NotARecord(_) => (Code::InvalidArgument, ErrorDetails::new()),
-        AppendError::Unavailable => (
+        AppendError::NoAuthority(_) if !error.is_retryable() => {
+            (Code::FailedPrecondition, ErrorDetails::new())
+        }
+        AppendError::Unavailable | AppendError::NoAuthority(_) => (
             Code::Unavailable,
             ErrorDetails::with_retry_info(Some(RETRY)),
         ),

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use huren_core::{
     disclosure::{self, Group, Opening},
-    merkle::{self, Hash},
+    merkle::Hash,
     record::{Draft, Envelope},
     register::{CheckedLeaf, Effect},
 };
@@ -51,7 +51,8 @@ impl Writer {
                 if batch.numbers.contains_key(&tag) || found.holding(&tag).next().is_some() {
                     return Err(AppendError::NumberTaken);
                 }
-                let leaf = merkle::leaf_hash(&certificate.leaf);
+                let checked = self.placed(&certificate.leaf, index)?;
+                let leaf = checked.leaf();
                 let sealed = self.seal(&leaf, &certificate.openings)?;
                 batch.numbers.insert(tag, leaf);
                 batch.disclosures.push(DisclosureRow {
@@ -60,9 +61,12 @@ impl Writer {
                     holder_tag: certificate.holder_tag,
                     sealed,
                 });
-                Ok(push(batch, index, certificate.leaf.clone()))
+                Ok(push(batch, index, checked, certificate.leaf.clone()))
             }
-            Content::Public(leaf) => Ok(push(batch, index, leaf.clone())),
+            Content::Public(leaf) => {
+                let checked = self.placed(leaf, index)?;
+                Ok(push(batch, index, checked, leaf.clone()))
+            }
             Content::Change(change) => self.take_in_change(batch, index, change, found),
         }
     }
@@ -93,9 +97,12 @@ impl Writer {
             envelope,
             body: change.body.clone(),
         };
-        let leaf = prepare::sign(&draft, self.origin.as_str(), &self.keys)
-            .map_err(AppendError::NotARecord)?;
-        let hash = merkle::leaf_hash(&leaf);
+        let (chain, signing) = (self.trust.borrow().clone(), self.signing.borrow().clone());
+        let signer = signing.record_at(&chain, &self.origin, index);
+        let leaf =
+            prepare::sign(&draft, self.origin.as_str(), signer).map_err(AppendError::NotARecord)?;
+        let checked = self.placed(&leaf, index)?;
+        let hash = checked.leaf();
         if !change.openings.is_empty() {
             let sealed = self.seal(&hash, &change.openings)?;
             batch.disclosures.push(DisclosureRow {
@@ -109,7 +116,19 @@ impl Writer {
             let standing = standing.followed_by(hash, effect);
             batch.standings.insert(target, standing);
         }
-        Ok(push(batch, index, leaf))
+        Ok(push(batch, index, checked, leaf))
+    }
+
+    /// A leaf as it is when it comes to an index, if its key has the authority for it there.
+    fn placed(&self, leaf: &[u8], index: u64) -> Result<CheckedLeaf, AppendError> {
+        let (checked, chain) = (CheckedLeaf::just_signed(leaf), self.trust.borrow().clone());
+        if let Some((key, kind, writer)) = checked.claim() {
+            let authority = chain.newest().authority();
+            authority
+                .check(&self.origin, key, index, kind, writer)
+                .map_err(AppendError::NoAuthority)?;
+        }
+        Ok(checked)
     }
 
     fn seal(&self, leaf: &Hash, openings: &[Opening]) -> Result<Vec<u8>, AppendError> {
@@ -127,8 +146,7 @@ impl Writer {
 }
 
 /// Puts a leaf at the end of a batch.
-fn push(batch: &mut Batch, index: u64, leaf: Vec<u8>) -> Hash {
-    let checked = CheckedLeaf::just_signed(&leaf);
+fn push(batch: &mut Batch, index: u64, checked: CheckedLeaf, leaf: Vec<u8>) -> Hash {
     if let Some(row) = checked.certificate(index) {
         batch.standings.insert(row.leaf, Standing::default());
     }

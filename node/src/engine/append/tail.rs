@@ -158,14 +158,23 @@ impl Writer {
             }
             .encode_to_vec(),
         };
-        let leaf = prepare::sign(&draft, self.origin.as_str(), &self.keys)
+        let signing = self.signing.borrow().clone();
+        let size = self.tail.as_ref().map_or(0, |tail| tail.head.size);
+        let signer = signing.record_at(&chain, &self.origin, size);
+        let leaf = prepare::sign(&draft, self.origin.as_str(), signer)
             .map_err(|_| StoreError::Corrupt("adoption record"))?;
         let tag = disclosure::submission_tag(&self.keys.index, &newest.digest.0);
         let prepared = Prepared {
             tag: Tag(tag),
             content: Content::Public(leaf),
         };
-        self.place(&[&prepared]).await.map(|_| ())
+        for placed in self.place(&[&prepared]).await? {
+            if let Err(error) = placed {
+                tracing::error!(code = error.code(), %error, "the trust list cannot be adopted");
+                return Err(StoreError::Corrupt("the trust list cannot be adopted"));
+            }
+        }
+        Ok(())
     }
 }
 

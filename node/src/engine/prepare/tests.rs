@@ -9,13 +9,14 @@ use crate::engine::SystemRandom;
 /// Code and field of every fault of a submission to the log of Zhejiang; none if it is in order.
 fn faults(request: &v1::SubmitRequest) -> Vec<(&'static str, &'static str)> {
     let keys = WriterKeys {
-        record: RecordSigner::from_seed(&[1; 32]),
         index: SecretKey::new([2; 32]),
         holder: SecretKey::new([3; 32]),
         at_rest: SecretKey::new([4; 32]),
     };
     let origin = "huren.test/log/33";
-    match prepare(request, Region::ZHEJIANG, origin, &keys, &SystemRandom) {
+    let signer = RecordSigner::from_seed(&[1; 32]);
+    let keys = (&keys, &signer);
+    match prepare(request, Region::ZHEJIANG, origin, keys, &SystemRandom) {
         Ok(_) => Vec::new(),
         Err(refused) => refused.0.iter().map(|f| (f.code, f.field)).collect(),
     }
