@@ -7,7 +7,11 @@ use std::{
     time::Duration,
 };
 
-use huren_core::{codes::Region, merkle::empty_root, trust::RootKeys};
+use huren_core::{
+    codes::Region,
+    merkle::empty_root,
+    trust::{RootKeys, TrustChain, TrustList},
+};
 use huren_node::engine::{Clock, Engine, Entry, Options, Parts, Peer, Peers, SystemRandom};
 use huren_store::{Error as StoreError, Head, HighWater, Store};
 use tempfile::TempDir;
@@ -46,10 +50,29 @@ struct Site {
     store: Arc<dyn Store>,
     high_water: PathBuf,
     place: Place,
-    /// Versions of the trust list that its operator gave it.
-    versions: u64,
+    /// The trust lists that its operator gave it.
+    given: TrustChain,
     /// Its operator's order for its next start.
     accept_loss: Option<u64>,
+}
+
+impl Site {
+    fn new(region: Region, high_water: PathBuf, store: Arc<dyn Store>, given: TrustChain) -> Self {
+        let nothing = Head {
+            size: 0,
+            root: empty_root(),
+        };
+        HighWater::open(&high_water)
+            .and_then(|file| file.write(&origin(region), &nothing))
+            .expect("a high-water file");
+        Self {
+            store,
+            high_water,
+            place: Place::default(),
+            given,
+            accept_loss: None,
+        }
+    }
 }
 
 /// Members and what they trust.
@@ -62,7 +85,7 @@ pub struct Federation {
     sites: BTreeMap<Region, Site>,
     running: BTreeMap<Region, Running>,
     lie: Box<dyn Fn(Region, Region) -> Arc<dyn Lie> + Send + Sync>,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Federation {
@@ -83,38 +106,78 @@ impl Federation {
         lie: impl Fn(Region, Region) -> Arc<dyn Lie> + Send + Sync + 'static,
     ) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
+        let (roots, given) = trust_lists(1);
         let site = |region: Region| {
             let high_water = folder.path().join(format!("high-water-{region}"));
-            let nothing = Head {
-                size: 0,
-                root: empty_root(),
-            };
-            HighWater::open(&high_water)
-                .and_then(|file| file.write(&origin(region), &nothing))
-                .expect("a high-water file");
-            Site {
-                store: store(region),
-                high_water,
-                place: Place::default(),
-                versions: 1,
-                accept_loss: None,
-            }
+            Site::new(region, high_water, store(region), given.clone())
         };
         let sites = REGIONS.map(|region| (region, site(region))).into();
-        let (roots, _) = trust_lists(1);
         Self {
             roots,
             clock: Arc::default(),
             sites,
             running: BTreeMap::new(),
             lie: Box::new(lie),
-            _folder: folder,
+            folder,
         }
     }
 
     /// Gives a member, for its next start, the first `versions` of the trust list.
     pub fn give_trust_lists(&mut self, region: Region, versions: u64) {
-        self.site_mut(region).versions = versions;
+        self.site_mut(region).given = trust_lists(versions).1;
+    }
+
+    /// The list that would come behind the newest one that a member holds.
+    pub fn next_list(&self, at: Region, change: impl FnOnce(&mut TrustList)) -> Vec<u8> {
+        members::next_list(&self.engine(at).trust(), change)
+    }
+
+    /// A member's operator gives it a list while it runs.
+    pub async fn install(&self, at: Region, note: &[u8]) {
+        let taken = self.engine(at).take_lists(&[note], "test").await;
+        taken.expect("a list that follows");
+    }
+
+    /// Waits until every running member holds a version of the trust list, and every member's log
+    /// has adopted it everywhere.
+    pub async fn until_adopted(&self, version: u64) {
+        for at in self.running.keys() {
+            self.until_found(*at, async |engine: &Engine| {
+                let chain = engine.trust();
+                let list = &chain.newest().list;
+                let mut adopted = list.version >= version;
+                for member in &list.members {
+                    let origin = member.origin.parse().expect("an origin");
+                    let rows = engine.store().adoptions(&origin).await.expect("a store");
+                    adopted &= rows.iter().any(|row| row.version == version);
+                }
+                adopted
+            })
+            .await;
+        }
+    }
+
+    /// A new member's node starts, with the trust lists that another one holds by now; and all
+    /// reach each other by what the list says of them.
+    pub async fn join(&mut self, region: Region, store: Arc<dyn Store>, from: Region) {
+        let high_water = self.folder.path().join(format!("high-water-{region}"));
+        let given = TrustChain::clone(&self.engine(from).trust());
+        let site = Site::new(region, high_water, store, given);
+        self.sites.insert(region, site);
+        self.open(region).await.expect("an engine");
+        for (at, running) in &self.running {
+            running.engine.set_peers(self.peers_of(*at));
+        }
+    }
+
+    fn peers_of(&self, region: Region) -> Peers {
+        let others = self.sites.iter().filter(|(other, _)| **other != region);
+        others
+            .map(|(other, there)| {
+                let wire = Wire::new(Arc::clone(&there.place), (self.lie)(*other, region));
+                (other.to_string(), Arc::new(wire) as Arc<dyn Peer>)
+            })
+            .collect()
     }
 
     /// Puts another store in the place of a member's, for its next start.
@@ -158,20 +221,12 @@ impl Federation {
     /// If the store fails; its operator would start it again.
     pub async fn open(&mut self, region: Region) -> Result<(), StoreError> {
         let site = &self.sites[&region];
-        let peers: Peers = self
-            .sites
-            .iter()
-            .filter(|(other, _)| **other != region)
-            .map(|(other, there)| {
-                let wire = Wire::new(Arc::clone(&there.place), (self.lie)(*other, region));
-                (other.to_string(), Arc::new(wire) as Arc<dyn Peer>)
-            })
-            .collect();
+        let peers = self.peers_of(region);
         let held = site.store.trust_lists().await?;
-        let trust = if held.len() as u64 > site.versions {
+        let trust = if held.len() > site.given.lists().len() {
             members::verified(&self.roots, &held)
         } else {
-            trust_lists(site.versions).1
+            site.given.clone()
         };
         let parts = Parts {
             region,

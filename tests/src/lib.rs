@@ -21,8 +21,8 @@ pub use forge::{Draft, Leaf, Pen};
 pub use fork::{Fork, Shown};
 pub use history::History;
 pub use members::{
-    REGIONS, RETIRED_AT, county, county_pen, log_signer, member, mirror, newer_pen, origin,
-    record_pen, record_signer, retired_pen, unlisted_pen, writer_keys,
+    REGIONS, RETIRED_AT, county, county_pen, log_signer, member, mirror, newer_pen, next_member,
+    next_signing_keys, origin, record_pen, record_signer, retired_pen, unlisted_pen, writer_keys,
 };
 pub use peer::{Honest, Lie, Wire};
 pub use samples::{

@@ -10,7 +10,7 @@ use huren_core::{
     note::{Note, NoteSigner},
     trust::{self, LogKey, RecordKey, RootKeys, RootRole, TrustChain, TrustList},
 };
-use huren_node::engine::{SigningKeys, WriterKeys};
+use huren_node::engine::{Rotating, SigningKeys, WriterKeys};
 use huren_proto::v1;
 use jiff::Timestamp;
 
@@ -119,6 +119,68 @@ pub(crate) fn signing_keys(region: Region) -> SigningKeys {
     }
 }
 
+/// The same with the next one beside each.
+pub fn next_signing_keys(region: Region) -> SigningKeys {
+    fn both<K>(current: Rotating<K>, next: K) -> Rotating<K> {
+        let next = Some(next);
+        Rotating { next, ..current }
+    }
+    let held = signing_keys(region);
+    SigningKeys {
+        log: both(held.log, next_log_signer(region)),
+        record: both(held.record, RecordSigner::from_seed(&seed(region, 105))),
+        answer: both(held.answer, next_answer_key(region)),
+        mirror: both(held.mirror, cosigner(region, "mirror", 103)),
+        witness: both(held.witness, cosigner(region, "witness", 102)),
+    }
+}
+
+fn next_log_signer(region: Region) -> NoteSigner {
+    signer(origin(region).to_string(), seed(region, 101))
+}
+
+fn next_answer_key(region: Region) -> NoteSigner {
+    signer(format!("{}/answer", origin(region)), seed(region, 104))
+}
+
+/// A member as it describes itself when it has made its next keys.
+pub fn next_member(region: Region) -> trust::Member {
+    let keys = next_signing_keys(region);
+    let (witness, mirror) = (keys.witness.next, keys.mirror.next);
+    let shown = |key: Option<Cosigner>| key.expect("a key").verifier_key().to_string();
+    let held = member(region);
+    trust::Member {
+        log_keys: vec![LogKey {
+            key: next_log_signer(region).verifier_key().to_string(),
+            from_index: 0,
+            until_index: None,
+        }],
+        witness_key: shown(witness),
+        mirror_key: shown(mirror),
+        answer_keys: vec![next_answer_key(region).verifier_key().to_string()],
+        record_keys: vec![RecordKey {
+            public_key: BASE64_STANDARD.encode(Pen::new(seed(region, 105)).public_key()),
+            ..held.record_keys[0].clone()
+        }],
+        ..held
+    }
+}
+
+/// The text of the list that comes behind a chain, after a change, signed by the root key.
+pub(crate) fn next_list(chain: &TrustChain, change: impl FnOnce(&mut TrustList)) -> Vec<u8> {
+    let newest = chain.newest();
+    let (issued, expires) = (newest.list.issued, newest.list.expires);
+    let mut list = TrustList::successor(newest, issued, expires);
+    change(&mut list);
+    let mut note = Note::new(list.to_text().expect("a list")).expect("a note");
+    note.add(root().sign(note.text())).expect("room for one");
+    note.to_string().into_bytes()
+}
+
+fn root() -> NoteSigner {
+    signer("huren.test/root".into(), [9; 32])
+}
+
 /// A member as every version of the trust list has it.
 pub fn member(region: Region) -> trust::Member {
     let key = |pen: &Pen| RecordKey {
@@ -165,7 +227,7 @@ pub fn member(region: Region) -> trust::Member {
 
 /// The root keys, and the first `versions` of the trust list.
 pub(crate) fn trust_lists(versions: u64) -> (RootKeys, TrustChain) {
-    let root = signer("huren.test/root".into(), [9; 32]);
+    let root = root();
     let role = RootRole {
         threshold: 1,
         keys: vec![root.verifier_key().to_string()],

@@ -83,6 +83,8 @@ impl Engine {
                 self.book.reload(&origin).await?;
             }
         }
+        // The logs of new members are in the book only now: whoever attends to logs looks again.
+        self.peers.send_modify(|_| ());
         tracing::info!(version, source, "a newer trust list counts");
         self.check_keys();
         Ok(version)
