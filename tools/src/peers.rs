@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use huren_proto::v1::{self, operator_service_client::OperatorServiceClient};
+use jiff::Timestamp;
 use serde_json::json;
 use std::io::{Write as _, stdout};
 
@@ -31,6 +32,20 @@ pub async fn run(node: &NodeArgs, json_out: bool) -> Result<()> {
         status.trust_list_version,
         status.trust_list_expires
     )?;
+    if let Ok(expires) = status.trust_list_expires.parse::<Timestamp>() {
+        let days = expires.duration_since(Timestamp::now()).as_hours() / 24;
+        if expires < Timestamp::now() {
+            writeln!(
+                stdout(),
+                "信任清单已过期，请更新 / the trust list has expired: renew it"
+            )?;
+        } else if days < 30 {
+            writeln!(
+                stdout(),
+                "信任清单 {days} 天后过期，请更新 / the trust list expires in {days} days: renew it"
+            )?;
+        }
+    }
     writeln!(
         stdout(),
         "地区 成员可达  已存    已知    见证    时龄   隔离  状态"
