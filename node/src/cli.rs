@@ -41,6 +41,12 @@ pub enum NodeCommand {
     Serve(ServeArgs),
     /// Make the folder of a new node: keys, certificates, configuration.
     Init(InitArgs),
+    /// 准备更换密钥 / prepare the change of a key; the trust list says when it counts.
+    Key {
+        /// What to prepare.
+        #[command(subcommand)]
+        command: KeyCommand,
+    },
     /// Show or check a configuration.
     Config {
         /// Which of the two.
@@ -56,6 +62,30 @@ pub enum ConfigCommand {
     Example,
     /// Check a configuration, and the keys and certificates that it names.
     Check(ConfigFile),
+}
+
+/// What can be done with keys.
+#[derive(Debug, Subcommand)]
+pub enum KeyCommand {
+    /// 生成下一个密钥，并写出交给联盟的说明 / make the next key of a role, and describe it for the
+    /// federation. The key in use stays in use until the trust list names the next one.
+    Next {
+        /// The configuration.
+        #[command(flatten)]
+        file: ConfigFile,
+        /// log, record, answer, mirror, witness; or tls, for a certificate that was made already.
+        #[arg(long)]
+        role: String,
+        /// With tls: the new certificate chain (PEM).
+        #[arg(long, value_name = "FILE", required_if_eq("role", "tls"))]
+        certificate: Option<PathBuf>,
+        /// With tls: its authority, if that is another one.
+        #[arg(long, value_name = "FILE", requires = "certificate")]
+        ca: Option<PathBuf>,
+        /// Where to write the description.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
 }
 
 /// Which configuration.
@@ -128,6 +158,22 @@ pub async fn run(args: NodeArgs) -> ExitCode {
     let done = match args.command {
         NodeCommand::Serve(args) => serve(&args.file.config, args.accept_loss).await,
         NodeCommand::Init(args) => init(args),
+        NodeCommand::Key {
+            command:
+                KeyCommand::Next {
+                    file,
+                    role,
+                    certificate,
+                    ca,
+                    out,
+                },
+        } => next_key(
+            &file.config,
+            &role,
+            certificate.as_deref(),
+            ca.as_deref(),
+            &out,
+        ),
         NodeCommand::Config {
             command: ConfigCommand::Example,
         } => {
@@ -179,6 +225,47 @@ fn check(file: &Path) -> anyhow::Result<()> {
     println!("配置有效 / the configuration is valid: {}", file.display());
     println!("{} {} {}", config.region, config.name, config.origin);
     println!("TLS key (SHA-256): {}", identity.spki_sha256());
+    Ok(())
+}
+
+fn next_key(
+    file: &Path,
+    role: &str,
+    certificate: Option<&Path>,
+    ca: Option<&Path>,
+    out: &Path,
+) -> anyhow::Result<()> {
+    const ROLES: [Purpose; 5] = [
+        Purpose::Log,
+        Purpose::Record,
+        Purpose::Answer,
+        Purpose::Mirror,
+        Purpose::Witness,
+    ];
+    let config = Config::load(file)?;
+    let folder = file.parent().unwrap_or(Path::new(""));
+    let member = match (
+        ROLES.iter().find(|purpose| purpose.as_str() == role),
+        certificate,
+    ) {
+        (Some(purpose), None) => init::next_key(&config, folder, *purpose, &mut rand::rng())?,
+        (None, Some(certificate)) if role == "tls" => {
+            init::next_certificate(&config, folder, certificate, ca)?
+        }
+        _ => anyhow::bail!(
+            "--role: log, record, answer, mirror, witness; tls 须带 with --certificate"
+        ),
+    };
+    std::fs::write(out, serde_json::to_string_pretty(&member)? + "\n")
+        .with_context(|| format!("cannot write {}", out.display()))?;
+    println!(
+        "说明已写入 / described in {out}\n\
+         下一步 / next: huren trust propose --replace-key {role}={out} …\n\
+         在信任清单生效前继续使用现有密钥；运行中的节点一分钟内（或收到 SIGHUP 时）读入新密钥。\n\
+         The key in use stays in use until the trust list names the new one; a running node reads \
+         the new file within a minute, or on SIGHUP.",
+        out = out.display()
+    );
     Ok(())
 }
 

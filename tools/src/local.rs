@@ -20,7 +20,7 @@ use tokio::process::{Child, Command};
 
 use crate::{
     connect::{self, NodeArgs},
-    trust::{self, NewArgs},
+    trust::{self, NewArgs, Passphrase},
 };
 
 /// How long a condition is waited for before [`wait_for`] fails.
@@ -66,6 +66,8 @@ pub fn federate(folder: &Path, regions: &[Region], quorum: usize) -> Result<Vec<
         threshold: 2,
         quorum,
         days: 365,
+        plain_roots: true,
+        passphrase: Passphrase::default(),
     };
     trust::new(&new, Timestamp::try_from(now)?)?;
     for node in &nodes {
@@ -133,6 +135,21 @@ impl LocalNode {
     pub async fn kill(&mut self) -> Result<()> {
         if let Some(mut process) = self.process.take() {
             process.kill().await?;
+        }
+        Ok(())
+    }
+
+    /// Tells the process to read its files again (SIGHUP).
+    ///
+    /// # Errors
+    /// If it does not run.
+    pub async fn hang_up(&self) -> Result<()> {
+        let id = self.process.as_ref().and_then(Child::id);
+        let id = id.with_context(|| format!("{} 未启动 / is not started", self.region))?;
+        let mut kill = Command::new("kill");
+        let told = kill.arg("-HUP").arg(id.to_string()).status().await?;
+        if !told.success() {
+            bail!("SIGHUP 未送达 / was not delivered");
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! Making a node: keys, certificates, configuration, and what its federation has to know.
 
 mod member;
+mod next;
 
 use std::{
     fs, io,
@@ -17,9 +18,11 @@ use rand::CryptoRng;
 use crate::{
     config::{self, Config, ConfigError, Values},
     keys::{self, KeyError, Purpose, SecretKey},
-    tls::{Authority, IssueError, Issued, NotACertificate, SpkiSha256},
+    tls::{Authority, IssueError, Issued, NotACertificate, SpkiSha256, TlsError},
 };
 use member::MemberKeys;
+
+pub use next::{next_certificate, next_key};
 
 /// Name of the configuration in a node's folder.
 pub const CONFIG: &str = "config.toml";
@@ -131,6 +134,9 @@ pub enum InitError {
     /// A certificate just made cannot be read.
     #[error(transparent)]
     NotACertificate(#[from] NotACertificate),
+    /// A certificate cannot be read.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The high-water file was not made.
     #[error(transparent)]
     HighWater(#[from] HighWaterError),
