@@ -159,6 +159,7 @@ fn engine_options(config: &Config, accept_loss: Option<u64>) -> Options {
         recosign_seconds: replication.recosign.as_secs(),
         hold_publish_ms: u64::try_from(replication.hold_publish.as_millis()).unwrap_or(u64::MAX),
         accept_loss,
+        anchor_seconds: config.audit.anchor_seconds,
     }
 }
 

@@ -8,13 +8,14 @@ use std::{
 
 use async_trait::async_trait;
 use huren_core::{
+    audit::ChainHead,
     checkpoint::Origin,
     merkle::{Hash, TileId},
     register::{AdoptionRow, Changes, DirectoryRow, QuarantineRow, StatusRow, Targets},
 };
 use huren_store::{
-    Advance, Append, Bundle, DisclosureRow, Error, Found, LogState, Notes, Package, Resealed, Role,
-    Store, Tag,
+    Advance, Append, AuditQuery, AuditRow, Bundle, DisclosureRow, Error, Found, LogState, Notes,
+    Package, Resealed, Role, Store, Tag, TokenRow,
 };
 
 macro_rules! operations {
@@ -45,6 +46,9 @@ operations! {
     PutDisclosures,
     DropRegister,
     PutTrustList,
+    AppendAudit,
+    PutToken,
+    RevokeToken,
 }
 
 /// What a failing call leaves behind.
@@ -197,6 +201,21 @@ impl Store for FaultyStore {
         self.write(Operation::PutTrustList, call).await
     }
 
+    async fn append_audit(&self, expected: ChainHead, rows: Vec<AuditRow>) -> Result<(), Error> {
+        let call = self.inner.append_audit(expected, rows);
+        self.write(Operation::AppendAudit, call).await
+    }
+
+    async fn put_token(&self, token: TokenRow) -> Result<(), Error> {
+        let call = self.inner.put_token(token);
+        self.write(Operation::PutToken, call).await
+    }
+
+    async fn revoke_token(&self, id: &str, time: u64) -> Result<(), Error> {
+        let call = self.inner.revoke_token(id, time);
+        self.write(Operation::RevokeToken, call).await
+    }
+
     // ---- reads, passed on -------------------------------------------------------------
 
     async fn log(&self, origin: &Origin) -> Result<Option<LogState>, Error> {
@@ -282,5 +301,17 @@ impl Store for FaultyStore {
 
     async fn trust_lists(&self) -> Result<Vec<Vec<u8>>, Error> {
         self.inner.trust_lists().await
+    }
+
+    async fn audit_head(&self) -> Result<ChainHead, Error> {
+        self.inner.audit_head().await
+    }
+
+    async fn audit(&self, query: &AuditQuery) -> Result<Vec<AuditRow>, Error> {
+        self.inner.audit(query).await
+    }
+
+    async fn tokens(&self) -> Result<Vec<TokenRow>, Error> {
+        self.inner.tokens().await
     }
 }

@@ -66,6 +66,8 @@ pub struct Config {
     pub callers: Vec<Caller>,
     /// How the node logs.
     pub log: Log,
+    /// The audit trail.
+    pub audit: AuditTable,
 }
 
 /// Paths of the TLS files (PEM).
@@ -144,6 +146,22 @@ pub struct Replication {
     pub recosign: Duration,
     /// How long a checkpoint waits for cosignatures before it is published.
     pub hold_publish: Duration,
+}
+
+/// The audit trail.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AuditTable {
+    /// Seconds after which an entry is anchored in the own log: 1 to 604,800.
+    pub anchor_seconds: u64,
+}
+
+impl Default for AuditTable {
+    fn default() -> Self {
+        Self {
+            anchor_seconds: 24 * 60 * 60,
+        }
+    }
 }
 
 /// How the node logs.
@@ -249,6 +267,8 @@ impl Config {
             ));
         }
         check_limits(&file.limits)?;
+        let anchoring = file.audit.anchor_seconds;
+        in_range("audit.anchor_seconds", anchoring, 1, 7 * 24 * 60 * 60)?;
         Ok(Self {
             region,
             name: file.name,
@@ -274,6 +294,7 @@ impl Config {
             replication: check_replication(&file.replication)?,
             callers: check_callers(file.callers)?,
             log: file.log,
+            audit: file.audit,
         })
     }
 }

@@ -1,7 +1,9 @@
 //! The engine: time, retries, tasks and the order of steps. It decides nothing that
 //! `huren-core` decides and knows no wire.
 
+mod anchor;
 mod append;
+mod audit;
 mod book;
 mod clock;
 mod disclose;
@@ -29,6 +31,7 @@ use huren_store::{Error as StoreError, HighWater, Role, Store};
 use tokio::sync::{mpsc, oneshot, watch};
 
 pub use append::{AppendError, Placed};
+pub use audit::{Audit, AuditError};
 pub use book::{Book, Entry};
 pub use clock::{Clock, Random, SystemClock, SystemRandom};
 pub use disclose::DiscloseError;
@@ -89,6 +92,8 @@ pub struct Options {
     /// The size at which the own log may go on though more was signed, once every other member
     /// has answered and holds no more. An operator's order, for one start.
     pub accept_loss: Option<u64>,
+    /// Seconds after which an entry of the audit trail is anchored in the own log.
+    pub anchor_seconds: u64,
 }
 
 /// A running node without its wires.
@@ -114,6 +119,7 @@ pub struct Engine {
     marked: watch::Receiver<Vec<u8>>,
     /// Whether the own log takes submissions: it does once start-up found it in order.
     writable: watch::Sender<bool>,
+    audit: Arc<Audit>,
     /// State of each log's replication, for people.
     progress: Mutex<BTreeMap<Origin, Progress>>,
 }
@@ -170,6 +176,7 @@ impl Engine {
             };
             store.create_log(&log, role).await?;
         }
+        let audit = Arc::new(Audit::new(Arc::clone(&store), Arc::clone(&clock)));
         let (adopt, trust) = watch::channel(Arc::new(trust));
         let reader = Reader::new(Arc::clone(&store), options.cache_bytes);
         let lookup = lookup::Lookup::new(Arc::clone(&store));
@@ -219,6 +226,7 @@ impl Engine {
             queue: sender,
             marked,
             writable: watch::Sender::new(false),
+            audit,
             progress: Mutex::default(),
         };
         Ok((Arc::new(engine), Runner { writer, queue }))
@@ -247,6 +255,11 @@ impl Engine {
     /// The store.
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.store
+    }
+
+    /// The audit trail: every act on the node goes into it.
+    pub const fn audit(&self) -> &Arc<Audit> {
+        &self.audit
     }
 
     /// The trust lists in force.

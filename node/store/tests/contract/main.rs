@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "what fails in a helper fails the test")]
 
 mod append;
+mod audit;
 mod fixtures;
 mod logs;
 mod lookup;
@@ -94,4 +95,9 @@ contract! {
         a_bundle_is_as_wide_as_it_is_held
         many_tiles_at_once
         numbers_beyond_every_log_are_not_held;
+    audit:
+        entries_follow_the_head
+        entries_are_found_by_what_they_say
+        a_long_trail_is_kept_whole
+        tokens_are_kept_and_revoked_once;
 }
