@@ -7,7 +7,11 @@ use std::{
 
 use anyhow::Context;
 use async_trait::async_trait;
-use huren_store::{HighWater, Sqlite, SqliteOptions, Store};
+use huren_core::{
+    audit::{Act, Actor, AuditAction},
+    merkle::Hash,
+};
+use huren_store::{AuditQuery, HighWater, Sqlite, SqliteOptions, Store};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::{
     net::TcpListener,
@@ -23,10 +27,10 @@ use crate::{
         health::{self, Obstacle, Readiness},
         page, tiles,
     },
-    rpc::{self, RpcLimits},
+    rpc::{self, PeerTls, RpcLimits},
     startup::{NodeKeys, NodeTls, load_trust},
     telemetry,
-    tls::{self, Clients, ServerTls},
+    tls::{self, Clients, ServerTls, SpkiSha256},
 };
 
 /// How often files are looked at for renewed certificates, and trust lists for new members.
@@ -68,13 +72,14 @@ pub async fn serve(
     let list = trust.newest().list.clone();
 
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let peer_tls = Arc::new(PeerTls::default());
     let parts = Parts {
         region: config.region,
         origin: config.origin.clone(),
         store: Arc::clone(&store),
         high_water: HighWater::open(&config.high_water)?,
         trust,
-        peers: rpc::peers(&list, &config.origin, &node_tls.identity),
+        peers: rpc::peers(&list, &config.origin, &node_tls.identity, &peer_tls),
         keys: keys.writer,
         log_key: keys.log,
         answer_key: keys.answer,
@@ -84,6 +89,9 @@ pub async fn serve(
         options: engine_options(&config, accept_loss),
     };
     let (engine, runner) = Engine::open(parts).await?;
+    // Before any of it takes effect.
+    record_start(&engine, &config, accept_loss).await?;
+    let audit = Arc::clone(engine.audit());
     let tasks = TaskTracker::new();
     engine.start(runner, &tasks, &shutdown);
     tasks.spawn(
@@ -91,12 +99,15 @@ pub async fn serve(
             .clone()
             .run_until_cancelled_owned(upkeep(metrics.clone())),
     );
-    let reloading = reload(
-        config.clone(),
-        listeners.clone(),
-        Arc::clone(&engine),
-        Arc::clone(&clock),
-    );
+    let reloading = Reloading {
+        config: config.clone(),
+        listeners: listeners.clone(),
+        peers: peer_tls,
+        engine: Arc::clone(&engine),
+        clock: Arc::clone(&clock),
+        presented: node_tls.identity.spki_sha256(),
+    };
+    let reloading = reloading.run();
     tasks.spawn(shutdown.clone().run_until_cancelled_owned(reloading));
 
     let rpc_limits = RpcLimits {
@@ -104,6 +115,8 @@ pub async fn serve(
         questions: config.limits.verify_in_flight,
         submissions: config.limits.batch_max_records * 2,
         streams: GRPC_STREAMS,
+        calls_per_second: config.limits.calls_per_second,
+        unknown_calls_per_minute: config.limits.unknown_calls_per_minute,
     };
     let calls = tls::incoming(grpc, Arc::clone(&listeners.grpc), shutdown.clone());
     let callers = config.callers.clone();
@@ -139,6 +152,11 @@ pub async fn serve(
     http::serve(http, http::with_limits(routes, limits), http_tls, shutdown).await;
     tasks.close();
     tasks.wait().await;
+    let stopped = Act::new(Actor::Node, AuditAction::NodeStopped);
+    // With what was noted at the end.
+    if let Err(error) = audit.record(stopped).await {
+        tracing::error!(%error, "the end of the audit trail is missing");
+    }
     tracing::info!("the node has stopped");
     Ok(())
 }
@@ -178,50 +196,95 @@ async fn upkeep(metrics: PrometheusHandle) {
     }
 }
 
-/// Takes up renewed certificates, and the authorities of members in newer trust lists: every
-/// minute, and at once on SIGHUP. What cannot be read leaves in force what was.
-async fn reload(config: Config, listeners: Listeners, engine: Arc<Engine>, clock: Arc<dyn Clock>) {
-    let mut hangups = signal(SignalKind::hangup())
-        .inspect_err(|error| tracing::warn!(%error, "SIGHUP is not listened to"))
-        .ok();
-    loop {
-        let hangup = async {
-            match &mut hangups {
-                Some(hangups) => drop(hangups.recv().await),
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            () = hangup => tracing::info!("reading certificates again"),
-            () = clock.sleep(RELOAD_INTERVAL) => {}
-        }
-        if let Err(error) = reload_once(&config, &listeners, &engine, clock.as_ref()) {
-            let error: &dyn std::error::Error = error.as_ref();
-            tracing::error!(error, "the certificates in use stay in use");
-        }
+/// Writes down that the node starts, as what, and what its operator ordered.
+async fn record_start(
+    engine: &Engine,
+    config: &Config,
+    accept_loss: Option<u64>,
+) -> anyhow::Result<()> {
+    let configured = Hash(config.digest);
+    let before = AuditQuery {
+        action: Some(AuditAction::ConfigurationChanged.into()),
+        newest_first: true,
+        ..AuditQuery::all(1)
+    };
+    let before = engine.audit_entries(&before).await?;
+    let before = before.first().and_then(|row| row.link.read().ok());
+    if before.is_none_or(|entry| entry.digest != configured.as_bytes()) {
+        let act = Act::new(Actor::Machine, AuditAction::ConfigurationChanged);
+        engine.audit().record(act.digest(configured)).await?;
     }
+    if let Some(size) = accept_loss {
+        let act = Act::new(Actor::Machine, AuditAction::LossAccepted);
+        let act = act.log(engine.origin()).size(size);
+        engine.audit().record(act).await?;
+    }
+    let version = engine.trust().newest().list.version;
+    let act = Act::new(Actor::Node, AuditAction::NodeStarted).version(version);
+    Ok(engine.audit().record(act).await?)
 }
 
-fn reload_once(
-    config: &Config,
-    listeners: &Listeners,
-    engine: &Engine,
-    clock: &dyn Clock,
-) -> anyhow::Result<()> {
-    let node_tls = NodeTls::load(config)?;
-    let clients = Clients::CertifiedBy(node_tls.client_roots(&engine.trust()));
-    listeners.grpc.replace(&node_tls.identity, &clients)?;
-    listeners.http.replace(&node_tls.identity, &Clients::Any)?;
+/// Takes up renewed certificates, and the authorities and keys of members in newer trust lists,
+/// for those who connect and for those who are connected to.
+struct Reloading {
+    config: Config,
+    listeners: Listeners,
+    peers: Arc<PeerTls>,
+    engine: Arc<Engine>,
+    clock: Arc<dyn Clock>,
+    /// The key of the certificate in use.
+    presented: SpkiSha256,
+}
 
-    let end = tls::not_after(node_tls.identity.certificate())?;
-    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(clock.now());
-    let left = end.duration_since(now).unwrap_or_default();
-    metrics::gauge!("huren_tls_certificate_left_seconds").set(left.as_secs_f64());
-    if left < EXPIRY_WARNING {
-        let days = left.as_secs() / (24 * 60 * 60);
-        tracing::warn!(days, file = %config.tls.certificate.display(), "renew the certificate");
+impl Reloading {
+    /// Every minute, and at once on SIGHUP. What cannot be read leaves in force what was.
+    async fn run(mut self) {
+        let mut hangups = signal(SignalKind::hangup())
+            .inspect_err(|error| tracing::warn!(%error, "SIGHUP is not listened to"))
+            .ok();
+        loop {
+            let hangup = async {
+                match &mut hangups {
+                    Some(hangups) => drop(hangups.recv().await),
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = hangup => tracing::info!("reading certificates again"),
+                () = self.clock.sleep(RELOAD_INTERVAL) => {}
+            }
+            if let Err(error) = self.once() {
+                let error: &dyn std::error::Error = error.as_ref();
+                tracing::error!(error, "the certificates in use stay in use");
+            }
+        }
     }
-    Ok(())
+
+    fn once(&mut self) -> anyhow::Result<()> {
+        let node_tls = NodeTls::load(&self.config)?;
+        let (identity, trust) = (&node_tls.identity, self.engine.trust());
+        let clients = Clients::CertifiedBy(node_tls.client_roots(&trust));
+        self.listeners.grpc.replace(identity, &clients)?;
+        self.listeners.http.replace(identity, &Clients::Any)?;
+        self.peers.renew(&trust.newest().list, identity);
+        let presented = identity.spki_sha256();
+        if presented != self.presented {
+            self.presented = presented;
+            let act = Act::new(Actor::Machine, AuditAction::CertificatesChanged);
+            self.engine.audit().note(act.digest(Hash(presented.0)));
+        }
+
+        let end = tls::not_after(identity.certificate())?;
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(self.clock.now());
+        let left = end.duration_since(now).unwrap_or_default();
+        metrics::gauge!("huren_tls_certificate_left_seconds").set(left.as_secs_f64());
+        if left < EXPIRY_WARNING {
+            let days = left.as_secs() / (24 * 60 * 60);
+            let file = self.config.tls.certificate.display();
+            tracing::warn!(days, %file, "renew the certificate");
+        }
+        Ok(())
+    }
 }
 
 /// Ready is a node whose store can be read and whose own log takes submissions.

@@ -1,5 +1,6 @@
 //! The operator's, caller's and auditor's tool.
 
+pub mod audit;
 pub mod bench;
 pub mod cli;
 pub mod connect;
@@ -10,5 +11,6 @@ pub mod import;
 pub mod local;
 pub mod log;
 pub mod peers;
+pub mod token;
 pub mod trust;
 pub mod verify;

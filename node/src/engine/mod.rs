@@ -11,10 +11,12 @@ mod fold;
 mod lookup;
 mod peers;
 mod prepare;
+mod rate;
 mod reader;
 mod recover;
 mod replicate;
 mod tasks;
+mod tokens;
 mod verify;
 
 use std::{
@@ -37,9 +39,11 @@ pub use clock::{Clock, Random, SystemClock, SystemRandom};
 pub use disclose::DiscloseError;
 pub use peers::{Peer, PeerError, PeerPackage, Peers};
 pub use prepare::{Refused, WriterKeys};
+pub use rate::{RateLimit, network};
 pub use reader::Reader;
 pub use recover::RecoverError;
 pub use replicate::SyncError;
+pub use tokens::{NewToken, TokenError, Tokens};
 pub use verify::VerifyError;
 
 /// What an engine is made of.
@@ -120,6 +124,7 @@ pub struct Engine {
     /// Whether the own log takes submissions: it does once start-up found it in order.
     writable: watch::Sender<bool>,
     audit: Arc<Audit>,
+    tokens: Tokens,
     /// State of each log's replication, for people.
     progress: Mutex<BTreeMap<Origin, Progress>>,
 }
@@ -177,6 +182,13 @@ impl Engine {
             store.create_log(&log, role).await?;
         }
         let audit = Arc::new(Audit::new(Arc::clone(&store), Arc::clone(&clock)));
+        let tokens = Tokens::open(
+            Arc::clone(&store),
+            Arc::clone(&audit),
+            Arc::clone(&clock),
+            Arc::clone(&random),
+        );
+        let tokens = tokens.await?;
         let (adopt, trust) = watch::channel(Arc::new(trust));
         let reader = Reader::new(Arc::clone(&store), options.cache_bytes);
         let lookup = lookup::Lookup::new(Arc::clone(&store));
@@ -227,6 +239,7 @@ impl Engine {
             marked,
             writable: watch::Sender::new(false),
             audit,
+            tokens,
             progress: Mutex::default(),
         };
         Ok((Arc::new(engine), Runner { writer, queue }))
@@ -260,6 +273,16 @@ impl Engine {
     /// The audit trail: every act on the node goes into it.
     pub const fn audit(&self) -> &Arc<Audit> {
         &self.audit
+    }
+
+    /// The tokens that callers come with.
+    pub const fn tokens(&self) -> &Tokens {
+        &self.tokens
+    }
+
+    /// Time.
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
     }
 
     /// The trust lists in force.

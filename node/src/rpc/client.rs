@@ -1,10 +1,19 @@
 //! Other members over gRPC: the engine's `Peer`, on the wire.
 
-use std::{ops::Range, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    ops::Range,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use futures::{StreamExt as _, TryStreamExt as _, stream::BoxStream};
-use huren_core::{checkpoint::Origin, merkle::Hash, trust::TrustList};
+use huren_core::{
+    checkpoint::Origin,
+    merkle::Hash,
+    trust::{Member, TrustList},
+};
 use huren_proto::v1::{
     self, federation_service_client::FederationServiceClient,
     verification_service_client::VerificationServiceClient,
@@ -41,25 +50,55 @@ impl RemotePeer {
     }
 }
 
+/// What is presented to each member and how each is checked, to be renewed while the node runs.
+#[derive(Default)]
+pub struct PeerTls(Mutex<BTreeMap<String, Arc<ClientTls>>>);
+
+impl PeerTls {
+    /// Presents another certificate to the members of a trust list from the next connection on,
+    /// and binds them to the keys that the list names. Connections that are open go on. Where
+    /// that cannot be done, what was in force stays in force.
+    pub fn renew(&self, list: &TrustList, identity: &Identity) {
+        let held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for member in &list.members {
+            let Some(tls) = held.get(&member.region) else {
+                continue;
+            };
+            let renewed = tls::parse_roots(member.tls_ca.as_bytes())
+                .and_then(|roots| tls.replace(identity, &roots, Some(pins(member))));
+            if let Err(error) = renewed {
+                tracing::warn!(member = member.region, %error, "its TLS stays as it was");
+            }
+        }
+    }
+
+    fn keep(&self, region: &str, tls: &Arc<ClientTls>) {
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        held.insert(region.to_owned(), Arc::clone(tls));
+    }
+}
+
+fn pins(member: &Member) -> Vec<SpkiSha256> {
+    let keys = member.tls_keys.iter();
+    keys.filter_map(|key| key.parse().ok()).collect()
+}
+
 /// The other members of a trust list, each bound to the TLS keys that the list names. One
-/// whose entry cannot be used is left out with a warning.
-pub fn peers(list: &TrustList, own: &Origin, identity: &Identity) -> Peers {
+/// whose entry cannot be used is left out with a warning. `held` is what renews their TLS.
+pub fn peers(list: &TrustList, own: &Origin, identity: &Identity, held: &PeerTls) -> Peers {
     let mut peers = Peers::new();
     for member in list
         .members
         .iter()
         .filter(|member| member.origin != own.as_str())
     {
-        let pins: Vec<SpkiSha256> = member
-            .tls_keys
-            .iter()
-            .filter_map(|key| key.parse().ok())
-            .collect();
         let made = tls::parse_roots(member.tls_ca.as_bytes())
-            .and_then(|roots| ClientTls::new(identity, &roots, Some(pins)))
+            .and_then(|roots| ClientTls::new(identity, &roots, Some(pins(member))))
             .map_err(|error| error.to_string())
             .and_then(|tls| {
-                tls::channel(&member.grpc, Arc::new(tls)).map_err(|error| error.to_string())
+                let tls = Arc::new(tls);
+                held.keep(&member.region, &tls);
+                tls::channel(&member.grpc, tls).map_err(|error| error.to_string())
             });
         match made {
             Ok(channel) => {

@@ -7,4 +7,5 @@ mod frozen;
 mod home;
 mod recovery;
 mod support;
+mod trail;
 mod witnessed;

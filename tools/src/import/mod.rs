@@ -26,10 +26,10 @@ use huren_core::codes::Region;
 use huren_proto::v1;
 use huren_proto::v1::issuance_service_client::IssuanceServiceClient;
 use indicatif::{ProgressBar, ProgressStyle};
-use tonic::transport::Channel;
 
 pub use report::Report;
 
+use crate::connect::Calls;
 use crate::files::{Encoding, Kind};
 use convert::Conversion;
 use journal::Journal;
@@ -120,7 +120,7 @@ pub fn progress_bar() -> ProgressBar {
 
 /// Imports a file. Nothing is sent if the file cannot be read or lacks a required column.
 pub async fn run(
-    client: IssuanceServiceClient<Channel>,
+    client: IssuanceServiceClient<Calls>,
     args: &ImportArgs,
     progress: &ProgressBar,
 ) -> Report {

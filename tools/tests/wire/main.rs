@@ -2,6 +2,8 @@
 //! take, what they refuse and how, and what they never say.
 
 #[cfg(test)]
+mod audit;
+#[cfg(test)]
 mod commands;
 #[cfg(test)]
 mod logs;
@@ -17,3 +19,5 @@ mod silence;
 mod streams;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod tokens;
