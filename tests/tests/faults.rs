@@ -379,3 +379,21 @@ survive! {
     drop_register_fails: DropRegister registers_are_rebuilt,
     put_trust_list_fails: PutTrustList survives,
 }
+
+/// A batch that was written and reported failed was answered as not placed. It is in the log
+/// all the same, so the others are shown it, whether or not anybody ever submits again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_written_and_reported_failed_is_shown() {
+    let (federation, faulty) = with_faults(HOME, Vec::new()).await;
+    faulty.arm(vec![Fault {
+        operation: Operation::Append,
+        call: 1,
+        outcome: Outcome::Persisted,
+    }]);
+    let before = federation.entry(HOME, HOME).state.head.size;
+    let answer = federation.engine(HOME).submit(&certificate(1)).await;
+    assert!(answer.expect("a sound submission").is_err());
+    for region in REGIONS {
+        federation.until_known(region, HOME, before + 1).await;
+    }
+}

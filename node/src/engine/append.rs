@@ -7,7 +7,7 @@ mod batch;
 mod existing;
 mod tail;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use huren_core::{
     checkpoint::{Checkpoint, Origin, SignedCheckpoint},
@@ -31,6 +31,7 @@ use super::{
     fold,
     prepare::{Prepared, WriterKeys},
     reader::Reader,
+    work,
 };
 
 /// Where a record is.
@@ -127,14 +128,33 @@ pub(super) struct Writer {
     pub(super) tail: Option<Tail>,
 }
 
+/// How long after a failure the log is looked at again without a submission.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
 impl Writer {
     /// Serves the queue until it closes.
     pub(super) async fn run(&mut self, queue: &mut mpsc::Receiver<Work>) {
+        let clock = Arc::clone(&self.clock);
         let mut works = Vec::new();
         // While a batch commits, the next one gathers: batches grow with the load by themselves.
-        while queue.recv_many(&mut works, self.batch_max).await > 0 {
-            let batch = std::mem::take(&mut works);
-            self.commit(batch).await;
+        loop {
+            tokio::select! {
+                biased;
+                count = queue.recv_many(&mut works, self.batch_max) => match count {
+                    0 => return,
+                    _ => self.commit(std::mem::take(&mut works)).await,
+                },
+                () = clock.sleep(LOOK_AGAIN), if self.tail.is_none() => self.look_again().await,
+            }
+        }
+    }
+
+    /// A batch that failed may be in the log nonetheless: then it is shown, though nobody
+    /// submits anything more.
+    async fn look_again(&mut self) {
+        match self.read_tail().await {
+            Ok(tail) => self.tail = Some(tail),
+            Err(error) => tracing::warn!(%error, "the end of the log cannot be read"),
         }
     }
 
@@ -286,9 +306,8 @@ impl Writer {
     /// Writes the high-water file, and lets the head be shown from then on.
     async fn mark(&self, head: Head, checkpoint: Vec<u8>) -> Result<(), StoreError> {
         let (high_water, origin) = (Arc::clone(&self.high_water), self.origin.clone());
-        tokio::task::spawn_blocking(move || high_water.write(&origin, &head))
-            .await
-            .map_err(|error| StoreError::Unavailable(Box::new(error)))?
+        work::aside(move || high_water.write(&origin, &head))
+            .await?
             .map_err(|error| StoreError::Unavailable(Box::new(error)))?;
         self.marked.send_replace(checkpoint);
         Ok(())

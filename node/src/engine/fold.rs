@@ -16,6 +16,7 @@ use tokio::sync::{RwLock, watch};
 use super::{
     clock::{Random, random},
     reader::Reader,
+    work,
 };
 
 /// Leaves in one fold transaction.
@@ -158,7 +159,7 @@ async fn check_leaves(
         let (chain, origin) = (Arc::clone(chain), origin.clone());
         let first = number * PACKAGE;
         let (skip, end) = (range.start.saturating_sub(first), range.end - first);
-        checks.push(tokio::task::spawn_blocking(move || {
+        checks.push(work::aside(move || {
             let leaves = decode_bundle(&entries).map_err(|_| StoreError::Corrupt("bundle"))?;
             let wanted = usize::try_from(skip).unwrap_or(usize::MAX)
                 ..leaves.len().min(usize::try_from(end).unwrap_or(usize::MAX));
@@ -171,11 +172,7 @@ async fn check_leaves(
     }
     let mut checked = Vec::new();
     for check in checks {
-        checked.extend(
-            check
-                .await
-                .map_err(|error| StoreError::Unavailable(Box::new(error)))??,
-        );
+        checked.extend(check.await??);
     }
     let expected = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
     if checked.len() == expected {

@@ -14,6 +14,7 @@ mod recover;
 mod replicate;
 mod tasks;
 mod verify;
+mod work;
 
 use std::{
     collections::BTreeMap,
@@ -293,6 +294,7 @@ impl Engine {
         let witnessed =
             async { while !self.is_witnessed(index) && changes.changed().await.is_ok() {} };
         tokio::select! {
+            biased;
             () = witnessed => {}
             () = self.clock.sleep(Self::WITNESS_PATIENCE) => {}
         }

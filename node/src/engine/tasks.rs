@@ -1,4 +1,8 @@
 //! The tasks of a running node. Each has one owner, ends on the shutdown token and is awaited.
+//!
+//! Where a task waits for one of several things they have an order (`biased`), here and in the
+//! whole engine: a simulation, which runs it on one thread by a clock of its own, then sees the
+//! same steps whenever it begins with the same seed.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,7 +13,7 @@ use huren_store::{Error as StoreError, Role};
 use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Engine, Peer, RecoverError, Runner, SyncError};
+use super::{Engine, Peer, RecoverError, Runner, SyncError, clock::random};
 
 impl Engine {
     /// Starts everything: the own log (checked first), publishing, listening to every member,
@@ -19,8 +23,9 @@ impl Engine {
             let stop = stop.clone();
             tasks.spawn(async move {
                 tokio::select! {
-                    () = future => {}
+                    biased;
                     () = stop.cancelled() => {}
+                    () = future => {}
                 }
             });
         };
@@ -60,7 +65,7 @@ impl Engine {
     async fn write_own_log(self: Arc<Self>, runner: Runner, stop: CancellationToken) {
         let Runner { mut writer, queue } = runner;
         let open = async {
-            let mut delays = backoff();
+            let mut delays = self.backoff();
             while let Err(error) = self.recover().await {
                 self.not_opened(&error);
                 if !error.is_passing() {
@@ -68,7 +73,7 @@ impl Engine {
                 }
                 self.clock.sleep(delays.next().unwrap_or(MAX_DELAY)).await;
             }
-            let mut delays = backoff();
+            let mut delays = self.backoff();
             while let Err(error) = writer.open().await {
                 tracing::error!(%error, "the own log could not be read or take the trust list");
                 self.clock.sleep(delays.next().unwrap_or(MAX_DELAY)).await;
@@ -76,6 +81,7 @@ impl Engine {
             true
         };
         let opened = tokio::select! {
+            biased;
             opened = open => opened,
             () = stop.cancelled() => return,
         };
@@ -87,6 +93,7 @@ impl Engine {
         self.set_writable();
         let mut queue = queue;
         tokio::select! {
+            biased;
             () = writer.run(&mut queue) => {}
             () = async { stop.cancelled().await; self.set_read_only(); } => {
                 // What is queued was not answered yet; who sent it submits again.
@@ -100,14 +107,14 @@ impl Engine {
     /// sizes of a busy log, and never two of them the same.
     async fn publish_heads(&self) {
         let mut marked = self.marked.clone();
-        let mut delays = backoff();
+        let mut delays = self.backoff();
         loop {
             if let Err(error) = self.publish_next(&mut marked).await {
                 tracing::warn!(%error, "the head could not be published");
                 self.clock.sleep(delays.next().unwrap_or(MAX_DELAY)).await;
                 continue;
             }
-            delays = backoff();
+            delays = self.backoff();
             if marked.changed().await.is_err() {
                 return;
             }
@@ -139,6 +146,7 @@ impl Engine {
                 }
             };
             tokio::select! {
+                biased;
                 () = cosigned => {}
                 () = self.clock.sleep(hold) => {}
             }
@@ -151,24 +159,25 @@ impl Engine {
     /// Listens to one member for ever: its stream wakes, and a timed pull makes sure that
     /// nothing depends on the stream.
     async fn listen(&self, region: &str, peer: Arc<dyn Peer>) {
-        let mut delays = backoff();
+        let mut delays = self.backoff();
         loop {
             match peer.watch_heads().await {
                 Ok(mut heads) => {
                     self.reachable(region, true);
-                    delays = backoff();
+                    delays = self.backoff();
                     let poll = Duration::from_secs(self.options.poll_seconds);
                     loop {
                         tokio::select! {
-                            head = heads.next() => match head {
-                                Some(Ok(head)) => self.hear(region, head).await,
-                                _ => break,
-                            },
+                            biased;
                             () = self.clock.sleep(poll) => match peer.heads().await {
                                 Ok(heads) => for head in heads {
                                     self.hear(region, head).await;
                                 },
                                 Err(_) => break,
+                            },
+                            head = heads.next() => match head {
+                                Some(Ok(head)) => self.hear(region, head).await,
+                                _ => break,
                             },
                         }
                     }
@@ -220,12 +229,12 @@ impl Engine {
     /// jittered pauses.
     async fn replicate(&self, origin: &Origin) {
         let mut news = self.book.news(origin);
-        let mut delays = backoff();
+        let mut delays = self.backoff();
         loop {
             let outcome = self.sync(origin, false).await;
             let pause = match &outcome {
                 Ok(()) => {
-                    delays = backoff();
+                    delays = self.backoff();
                     self.until_cosigning(origin)
                 }
                 Err(error) => {
@@ -248,10 +257,22 @@ impl Engine {
                 }
             };
             tokio::select! {
+                biased;
                 () = woken => {}
                 () = self.clock.sleep(pause) => {}
             }
         }
+    }
+
+    /// Pauses after failures: from 0.1 s to 10 s, with jitter, without end.
+    fn backoff(&self) -> impl Iterator<Item = Duration> + use<> {
+        ExponentialBuilder::default()
+            .with_min_delay(Duration::from_millis(100))
+            .with_max_delay(MAX_DELAY)
+            .with_jitter()
+            .with_jitter_seed(u64::from_le_bytes(random(self.random.as_ref())))
+            .without_max_times()
+            .build()
     }
 
     /// Cosigns the head of a mirrored log if it has not been, or not for a while: an unchanged
@@ -310,13 +331,3 @@ impl Engine {
 }
 
 const MAX_DELAY: Duration = Duration::from_secs(10);
-
-/// Pauses after failures: from 0.1 s to 10 s, with jitter, without end.
-fn backoff() -> impl Iterator<Item = Duration> {
-    ExponentialBuilder::default()
-        .with_min_delay(Duration::from_millis(100))
-        .with_max_delay(MAX_DELAY)
-        .with_jitter()
-        .without_max_times()
-        .build()
-}

@@ -246,6 +246,7 @@ impl Engine {
             ..asked.clone()
         };
         let answer = tokio::select! {
+            biased;
             answer = peer.verify(forwarded) => answer.map_err(|_| ()),
             () = self.clock.sleep(HOME_PATIENCE) => Err(()),
         };
