@@ -4,6 +4,7 @@
 //! is refused without a connection. An import can be run again at any time: the node answers
 //! for what it already has with the first index, and nothing is recorded twice.
 
+mod bytes;
 mod convert;
 mod fault;
 mod header;
@@ -28,6 +29,7 @@ use huren_proto::v1::issuance_service_client::IssuanceServiceClient;
 use indicatif::{ProgressBar, ProgressStyle};
 use tonic::transport::Channel;
 
+pub use bytes::{TableRow, read_table};
 pub use report::Report;
 
 use crate::files::{Encoding, Kind};

@@ -64,7 +64,15 @@ impl Source {
         encoding: Option<Encoding>,
         kind: Option<Kind>,
     ) -> Result<Self, SourceError> {
-        let mut file = BufReader::new(File::open(path)?);
+        Self::read(BufReader::new(File::open(path)?), encoding, kind)
+    }
+
+    /// The same of bytes from anywhere.
+    pub(super) fn read(
+        mut file: impl Read + Send + 'static,
+        encoding: Option<Encoding>,
+        kind: Option<Kind>,
+    ) -> Result<Self, SourceError> {
         let mut sample = Vec::new();
         file.by_ref().take(SAMPLE_BYTES).read_to_end(&mut sample)?;
         let detected = detect(&sample)?;
