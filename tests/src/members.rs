@@ -27,7 +27,7 @@ pub const REGIONS: [Region; 4] = [
 /// Index from which a member's [`retired_pen`] signs nothing any more.
 pub const RETIRED_AT: u64 = 3;
 
-fn seed(region: Region, role: u8) -> [u8; 32] {
+pub(crate) fn seed(region: Region, role: u8) -> [u8; 32] {
     let mut seed = [role; 32];
     seed[..4].copy_from_slice(&region.number().to_be_bytes());
     seed
@@ -153,29 +153,45 @@ pub fn member(region: Region) -> trust::Member {
     }
 }
 
+fn root() -> NoteSigner {
+    signer("huren.test/root".into(), [9; 32])
+}
+
+fn root_role() -> RootRole {
+    RootRole {
+        threshold: 1,
+        keys: vec![root().verifier_key().to_string()],
+    }
+}
+
+/// The root keys.
+pub(crate) fn roots() -> RootKeys {
+    RootKeys::new(&root_role()).expect("root keys")
+}
+
+/// A version of the trust list with these members, signed.
+pub(crate) fn trust_list(version: u64, previous: String, members: Vec<trust::Member>) -> String {
+    let list = TrustList {
+        version,
+        previous,
+        issued: Timestamp::from_second(1_700_000_000).expect("a time"),
+        expires: Timestamp::from_second(4_000_000_000).expect("a time"),
+        root: root_role(),
+        quorum: 2,
+        members,
+    };
+    let mut note = Note::new(list.to_text().expect("a list")).expect("a note");
+    note.add(root().sign(note.text())).expect("room for one");
+    note.to_string()
+}
+
 /// The root keys, and the first `versions` of the trust list.
 pub(crate) fn trust_lists(versions: u64) -> (RootKeys, TrustChain) {
-    let root = signer("huren.test/root".into(), [9; 32]);
-    let role = RootRole {
-        threshold: 1,
-        keys: vec![root.verifier_key().to_string()],
-    };
-    let roots = RootKeys::new(&role).expect("root keys");
+    let roots = roots();
     let mut notes: Vec<String> = Vec::new();
     let mut previous = String::new();
     for version in 1..=versions {
-        let list = TrustList {
-            version,
-            previous,
-            issued: Timestamp::from_second(1_700_000_000).expect("a time"),
-            expires: Timestamp::from_second(4_000_000_000).expect("a time"),
-            root: role.clone(),
-            quorum: 2,
-            members: REGIONS.map(member).to_vec(),
-        };
-        let mut note = Note::new(list.to_text().expect("a list")).expect("a note");
-        note.add(root.sign(note.text())).expect("room for one");
-        notes.push(note.to_string());
+        notes.push(trust_list(version, previous, REGIONS.map(member).to_vec()));
         previous = verified(&roots, &notes).newest().digest.to_hex();
     }
     let chain = verified(&roots, &notes);
