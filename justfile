@@ -17,5 +17,9 @@ demo *ARGS:
     cargo run --release --locked --bin huren -- demo {{ARGS}}
 bench *ARGS:
     cargo run --release --locked --bin huren -- bench {{ARGS}}
+simulate *ARGS:
+    cargo run --release --locked -p huren-tests --example simulate -- {{ARGS}}
+fuzz *ARGS:
+    .ci/fuzz {{ARGS}}
 node *ARGS:
     cargo run --release --locked --bin huren-node -- {{ARGS}}
