@@ -138,8 +138,8 @@ impl NodeTls {
 }
 
 /// Reads the root keys and the trust lists, and verifies the whole chain. `kept` are the lists
-/// that the store holds: they count if they are more than the file has, as a running node
-/// takes newer lists from the other members.
+/// that the store holds, which a running node takes from the other members too: the file may go
+/// on behind them or end before them, and must not hold another list in the place of one.
 pub fn load_trust(config: &Config, kept: &[Vec<u8>]) -> Result<TrustChain, StartupError> {
     require_federation(&config.trust)?;
     let (roots_file, lists_file) = (&config.trust.roots, &config.trust.lists);
@@ -152,10 +152,12 @@ pub fn load_trust(config: &Config, kept: &[Vec<u8>]) -> Result<TrustChain, Start
         .map_err(|error| trust(roots_file, error))?;
     let text = read(lists_file)?;
     let given = split_lists(&text);
-    let chain = if kept.len() > given.len() {
-        TrustChain::verify(&roots, kept.iter().map(Vec::as_slice))
+    let given = given.iter().map(|note| note.as_bytes());
+    let chain = if kept.is_empty() {
+        TrustChain::verify(&roots, given)
     } else {
-        TrustChain::verify(&roots, given.iter().map(|note| note.as_bytes()))
+        TrustChain::verify(&roots, kept.iter().map(Vec::as_slice))
+            .and_then(|held| held.joined(given))
     };
     chain.map_err(|error| trust(lists_file, error))
 }

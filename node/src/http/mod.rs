@@ -3,6 +3,7 @@
 pub mod health;
 pub mod page;
 pub mod policy;
+mod rate;
 pub mod tiles;
 pub mod witness;
 

@@ -5,7 +5,6 @@
 //! match' are one page, so that nobody finds out by trying which numbers or names there are.
 
 mod html;
-pub(super) mod rate;
 mod render;
 
 use std::{net::SocketAddr, sync::Arc};
@@ -22,8 +21,8 @@ use huren_core::{codes::Date, normalise, verdict::LogView};
 use huren_proto::v1;
 use serde::Deserialize;
 
+use super::rate::RateLimit;
 use crate::engine::{Clock, Engine, VerifyError};
-use rate::RateLimit;
 use render::Here;
 
 /// Longest form, in bytes: two fields of [`MAX_CHARS`], each character percent-encoded.

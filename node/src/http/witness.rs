@@ -18,13 +18,14 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
+use http_body_util::LengthLimitError;
 use huren_core::{
     note::NoteSignature,
     witness::{AddCheckpoint, MAX_REQUEST_LEN, Refusal},
 };
 use tokio::sync::Semaphore;
 
-use super::{page::rate::RateLimit, tiles::origin_hash};
+use super::{rate::RateLimit, tiles::origin_hash};
 use crate::engine::{Clock, Engine, WitnessError};
 
 /// Uploads that are read at the same time. Each holds one package, of 16 MiB at most.
@@ -100,7 +101,10 @@ async fn add_checkpoint(State(submit): State<Submit>, body: Body) -> Response {
 
 async fn cosign(engine: &Engine, body: Body) -> Result<NoteSignature, WitnessError> {
     let body = body::to_bytes(body, MAX_REQUEST_LEN).await;
-    let body = body.map_err(|_| Refusal::Oversize)?;
+    let body = body.map_err(|error| match error.into_inner().is::<LengthLimitError>() {
+        true => Refusal::Oversize,
+        false => Refusal::Malformed,
+    })?;
     let body = std::str::from_utf8(&body).map_err(|_| Refusal::Malformed)?;
     let request: AddCheckpoint = body.parse()?;
     engine.add_checkpoint(&request).await

@@ -38,10 +38,8 @@ fn waited_for(engine: &Engine) -> Option<u64> {
     Some(signed.checkpoint().size)
 }
 
-/// Home has signed a leaf behind the fifth; one member has taken its checkpoint up, and nobody
-/// the leaf. Home is down, and so are the others; its database ends with the fifth. Gives the
-/// database that has the leaf, too.
-async fn scene() -> (Federation, Withhold, Arc<dyn Store>, Arc<dyn Store>) {
+/// A federation in which home can be told to withhold from one member.
+async fn withholding() -> (Federation, Withhold) {
     let withhold = Withhold::default();
     let lie = withhold.clone();
     let lies = move |from, to| -> Arc<dyn Lie> {
@@ -51,7 +49,15 @@ async fn scene() -> (Federation, Withhold, Arc<dyn Store>, Arc<dyn Store>) {
             Arc::new(Honest)
         }
     };
-    let mut federation = Federation::start(memory, lies).await;
+    let federation = Federation::start(memory, lies).await;
+    (federation, withhold)
+}
+
+/// Home has signed a leaf behind the fifth; one member has taken its checkpoint up, and nobody
+/// the leaf. Home is down, and so are the others; its database ends with the fifth. Gives the
+/// database that has the leaf, too.
+async fn scene() -> (Federation, Withhold, Arc<dyn Store>, Arc<dyn Store>) {
+    let (mut federation, withhold) = withholding().await;
     grow(&federation, 5).await;
     let backup = federation.backup(HOME, 5).await;
     for other in OTHERS {
@@ -142,16 +148,7 @@ async fn a_log_that_goes_on_without_it_has_contradicted_itself() {
 /// it, and keeps what it knows.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_log_that_is_shorter_is_followed_and_what_was_signed_is_remembered() {
-    let withhold = Withhold::default();
-    let lie = withhold.clone();
-    let lies = move |from, to| -> Arc<dyn Lie> {
-        if (from, to) == (HOME, WAITING) {
-            Arc::new(lie.clone())
-        } else {
-            Arc::new(Honest)
-        }
-    };
-    let mut federation = Federation::start(memory, lies).await;
+    let (mut federation, withhold) = withholding().await;
     grow(&federation, 3).await;
     let backup = federation.backup(HOME, 3).await;
     for other in OTHERS {

@@ -38,7 +38,7 @@ pub enum TrustCommand {
     /// offline machine; hand the verifier key that it prints to whoever makes the proposal.
     Key(root_key::KeyArgs),
     /// 起草下一版（或首版）清单，尚未签署 / draft the next (or the first) list, not signed yet
-    Propose(propose::ProposeArgs),
+    Propose(Box<propose::ProposeArgs>),
     /// 逐条说明提案改变了什么 / say in words what a proposal changes
     Diff(files::ProposalArgs),
     /// 保管人签署提案，签名另存为文件 / sign a proposal, as a keeper of a root key

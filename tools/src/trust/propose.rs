@@ -41,6 +41,12 @@ pub struct ProposeArgs {
     /// 名称与地址改为 member.json 所写 / name and addresses as in that member.json
     #[arg(long, value_name = "FILE")]
     pub address: Vec<PathBuf>,
+    /// 增加或更换外部见证（JSON：name、key，可有 url、tls_ca、counts） / a witness outside of the federation, new or changed (JSON: name, key; url, tls_ca and counts if wanted)
+    #[arg(long, value_name = "FILE")]
+    pub witness: Vec<PathBuf>,
+    /// 移除外部见证 / a witness outside of the federation goes
+    #[arg(long, value_name = "NAME")]
+    pub remove_witness: Vec<String>,
     /// 增加根公钥 / another root key
     #[arg(long, value_name = "KEY")]
     pub add_root_key: Vec<String>,
@@ -183,6 +189,15 @@ fn edits(args: &ProposeArgs) -> Result<Vec<Edit>> {
         let (key, until_index) = (what, size);
         edits.push(Edit::CloseKey { key, until_index });
     }
+    for path in &args.witness {
+        let witness = serde_json::from_str(&files::read(path)?);
+        let path = path.display();
+        edits.push(Edit::Witness(witness.with_context(|| {
+            format!("不是外部见证说明 / not a description of a witness: {path}")
+        })?));
+    }
+    let removed = args.remove_witness.iter().cloned();
+    edits.extend(removed.map(Edit::RemoveWitness));
     for path in &args.address {
         edits.push(Edit::Address(member(path)?));
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use jiff::SignedDuration;
 
-use super::{KeyWindow, LogKey, Member, RecordKey, TrustList};
+use super::{ForeignWitness, KeyWindow, LogKey, Member, RecordKey, TrustList};
 
 /// The longest time for which a list should hold, in days: longer than that nobody notices that
 /// the root keys are lost.
@@ -30,6 +30,7 @@ pub fn changes(old: Option<&TrustList>, new: &TrustList) -> Vec<Change> {
     let mut told = Told::default();
     root(&mut told, old, new);
     quorum(&mut told, old, new);
+    witnesses(&mut told, old, new);
     expiry(&mut told, old, new);
     let before = |member: &Member| old.and_then(|old| old.logs().find(|m| is_one(m, member)));
     let was_member =
@@ -174,6 +175,52 @@ fn quorum(told: &mut Told, old: Option<&TrustList>, new: &TrustList) {
             format!("见证门槛 {now} 不过半：两组互不相交的成员可各自见证不同的历史"),
             format!("a quorum of {now} is no majority: two groups could cosign two histories"),
         );
+    }
+}
+
+/// Witnesses outside of the federation. Whoever counts in a quorum stands for a member there.
+fn witnesses(told: &mut Told, old: Option<&TrustList>, new: &TrustList) {
+    let before = old.map(|old| old.witnesses.as_slice()).unwrap_or_default();
+    let of_name = |among: &'_ [ForeignWitness], name: &str| {
+        among.iter().find(|witness| witness.name == name).cloned()
+    };
+    for now in &new.witnesses {
+        let ForeignWitness {
+            name, key, counts, ..
+        } = now;
+        let (zh, en) = match counts {
+            true => ("计入各日志的见证门槛", "counts in every log's quorum"),
+            false => ("不计入见证门槛", "counts in no quorum"),
+        };
+        match of_name(before, name) {
+            None => told.tell(
+                "WITNESS_ADDED",
+                *counts,
+                format!("新增外部见证 {name}（{key}），{zh}"),
+                format!("foreign witness {name} ({key}), which {en}"),
+            ),
+            Some(held) if held != *now => told.tell(
+                "WITNESS_CHANGED",
+                held.key != *key || held.counts != *counts,
+                format!("外部见证 {name} 变更为 {key} {}，{zh}", now.url),
+                format!(
+                    "foreign witness {name} becomes {key} {}, which {en}",
+                    now.url
+                ),
+            ),
+            Some(_) => {}
+        }
+    }
+    for held in before {
+        if of_name(&new.witnesses, &held.name).is_none() {
+            let name = &held.name;
+            told.tell(
+                "WITNESS_REMOVED",
+                held.counts,
+                format!("移除外部见证 {name}"),
+                format!("foreign witness {name} goes"),
+            );
+        }
     }
 }
 

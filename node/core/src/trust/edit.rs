@@ -5,7 +5,7 @@ use jiff::Timestamp;
 
 use crate::keys::key_id;
 
-use super::{LogKey, Member, RecordKey, SignedTrustList, TrustList};
+use super::{ForeignWitness, LogKey, Member, RecordKey, SignedTrustList, TrustList};
 
 /// What a member's key is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +70,10 @@ pub enum Edit {
     RemoveTlsKey(String),
     /// Name and addresses as the description has them.
     Address(Box<Member>),
+    /// A witness outside of the federation, new or in the place of the one of that name.
+    Witness(Box<ForeignWitness>),
+    /// The witness of that name goes.
+    RemoveWitness(String),
     /// Another root key (verifier key).
     AddRootKey(String),
     /// A root key goes, given as verifier key or by its name.
@@ -89,6 +93,9 @@ pub enum EditError {
     /// It is a member already.
     #[error("{0} 已是成员 / {0} is a member already")]
     IsMember(String),
+    /// No such witness.
+    #[error("没有外部见证 {0} / there is no foreign witness {0}")]
+    NoWitness(String),
     /// No such key, or no open one.
     #[error("清单中没有这个密钥：{0} / the list has no such key: {0}")]
     NoKey(String),
@@ -106,6 +113,7 @@ impl EditError {
         match self {
             Self::NoMember(_) => "EDIT_NO_MEMBER",
             Self::IsMember(_) => "EDIT_IS_MEMBER",
+            Self::NoWitness(_) => "EDIT_NO_WITNESS",
             Self::NoKey(_) => "EDIT_NO_KEY",
             Self::NothingNew(_) => "EDIT_NOTHING_NEW",
             Self::OtherLog(_) => "EDIT_OTHER_LOG",
@@ -152,6 +160,18 @@ impl TrustList {
             Edit::Address(from) => {
                 let member = self.described(&from)?;
                 (member.name, member.grpc, member.http) = (from.name, from.grpc, from.http);
+            }
+            Edit::Witness(witness) => {
+                let is_it = |held: &ForeignWitness| held.name == witness.name;
+                match self.witnesses.iter_mut().find(|held| is_it(held)) {
+                    Some(held) => *held = *witness,
+                    None => self.witnesses.push(*witness),
+                }
+            }
+            Edit::RemoveWitness(name) => {
+                let place = self.witnesses.iter().position(|held| held.name == name);
+                self.witnesses
+                    .remove(place.ok_or(EditError::NoWitness(name))?);
             }
             Edit::AddRootKey(key) => self.root.keys.push(key),
             Edit::RemoveRootKey(key) => {

@@ -2,13 +2,14 @@
 
 use huren_core::{
     codes::Region,
+    cosign::Cosigner,
     keys::RecordSigner,
     note::NoteSigner,
     reason::Reason,
     receipt,
     trust::{
-        DetachedSignature, Edit, EditError, Member, Role, TrustChain, TrustError, TrustList,
-        assemble, changes,
+        DetachedSignature, Edit, EditError, ForeignWitness, Member, Role, TrustChain, TrustError,
+        TrustList, assemble, changes,
     },
     verdict::Verdict,
 };
@@ -150,6 +151,38 @@ fn logs_stay_whoever_leaves() {
             l.former_members[0].tls_keys.push("00".repeat(32));
         },
     );
+}
+
+#[test]
+fn foreign_witnesses_come_change_and_go_in_words() {
+    let witness = |role: &str, counts| {
+        let key = Cosigner::from_seed("w.example".parse().unwrap(), &seed(role, "out"));
+        Edit::Witness(Box::new(ForeignWitness {
+            name: "w".to_owned(),
+            key: key.verifier_key().to_string(),
+            url: String::new(),
+            tls_ca: String::new(),
+            counts,
+        }))
+    };
+    check_next(Ok(()), &["WITNESS_ADDED"], |l| {
+        l.edit(witness("one", false)).unwrap();
+    });
+    let federation = Federation::new();
+    let with = edited(vec![witness("one", false)]).unwrap();
+    let told = |edit: Edit| {
+        let mut list = with.clone();
+        list.edit(edit).unwrap();
+        let found = changes(Some(&with), &list);
+        found.iter().map(|c| (c.code, c.grave)).collect::<Vec<_>>()
+    };
+    assert_eq!(told(witness("one", false)), []);
+    assert_eq!(told(witness("one", true)), [("WITNESS_CHANGED", true)]);
+    assert_eq!(told(witness("two", false)), [("WITNESS_CHANGED", true)]);
+    let goes = || Edit::RemoveWitness("w".to_owned());
+    assert_eq!(told(goes()), [("WITNESS_REMOVED", false)]);
+    let none = federation.list().edit(goes());
+    assert_eq!(none.map_err(|e| e.code()), Err("EDIT_NO_WITNESS"));
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod fold;
 mod fold_properties;
 mod foreign_witnesses;
 mod gathering;
+mod institution_receipts;
 mod institutions;
 mod reasons;
 mod receipt_tampering;
