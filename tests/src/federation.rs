@@ -7,8 +7,10 @@ use std::{
     time::Duration,
 };
 
-use huren_core::{codes::Region, merkle::empty_root, trust::RootKeys};
-use huren_node::engine::{Clock, Engine, Entry, Options, Parts, Peer, Peers, SystemRandom};
+use huren_core::{codes::Region, keys::RecordSigner, merkle::empty_root, trust::RootKeys};
+use huren_node::engine::{
+    Clock, Engine, Entry, Options, Parts, Peer, Peers, SystemRandom, WriterKeys,
+};
 use huren_store::{Error as StoreError, Head, HighWater, Store};
 use tempfile::TempDir;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -51,6 +53,8 @@ struct Site {
     place: Place,
     /// Versions of the trust list that its operator gave it.
     versions: u64,
+    /// Seed of the key that its operator has it sign records with.
+    record_seed: [u8; 32],
     /// Its operator's order for its next start.
     accept_loss: Option<u64>,
 }
@@ -102,6 +106,7 @@ impl Federation {
                 high_water,
                 place: Place::default(),
                 versions: 1,
+                record_seed: members::record_seed(region),
                 accept_loss: None,
             }
         };
@@ -130,6 +135,11 @@ impl Federation {
         for site in self.sites.values_mut() {
             site.versions = 2;
         }
+    }
+
+    /// Gives a member the key of [`members::next_record_key`] to sign with, from its next start on.
+    pub fn give_next_record_key(&mut self, region: Region) {
+        self.site_mut(region).record_seed = members::next_record_seed(region);
     }
 
     /// Puts another store in the place of a member's, for its next start.
@@ -195,7 +205,10 @@ impl Federation {
             high_water: HighWater::open(&site.high_water).expect("a high-water file"),
             trust,
             peers,
-            keys: writer_keys(region),
+            keys: WriterKeys {
+                record: RecordSigner::from_seed(&site.record_seed),
+                ..writer_keys(region)
+            },
             log_key: match self.closed {
                 Some(closed) if closed.of == region => next_log_signer(region),
                 _ => log_signer(region),

@@ -23,9 +23,9 @@ pub use fork::{Fork, Shown};
 pub use history::History;
 pub use machine::Machine;
 pub use members::{
-    Closed, REGIONS, RETIRED_AT, county, county_pen, log_signer, member, mirror, newer_pen, origin,
-    outside_signer, record_pen, record_signer, retired_pen, trust_list_notes, unlisted_pen,
-    witness, writer_keys,
+    Closed, REGIONS, RETIRED_AT, county, county_pen, log_signer, member, mirror, newer_pen,
+    next_list, next_record_key, origin, outside_signer, record_pen, record_signer, retired_pen,
+    trust_list_notes, unlisted_pen, witness, writer_keys,
 };
 pub use peer::{Honest, Lie, Wire};
 pub use samples::{

@@ -102,14 +102,35 @@ pub(crate) fn answer_key(region: Region) -> NoteSigner {
     signer(format!("{}/answer", origin(region)), seed(region, 4))
 }
 
+pub(crate) fn record_seed(region: Region) -> [u8; 32] {
+    seed(region, 5)
+}
+
+pub(crate) fn next_record_seed(region: Region) -> [u8; 32] {
+    seed(region, 14)
+}
+
 /// Signs any record of a member, for the whole province.
 pub fn record_signer(region: Region) -> RecordSigner {
-    RecordSigner::from_seed(&seed(region, 5))
+    RecordSigner::from_seed(&record_seed(region))
 }
 
 /// The same key in a test's hand.
 pub fn record_pen(region: Region) -> Pen {
-    Pen::new(seed(region, 5))
+    Pen::new(record_seed(region))
+}
+
+/// The key that takes its place when a list says so, for a member's whole province.
+pub fn next_record_key(region: Region) -> RecordKey {
+    let signer = RecordSigner::from_seed(&next_record_seed(region));
+    RecordKey {
+        alg: signer.algorithm().name().into(),
+        public_key: BASE64_STANDARD.encode(signer.public_key()),
+        kinds: vec!["*".into()],
+        regions: vec![region.to_string()],
+        from_index: 0,
+        until_index: None,
+    }
 }
 
 /// Signs certificates and their changes alone, and on behalf of [`county`] alone.
@@ -243,6 +264,16 @@ pub fn trust_list_notes(versions: u64, closed: Option<Closed>) -> Vec<String> {
         previous = verified(&roots, &notes).newest().digest.to_hex();
     }
     notes
+}
+
+/// The list that follows a chain's newest one, with changes, as a signed note.
+pub fn next_list(chain: &TrustChain, change: impl FnOnce(&mut TrustList)) -> Vec<u8> {
+    let (newest, root) = (chain.newest(), root());
+    let mut list = TrustList::successor(newest, newest.list.issued, newest.list.expires);
+    change(&mut list);
+    let mut note = Note::new(list.to_text().expect("a list")).expect("a note");
+    note.add(root.sign(note.text())).expect("room for one");
+    note.to_string().into_bytes()
 }
 
 /// The chain of these notes.

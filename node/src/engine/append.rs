@@ -7,18 +7,23 @@ mod batch;
 mod existing;
 mod tail;
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use huren_core::{
     checkpoint::{Checkpoint, Origin, SignedCheckpoint},
+    disclosure,
     merkle::Hash,
     note::NoteSigner,
     record::RecordError,
     register::{Changes, CheckedLeaf, Fold},
-    trust::TrustChain,
+    trust::{Refusal, TrustChain},
 };
 use huren_store::{Append, Error as StoreError, Head, HighWater, Store, Tag};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{RwLock, mpsc, oneshot, watch};
 
 use self::{
     batch::Batch,
@@ -68,6 +73,9 @@ pub enum AppendError {
     /// The log takes nothing at present: try again.
     #[error("the log takes nothing at present")]
     Unavailable,
+    /// The node's record key may not sign it at its place: every member would quarantine it.
+    #[error("the node's record key has no authority for this record at its place in the log")]
+    NoAuthority(#[source] Refusal),
     /// The log contradicted itself: nothing is taken until it is released.
     #[error("the log contradicted itself and is frozen: it takes nothing until it is released")]
     Frozen,
@@ -86,6 +94,7 @@ impl AppendError {
             Self::StatusUnfit => "STATUS_UNFIT",
             Self::NotARecord(error) => error.code(),
             Self::Unavailable => "LOG_UNAVAILABLE",
+            Self::NoAuthority(refusal) => refusal.code(),
             Self::Frozen => "LOG_FROZEN",
             Self::Full => "STORE_FULL",
         }
@@ -100,6 +109,9 @@ impl AppendError {
             Self::StatusUnfit => "该变更不适用于证书的当前状态。",
             Self::NotARecord(_) => "提交内容无法构成合规记录。",
             Self::Unavailable => "日志暂不可写，请稍后重试。",
+            Self::NoAuthority(_) => {
+                "信任清单已不准本节点的记录密钥在该位置签署此记录，请更换密钥。"
+            }
             Self::Frozen => "本省日志自相矛盾，已被冻结，解除前不接受提交。",
             Self::Full => "存储空间不足，请稍后重试并告知管理员。",
         }
@@ -130,6 +142,8 @@ pub(super) struct Writer {
     pub(super) origin: Origin,
     pub(super) keys: Arc<WriterKeys>,
     pub(super) signer: NoteSigner,
+    /// See [`fold::Sealing`].
+    pub(super) judging: Arc<RwLock<()>>,
     pub(super) high_water: Arc<HighWater>,
     /// The newest checkpoint that the high-water file has marked: what may be shown to others.
     pub(super) marked: watch::Sender<Vec<u8>>,
@@ -144,7 +158,7 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 impl Writer {
     /// Serves the queue until it closes.
     pub(super) async fn run(&mut self, queue: &mut mpsc::Receiver<Work>) {
-        let clock = Arc::clone(&self.clock);
+        let (clock, mut trust) = (Arc::clone(&self.clock), self.trust.clone());
         let mut works = Vec::new();
         // While a batch commits, the next one gathers: batches grow with the load by themselves.
         loop {
@@ -154,17 +168,47 @@ impl Writer {
                     0 => return,
                     _ => self.commit(std::mem::take(&mut works)).await,
                 },
+                Ok(()) = trust.changed() => self.look_again().await,
                 () = clock.sleep(LOOK_AGAIN), if self.tail.is_none() => self.look_again().await,
             }
         }
     }
 
-    /// A batch that failed may be in the log nonetheless: then it is shown, though nobody
-    /// submits anything more.
+    /// Looks at the log without a submission. A batch that failed may be in it nonetheless: then
+    /// it is shown. A newer trust list may have changed what it means: then it is folded again,
+    /// and the list adopted; until that is done the store takes nothing more.
     async fn look_again(&mut self) {
-        match self.read_tail().await {
-            Ok(tail) => self.tail = Some(tail),
-            Err(error) => tracing::warn!(%error, "the end of the log cannot be read"),
+        self.tail = None;
+        let looked = async {
+            self.fold_again().await?;
+            self.open().await
+        };
+        if let Err(error) = looked.await {
+            tracing::warn!(%error, "the end of the log cannot be read, or takes no trust list");
+        }
+    }
+
+    async fn fold_again(&self) -> Result<(), StoreError> {
+        let chain = self.trust.borrow().clone();
+        let state = self.store.log(&self.origin).await?;
+        let state = state.ok_or(StoreError::Corrupt("the own log is missing"))?;
+        let size = state.head.size;
+        if state.folded < size {
+            let (sealing, progress) = (self.sealing(), fold::Progress::at(state.folded));
+            fold::fold_up_to(&sealing, &chain, &self.origin, size, &progress).await?;
+            self.book.reload(&self.origin).await?;
+        }
+        Ok(())
+    }
+
+    fn sealing(&self) -> fold::Sealing<'_> {
+        fold::Sealing {
+            store: self.store.as_ref(),
+            reader: &self.reader,
+            random: self.random.as_ref(),
+            at_rest: &self.keys.at_rest,
+            judging: &self.judging,
+            trust: &self.trust,
         }
     }
 
@@ -202,6 +246,10 @@ impl Writer {
             return Err(StoreError::Corrupt("the own log is frozen"));
         }
 
+        // No newer trust list comes between judging what is appended and keeping the outcome.
+        let judging = Arc::clone(&self.judging);
+        let _judging = judging.read().await;
+
         // 1. The end of the log: from memory, or after any failure from the store, where the
         //    failed batch is either wholly there or not at all.
         let mut tail = match self.tail.take() {
@@ -211,28 +259,26 @@ impl Writer {
         let first = tail.head.size;
 
         // 2. What is in the log already, asked in sets.
-        let tags: Vec<Tag> = works.iter().map(|work| work.tag).collect();
-        let known = self.store.submissions(&tags).await?;
-        let new = works
-            .iter()
-            .copied()
-            .filter(|work| !known.contains_key(&work.tag));
+        let (tags, known) = self.tags(works).await?;
+        let new = works.iter().copied().zip(&tags);
+        let new = new.filter(|(_, tag)| !known.contains_key(*tag));
+        let new = new.map(|(work, _)| work);
         let found = Existing::look_up(self.store.as_ref(), &self.origin, new).await?;
 
         // 3. Each submission finds its place, or the reason why it has none.
         let mut batch = Batch::default();
         let mut places: HashMap<Tag, u64> = known;
         let mut answers = Vec::with_capacity(works.len());
-        for work in works {
-            if let Some(index) = places.get(&work.tag) {
+        for (work, tag) in works.iter().zip(tags) {
+            if let Some(index) = places.get(&tag) {
                 answers.push(Ok((*index, None)));
                 continue;
             }
             let index = first + batch.leaves.len() as u64;
             let answer = self.take_in(&mut batch, index, work, &found);
             if answer.is_ok() {
-                batch.submissions.push((work.tag, index));
-                places.insert(work.tag, index);
+                batch.submissions.push((tag, index));
+                places.insert(tag, index);
             }
             answers.push(answer.map(|leaf| (index, Some(leaf))));
         }
@@ -246,16 +292,38 @@ impl Writer {
         Ok(answers)
     }
 
+    /// The tag of each submission, and the indexes of those that are in the log already. One
+    /// whose leaf has no effect any more, because its key turned out to be stolen when it was
+    /// signed, is a new one when it is submitted again, by a tag that follows from the first.
+    async fn tags(&self, works: &[&Prepared]) -> Result<(Vec<Tag>, HashMap<Tag, u64>), StoreError> {
+        let mut tags: Vec<Tag> = works.iter().map(|work| work.tag).collect();
+        loop {
+            let known = self.store.submissions(&tags).await?;
+            let (quarantined, _) = self.store.quarantined(&self.origin, 0, 0).await?;
+            if quarantined == 0 || known.is_empty() {
+                return Ok((tags, known));
+            }
+            let mut void: HashSet<Tag> = HashSet::new();
+            for (tag, index) in &known {
+                let (_, rows) = self.store.quarantined(&self.origin, *index, 1).await?;
+                if rows.first().is_some_and(|row| row.index == *index) {
+                    void.insert(*tag);
+                }
+            }
+            if void.is_empty() {
+                return Ok((tags, known));
+            }
+            for tag in tags.iter_mut().filter(|tag| void.contains(*tag)) {
+                *tag = Tag(disclosure::submission_tag(&self.keys.index, &tag.0));
+            }
+        }
+    }
+
     /// Appends a batch: one transaction, one checkpoint. After a failure `tail` is of no use.
     async fn write(&self, tail: &mut Tail, batch: Batch) -> Result<(), StoreError> {
         let expected = tail.head;
         let (changes, adopted) = self.fold(tail, batch.checked).await?;
-        let sealing = fold::Sealing {
-            store: self.store.as_ref(),
-            reader: &self.reader,
-            random: self.random.as_ref(),
-            at_rest: &self.keys.at_rest,
-        };
+        let sealing = self.sealing();
         let resealed = sealing.erase(&self.origin, &changes.erasures).await?;
 
         let Growth { bundles, tiles } = tail.grow(batch.leaves, &batch.hashes)?;

@@ -4,7 +4,10 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    sync::{Arc, RwLock},
+    sync::{
+        Arc, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use huren_core::{
@@ -37,6 +40,8 @@ pub struct Book {
     /// The newest head of each log that each peer showed, by origin and region.
     seen: RwLock<HashMap<Origin, BTreeMap<String, v1::Head>>>,
     news: RwLock<HashMap<Origin, watch::Sender<u64>>>,
+    /// See [`Book::doubts`].
+    doubts: AtomicU64,
     /// One settling at a time, so that notes never go backwards.
     settling: Mutex<()>,
     /// One reading at a time, so that an older state never takes the place of a newer one.
@@ -87,6 +92,7 @@ impl Book {
             entries: RwLock::default(),
             seen: RwLock::default(),
             news: RwLock::default(),
+            doubts: AtomicU64::default(),
             settling: Mutex::default(),
             reading: Mutex::default(),
             changed: watch::channel(0).0,
@@ -156,6 +162,30 @@ impl Book {
         }
     }
 
+    /// Takes what the register says of a log for nothing that one could rely on: it is about to be
+    /// dropped and folded again, and knows certificates before it knows what became of them. It
+    /// is in doubt until it has come to what a quorum saw.
+    pub(super) fn doubt(&self, origin: &Origin) {
+        self.doubts.fetch_add(1, Ordering::SeqCst);
+        let Some(known) = self.entry(origin) else {
+            return;
+        };
+        let mut doubted = Entry::clone(&known);
+        doubted.view.quorum_time = None;
+        doubted.view.size = 0;
+        let mut entries = self
+            .entries
+            .write()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        entries.insert(origin.clone(), Arc::new(doubted));
+    }
+
+    /// How often a register was put in doubt, or came out of it, so far: who finds another number behind a look-up
+    /// than before it looks again.
+    pub(super) fn doubts(&self) -> u64 {
+        self.doubts.load(Ordering::SeqCst)
+    }
+
     /// Reads a log's state again, and wakes who waits if it is another than was known. Who
     /// acts on a state reads it here: so this mirror follows the store even after a write
     /// that was done and reported failed.
@@ -189,6 +219,8 @@ impl Book {
             // is. So what is known is as old as when a quorum last saw no more than that.
             let before = self.entry(&state.origin);
             view.quorum_time = before.and_then(|before| before.view.quorum_time);
+        } else if view.quorum_time.is_some() {
+            self.doubts.fetch_add(1, Ordering::SeqCst);
         }
         let chain = self.trust.borrow().clone();
         let lists = chain.lists().iter();

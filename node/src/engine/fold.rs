@@ -113,6 +113,11 @@ async fn fold_range(
     progress: &Progress,
 ) -> Result<u64, StoreError> {
     let store = sealing.store;
+    let _judging = sealing.judging.read().await;
+    if !Arc::ptr_eq(chain, &sealing.trust.borrow()) {
+        // A newer list came: whoever folds next judges by that.
+        return Ok(start);
+    }
     let adopted = store.adoptions(origin).await?;
     let adopted = adopted.last().map_or(0, |row| row.version);
     let refers: Vec<Hash> = checked.iter().flat_map(CheckedLeaf::refers_to).collect();
@@ -210,6 +215,11 @@ pub(super) struct Sealing<'a> {
     pub random: &'a dyn Random,
     /// The key that seals them.
     pub at_rest: &'a SecretKey,
+    /// Read by whoever folds, from looking at the trust lists until the outcome is kept; written
+    /// while a newer list is taken.
+    pub judging: &'a RwLock<()>,
+    /// The trust lists in force.
+    pub trust: &'a watch::Receiver<Arc<TrustChain>>,
 }
 
 impl Sealing<'_> {

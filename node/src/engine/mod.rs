@@ -7,6 +7,7 @@ mod clock;
 mod disclose;
 mod evidence;
 mod fold;
+mod lists;
 mod lookup;
 mod mirror;
 mod peers;
@@ -47,6 +48,7 @@ pub use book::{Book, Entry};
 pub use clock::{Clock, Random, SystemClock, SystemRandom};
 pub use disclose::DiscloseError;
 pub use evidence::{Found, HeadRefusal, ReleaseError};
+pub use lists::TakeError;
 pub use mirror::{Upload, UploadError, Uploaded};
 pub use peers::{Peer, PeerError, PeerPackage, Peers};
 pub use prepare::{Refused, WriterKeys};
@@ -54,7 +56,6 @@ pub use reader::Reader;
 pub use recover::RecoverError;
 pub use replicate::SyncError;
 pub use standing::Refusals;
-pub use tasks::TakeError;
 pub use verify::VerifyError;
 pub use witness::WitnessError;
 
@@ -135,8 +136,8 @@ pub struct Engine {
     options: Options,
     trust: watch::Receiver<Arc<TrustChain>>,
     adopt: watch::Sender<Arc<TrustChain>>,
-    /// Trust lists are taken from one source at a time, so that none is kept twice.
-    taking: tokio::sync::Mutex<()>,
+    /// See [`fold::Sealing`].
+    judging: Arc<tokio::sync::RwLock<()>>,
     high_water: Arc<HighWater>,
     queue: mpsc::Sender<append::Work>,
     /// The own log's newest checkpoint that may be shown to others.
@@ -182,14 +183,7 @@ impl Engine {
             random,
             ..
         } = parts;
-        for (position, list) in trust.lists().iter().enumerate() {
-            let held = store.trust_lists().await?;
-            if held.len() <= position {
-                store
-                    .put_trust_list(list.list.version, list.note().as_bytes())
-                    .await?;
-            }
-        }
+        lists::keep(store.as_ref(), &trust, |_| ()).await?;
         for member in &trust.newest().list.members {
             let Ok(log) = member.origin.parse::<Origin>() else {
                 continue;
@@ -209,6 +203,7 @@ impl Engine {
                 store.create_log(&log, Role::Mirror).await?;
             }
         }
+        let judging = Arc::new(tokio::sync::RwLock::default());
         let (adopt, trust) = watch::channel(Arc::new(trust));
         let reader = Reader::new(Arc::clone(&store), options.cache_bytes);
         let lookup = lookup::Lookup::new(Arc::clone(&store));
@@ -233,6 +228,7 @@ impl Engine {
             origin: origin.clone(),
             keys: Arc::clone(&keys),
             signer: parts.log_key,
+            judging: Arc::clone(&judging),
             high_water: Arc::clone(&high_water),
             marked: mark,
             batch_max: options.batch_max,
@@ -257,7 +253,7 @@ impl Engine {
             options,
             trust,
             adopt,
-            taking: tokio::sync::Mutex::default(),
+            judging,
             high_water,
             queue: sender,
             marked,
@@ -414,6 +410,8 @@ impl Engine {
             reader: &self.reader,
             random: self.random.as_ref(),
             at_rest: &self.keys.at_rest,
+            judging: &self.judging,
+            trust: &self.trust,
         }
     }
 

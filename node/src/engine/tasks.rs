@@ -8,10 +8,7 @@ use std::{sync::Arc, time::Duration};
 
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 use futures::{StreamExt as _, stream::BoxStream};
-use huren_core::{
-    checkpoint::{Origin, SignedCheckpoint},
-    trust::TrustError,
-};
+use huren_core::checkpoint::{Origin, SignedCheckpoint};
 use huren_proto::v1;
 use huren_store::{Error as StoreError, Role};
 use tokio::sync::watch;
@@ -330,78 +327,6 @@ impl Engine {
         let time = mirror.and_then(|mirror| self.book.cosigned_at(origin, mirror));
         let age = time.map_or(0, |time| self.clock.now().saturating_sub(time));
         Duration::from_secs(self.options.recosign_seconds.saturating_sub(age).max(1))
-    }
-
-    /// Takes newer trust lists from any member that has them.
-    pub(super) async fn fetch_trust_lists(&self) {
-        for (region, peer) in &self.peers {
-            if !self.is_asked(region, &self.origin, Answer::TrustLists) {
-                continue;
-            }
-            let next = self.trust().newest().list.version + 1;
-            let Ok(notes) = peer.trust_lists(next).await else {
-                continue;
-            };
-            let notes: Vec<&[u8]> = notes.iter().map(Vec::as_slice).collect();
-            // What was asked for begins behind what is held; a file may begin with it.
-            let first = notes.first().map(|note| self.trust().extended(note));
-            let taken = match first {
-                Some(Err(error)) => Err(error.into()),
-                _ => self.take_trust_lists(&notes, region).await,
-            };
-            match taken {
-                Ok(_) => {}
-                Err(TakeError::Refused(error)) => {
-                    self.refuse(region, &self.origin, Answer::TrustLists, error.code());
-                }
-                Err(TakeError::Store(error)) => {
-                    tracing::warn!(%error, "a trust list could not be kept");
-                    return;
-                }
-            }
-        }
-    }
-
-    /// Takes what `notes` hold beyond the newest trust list, if it verifies from there, and gives
-    /// the version in force then. `source` is for the node's log.
-    ///
-    /// # Errors
-    /// [`TakeError`]; a list before the one at fault counts.
-    pub async fn take_trust_lists(&self, notes: &[&[u8]], source: &str) -> Result<u64, TakeError> {
-        let _one_at_a_time = self.taking.lock().await;
-        for note in notes {
-            let chain = self.trust();
-            let held = chain.newest().list.version;
-            let longer = chain.joined([*note])?;
-            let version = longer.newest().list.version;
-            if version > held {
-                self.store.put_trust_list(version, note).await?;
-                tracing::info!(version, source, "a newer trust list counts");
-                self.adopt.send_replace(Arc::new(longer));
-            }
-        }
-        Ok(self.trust().newest().list.version)
-    }
-}
-
-/// Why newer trust lists are not taken.
-#[derive(Debug, thiserror::Error)]
-pub enum TakeError {
-    /// One does not follow what is held.
-    #[error(transparent)]
-    Refused(#[from] TrustError),
-    /// One could not be kept.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-impl TakeError {
-    /// The stable reason code.
-    pub const fn code(&self) -> &'static str {
-        match self {
-            Self::Refused(error) => error.code(),
-            Self::Store(_) => "STORE",
-        }
     }
 }
 

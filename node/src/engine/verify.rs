@@ -152,13 +152,15 @@ impl Engine {
 
     async fn local_answer(&self, question: &Question) -> Result<Local, VerifyError> {
         let tag = Tag(disclosure::number_tag(&self.keys.index, &question.number));
-        let found = self.lookup.by_number(tag).await?;
-        let logs: Vec<LogView> = self
-            .book
-            .entries()
-            .iter()
-            .map(|entry| entry.view.clone())
-            .collect();
+        let (found, logs) = loop {
+            let doubts = self.book.doubts();
+            let found = self.lookup.by_number(tag).await?;
+            let entries = self.book.entries();
+            let logs: Vec<LogView> = entries.iter().map(|entry| entry.view.clone()).collect();
+            if doubts == self.book.doubts() {
+                break (found, logs);
+            }
+        };
         // What lies beyond the stated size of its log is not taken into account yet.
         let is_stated = |found: &Found| {
             logs.iter()

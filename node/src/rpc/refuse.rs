@@ -188,7 +188,9 @@ pub(super) fn append(error: &AppendError) -> Status {
         AppendError::TargetUnknown => (Code::NotFound, ErrorDetails::new()),
         AppendError::StatusUnfit => (Code::FailedPrecondition, ErrorDetails::new()),
         AppendError::NotARecord(_) => (Code::InvalidArgument, ErrorDetails::new()),
-        AppendError::Frozen => (Code::FailedPrecondition, ErrorDetails::new()),
+        AppendError::Frozen | AppendError::NoAuthority(_) => {
+            (Code::FailedPrecondition, ErrorDetails::new())
+        }
         AppendError::Unavailable => (
             Code::Unavailable,
             ErrorDetails::with_retry_info(Some(RETRY)),

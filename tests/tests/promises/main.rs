@@ -2,6 +2,7 @@
 
 mod ages;
 mod authority;
+mod closed;
 mod form;
 mod frozen;
 mod home;

@@ -130,6 +130,14 @@ impl CheckedLeaf {
         }
     }
 
+    /// What its place is judged by: the id of its key, its kind, and on whose behalf it was
+    /// written. `None` if it is no record that could be folded anywhere.
+    pub fn claim(&self) -> Option<(&Hash, i32, &Region)> {
+        let signed = self.outcome.as_ref().ok()?;
+        let envelope = &signed.envelope;
+        Some((&signed.key, envelope.kind, &envelope.writer_region))
+    }
+
     /// The leaf's hash.
     pub const fn leaf(&self) -> Hash {
         self.leaf
@@ -310,6 +318,11 @@ impl<'a> Fold<'a> {
             },
             Err(refusal) => return Ok(Err(refusal.code())),
         };
+        if institutions.is_none()
+            && let Err(refusal) = self.still_authorises(&key, index, kind, writer)
+        {
+            return Ok(Err(refusal.code()));
+        }
         if let Some(record) = unverified {
             let verifier = match institutions {
                 Some(row) => row.verifier(),
@@ -500,10 +513,30 @@ impl<'a> Fold<'a> {
         Ok(target.clone())
     }
 
+    /// Whether the newest list leaves a key the right that an adopted one gave it. Lists only take
+    /// rights away from keys that were listed, and a key that was stolen is closed at a place
+    /// behind which others have written since: so this holds for every place, whichever list was
+    /// adopted there, as it does in receipts.
+    fn still_authorises(
+        &self,
+        key: &Hash,
+        index: u64,
+        kind: i32,
+        writer: &Region,
+    ) -> Result<(), Refusal> {
+        let newest = self.chain.newest().authority();
+        newest.check(self.origin, key, index, kind, writer)
+    }
+
     /// Whether a key may change what was written on behalf of a region.
     fn may_change(&self, key: &Hash, region: u32) -> bool {
-        let list = self.chain.version(self.adopted);
-        list.zip(Region::from_number(region))
-            .is_some_and(|(list, region)| list.authority().may_change(self.origin, key, &region))
+        let (adopted, newest) = (self.chain.version(self.adopted), self.chain.newest());
+        adopted
+            .zip(Region::from_number(region))
+            .is_some_and(|(adopted, region)| {
+                [adopted, newest]
+                    .iter()
+                    .all(|list| list.authority().may_change(self.origin, key, &region))
+            })
     }
 }

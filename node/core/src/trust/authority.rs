@@ -45,24 +45,6 @@ pub enum Refusal {
     KeyRegion,
 }
 
-/// What a newer list changes in a log, as far as its keys' rights tell.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Changed {
-    /// The first index at which a key lost rights.
-    pub from: Option<u64>,
-    /// Whether keys came that were not listed: leaves that were quarantined as `KEY_UNKNOWN`
-    /// may turn out to be theirs.
-    pub has_new_keys: bool,
-}
-
-impl Changed {
-    /// Whether a register of the log, folded up to `folded`, has to be folded again; whether it
-    /// has leaves that are quarantined as `KEY_UNKNOWN` is for the caller to know.
-    pub fn needs_refold(self, folded: u64, has_unknown_keys: bool) -> bool {
-        self.from.is_some_and(|from| from < folded) || (self.has_new_keys && has_unknown_keys)
-    }
-}
-
 /// The first index at which a key's rights differ between two lists, of which the later one
 /// only ever takes away.
 fn first_difference(before: &RecordKey, now: &RecordKey) -> Option<u64> {
@@ -145,32 +127,18 @@ impl Authority {
         Ok(())
     }
 
-    /// Whether a key is listed for a log and valid at an index of it, whatever it may sign.
-    pub fn holds_at(&self, origin: &Origin, key: &Hash, index: u64) -> bool {
-        self.logs
-            .get(origin.as_str())
-            .and_then(|log| log.keys.get(key))
-            .is_some_and(|(key, _)| key.window().contains(index))
-    }
-
-    /// What of a log may come out differently once `newer` counts instead of this one.
-    pub fn changed_by(&self, newer: &Self, origin: &Origin) -> Changed {
-        let mut changed = Changed::default();
-        let (Some(old), Some(new)) = (
-            self.logs.get(origin.as_str()),
-            newer.logs.get(origin.as_str()),
-        ) else {
-            return changed;
-        };
-        for (id, (now, _)) in &new.keys {
-            let Some((before, _)) = old.keys.get(id) else {
-                changed.has_new_keys = true;
-                continue;
-            };
-            let from = first_difference(before, now);
-            changed.from = changed.from.into_iter().chain(from).min();
-        }
-        changed
+    /// The first index of a log at which a key has fewer rights by `newer`, the list of a later
+    /// version: what was folded from there on has to be folded again. `None` if there is none.
+    pub fn narrowed_from(&self, newer: &Self, origin: &Origin) -> Option<u64> {
+        let (old, new) = (
+            self.logs.get(origin.as_str())?,
+            newer.logs.get(origin.as_str())?,
+        );
+        let shared = old.keys.iter();
+        let shared = shared.filter_map(|(id, (before, _))| Some((before, &new.keys.get(id)?.0)));
+        shared
+            .filter_map(|(before, now)| first_difference(before, now))
+            .min()
     }
 
     /// Whether a key may change a record that was written for `subject`: a county's key

@@ -147,6 +147,13 @@ impl TrustChain {
         &self.lists
     }
 
+    /// The chain as it was when that version was the newest; `None` if it is not held.
+    pub fn first(&self, version: u64) -> Option<Self> {
+        self.version(version)?;
+        let lists = self.up_to(version).to_vec();
+        Some(Self { lists })
+    }
+
     /// The chain up to a version.
     pub fn up_to(&self, version: u64) -> &[SignedTrustList] {
         let end = usize::try_from(version)

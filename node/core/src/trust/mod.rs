@@ -16,7 +16,7 @@ mod rules;
 mod signature;
 mod witness;
 
-pub use authority::{Authority, Changed, Refusal};
+pub use authority::{Authority, Refusal};
 pub use chain::{SignedTrustList, TrustChain};
 pub use changes::{Change, changes};
 pub use edit::{Edit, EditError, Role};

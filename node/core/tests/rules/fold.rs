@@ -430,7 +430,35 @@ fn a_new_key_may_adopt_the_list_that_brings_it() {
     assert_eq!(fold.step(checked), Err(NeedsTrustList { version: 2 }));
 }
 
-/// Rebuilding under a later chain gives the same register, even if a list closes a key.
+/// A stolen key is closed at a place behind which records stand already: by the list that says so
+/// they have no effect, whether the log adopted it or not. What stands before stays.
+#[test]
+fn what_a_key_signed_behind_its_end_has_no_effect() {
+    let federation = Federation::new();
+    let (province, chain) = (federation.province("33"), federation.chain());
+    let closed = federation.extend(&chain, |list| {
+        list.members[2].record_keys[1].until_index = Some(2);
+    });
+    let (before, now) = (chain.newest().authority(), closed.newest().authority());
+    assert_eq!(before.narrowed_from(now, &province.origin), Some(2));
+    assert_eq!(now.narrowed_from(now, &province.origin), None);
+    let other = &federation.province("31").origin;
+    assert_eq!(before.narrowed_from(now, other), None);
+    let leaves = [
+        adoption(province, &chain, 1),
+        certificate(province.county_writer(), 1),
+        certificate(province.county_writer(), 2),
+        certificate(province.writer(), 3),
+        adoption(province, &closed, 2),
+        certificate(province.county_writer(), 4),
+    ];
+    let outside = "KEY_OUTSIDE_WINDOW";
+    check(&chain, &leaves[..4], &[]);
+    check(&closed, &leaves[..4], &[(2, outside)]);
+    check(&closed, &leaves, &[(2, outside), (5, outside)]);
+}
+
+/// A later list changes nothing in front of the place from which on it closes a key.
 #[test]
 fn later_lists_do_not_change_what_was_folded() {
     let federation = Federation::new();

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use huren_core::{
     disclosure::{self, Group, Opening},
-    merkle::{self, Hash},
+    merkle::Hash,
     record::{Draft, Envelope},
     register::{CheckedLeaf, Effect, KeysWanted},
 };
@@ -63,7 +63,11 @@ impl Writer {
                 if batch.numbers.contains_key(&tag) || found.holding(&tag).next().is_some() {
                     return Err(AppendError::NumberTaken);
                 }
-                let leaf = merkle::leaf_hash(&certificate.leaf);
+                let checked = match certificate.institution {
+                    Some(_) => CheckedLeaf::just_verified(&certificate.leaf),
+                    None => self.just_signed(&certificate.leaf, index)?,
+                };
+                let leaf = checked.leaf();
                 let sealed = self.seal(&leaf, &certificate.openings)?;
                 batch.numbers.insert(tag, leaf);
                 batch.disclosures.push(DisclosureRow {
@@ -72,14 +76,10 @@ impl Writer {
                     holder_tag: certificate.holder_tag,
                     sealed,
                 });
-                let checked = match certificate.institution {
-                    Some(_) => CheckedLeaf::just_verified(&certificate.leaf),
-                    None => CheckedLeaf::just_signed(&certificate.leaf),
-                };
                 Ok(push(batch, index, certificate.leaf.clone(), checked))
             }
             Content::Public(leaf) => {
-                let checked = CheckedLeaf::just_signed(leaf);
+                let checked = self.just_signed(leaf, index)?;
                 take_in_keys(batch, &checked, found)?;
                 Ok(push(batch, index, leaf.clone(), checked))
             }
@@ -115,7 +115,8 @@ impl Writer {
         };
         let leaf = prepare::sign(&draft, self.origin.as_str(), &self.keys)
             .map_err(AppendError::NotARecord)?;
-        let hash = merkle::leaf_hash(&leaf);
+        let checked = self.just_signed(&leaf, index)?;
+        let hash = checked.leaf();
         if !change.openings.is_empty() {
             let sealed = self.seal(&hash, &change.openings)?;
             batch.disclosures.push(DisclosureRow {
@@ -129,8 +130,20 @@ impl Writer {
             let standing = standing.followed_by(hash, effect);
             batch.standings.insert(target, standing);
         }
-        let checked = CheckedLeaf::just_signed(&leaf);
         Ok(push(batch, index, leaf, checked))
+    }
+
+    /// A leaf of the node's own key, if that has the authority for it at its place: what all
+    /// members would quarantine is not acknowledged.
+    fn just_signed(&self, leaf: &[u8], index: u64) -> Result<CheckedLeaf, AppendError> {
+        let (checked, chain) = (CheckedLeaf::just_signed(leaf), self.trust.borrow().clone());
+        if let Some((key, kind, writer)) = checked.claim() {
+            let authority = chain.newest().authority();
+            authority
+                .check(&self.origin, key, index, kind, writer)
+                .map_err(AppendError::NoAuthority)?;
+        }
+        Ok(checked)
     }
 
     fn seal(&self, leaf: &Hash, openings: &[Opening]) -> Result<Vec<u8>, AppendError> {

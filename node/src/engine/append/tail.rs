@@ -165,7 +165,16 @@ impl Writer {
             tag: Tag(tag),
             content: Content::Public(leaf),
         };
-        self.place(&[&prepared]).await.map(|_| ())
+        for placed in self.place(&[&prepared]).await? {
+            if let Err(error) = placed {
+                tracing::error!(
+                    code = error.code(),
+                    "the trust list cannot be adopted: {error}"
+                );
+                return Err(StoreError::Corrupt("the trust list cannot be adopted"));
+            }
+        }
+        Ok(())
     }
 }
 
