@@ -40,6 +40,8 @@ pub struct Book {
     /// The newest head of each log that each peer showed, by origin and region.
     seen: RwLock<HashMap<Origin, BTreeMap<String, v1::Head>>>,
     news: RwLock<HashMap<Origin, watch::Sender<u64>>>,
+    /// Logs whose registers are being dropped: see [`Book::doubt`].
+    doubted: RwLock<BTreeSet<Origin>>,
     /// See [`Book::doubts`].
     doubts: AtomicU64,
     /// One settling at a time, so that notes never go backwards.
@@ -92,6 +94,7 @@ impl Book {
             entries: RwLock::default(),
             seen: RwLock::default(),
             news: RwLock::default(),
+            doubted: RwLock::default(),
             doubts: AtomicU64::default(),
             settling: Mutex::default(),
             reading: Mutex::default(),
@@ -163,21 +166,28 @@ impl Book {
     }
 
     /// Takes what the register says of a log for nothing that one could rely on: it is about to be
-    /// dropped and folded again, and knows certificates before it knows what became of them. It
-    /// is in doubt until it has come to what a quorum saw.
-    pub(super) fn doubt(&self, origin: &Origin) {
+    /// dropped and folded again, and knows certificates before it knows what became of them.
+    pub(super) async fn doubt(&self, origin: &Origin) {
+        let _one_at_a_time = self.reading.lock().await;
+        write(&self.doubted).insert(origin.clone());
+        self.judge_again(origin);
+    }
+
+    /// The register was dropped, or was not after all. One that was dropped stays in doubt until
+    /// it has come to what a quorum saw.
+    pub(super) async fn dropped(&self, origin: &Origin) -> Result<(), StoreError> {
+        self.reload(origin).await?;
+        let _one_at_a_time = self.reading.lock().await;
+        write(&self.doubted).remove(origin);
+        self.judge_again(origin);
+        Ok(())
+    }
+
+    fn judge_again(&self, origin: &Origin) {
         self.doubts.fetch_add(1, Ordering::SeqCst);
-        let Some(known) = self.entry(origin) else {
-            return;
-        };
-        let mut doubted = Entry::clone(&known);
-        doubted.view.quorum_time = None;
-        doubted.view.size = 0;
-        let mut entries = self
-            .entries
-            .write()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        entries.insert(origin.clone(), Arc::new(doubted));
+        if let Some(entry) = self.entry(origin) {
+            self.take_in(entry.state.clone());
+        }
     }
 
     /// How often a register was put in doubt, or came out of it, so far: who finds another number behind a look-up
@@ -214,7 +224,9 @@ impl Book {
         metrics::gauge!("huren_log_frozen", "origin" => state.origin.to_string()).set(frozen);
         let judged_by = self.trust.borrow().newest().list.version;
         let mut view = self.view(&state);
-        if view.size < view.witnessed_size {
+        if read(&self.doubted).contains(&state.origin) {
+            view.quorum_time = None;
+        } else if view.size < view.witnessed_size {
             // The quorum saw more than is known here, and what is not known may change what
             // is. So what is known is as old as when a quorum last saw no more than that.
             let before = self.entry(&state.origin);
@@ -536,6 +548,11 @@ fn quorum_time(policy: &Policy, signed: &SignedCheckpoint) -> Option<u64> {
         .evaluate(signed)
         .ok()
         .and_then(|witnessed| witnessed.quorum_time)
+}
+
+fn write<T>(lock: &RwLock<T>) -> std::sync::RwLockWriteGuard<'_, T> {
+    lock.write()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 fn read<T>(lock: &RwLock<T>) -> std::sync::RwLockReadGuard<'_, T> {

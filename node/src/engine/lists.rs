@@ -3,13 +3,10 @@
 
 use std::sync::Arc;
 
-use huren_core::{
-    checkpoint::Origin,
-    trust::{TrustChain, TrustError},
-};
+use huren_core::trust::{TrustChain, TrustError};
 use huren_store::{Error as StoreError, LogState, Store};
 
-use super::{Engine, standing::Answer};
+use super::{Book, Engine, standing::Answer};
 
 /// Why newer trust lists are not taken.
 #[derive(Debug, thiserror::Error)]
@@ -77,16 +74,11 @@ impl Engine {
         if version == held.newest().list.version {
             return Ok(version);
         }
-        // In doubt before it is dropped: who looks certificates up in what is left of a register
-        // must not take what is missing for an answer.
-        let dropping = |origin: &Origin| self.book.doubt(origin);
-        let kept = keep(self.store.as_ref(), &longer, dropping).await;
-        if let Err(error) = kept {
-            for entry in self.book.entries() {
-                self.book.reload(&entry.state.origin).await?;
-            }
-            return Err(error.into());
+        let kept = keep(self.store.as_ref(), &longer, Some(&self.book)).await;
+        for entry in self.book.entries() {
+            self.book.dropped(&entry.state.origin).await?;
         }
+        kept?;
         self.adopt.send_replace(Arc::new(longer));
         tracing::info!(version, source, "a newer trust list counts");
         for entry in self.book.entries() {
@@ -100,14 +92,14 @@ impl Engine {
 
 /// Keeps what a chain has beyond the lists that are kept already. What was judged by those and
 /// comes out otherwise by the chain is dropped first, to be folded again: so a crash in between
-/// leaves nothing of it behind.
+/// leaves nothing of it behind. `readers` are told, where there are any yet.
 ///
 /// # Errors
 /// If the store fails.
 pub(super) async fn keep(
     store: &dyn Store,
     chain: &TrustChain,
-    dropping: impl Fn(&Origin),
+    readers: Option<&Book>,
 ) -> Result<(), StoreError> {
     let kept = store.trust_lists().await?.len();
     if let Some(held) = chain.first(kept as u64) {
@@ -116,7 +108,11 @@ pub(super) async fn keep(
             let from = before.narrowed_from(now, &origin);
             if from.is_some_and(|from| from < folded) {
                 tracing::warn!(%origin, "a key of the log was closed: folding it again");
-                dropping(&origin);
+                // In doubt before it is dropped: who looks certificates up in what is left of a
+                // register must not take what is missing for an answer.
+                if let Some(book) = readers {
+                    book.doubt(&origin).await;
+                }
                 store.drop_register(&origin).await?;
             }
         }

@@ -183,7 +183,7 @@ impl Engine {
             random,
             ..
         } = parts;
-        lists::keep(store.as_ref(), &trust, |_| ()).await?;
+        lists::keep(store.as_ref(), &trust, None).await?;
         for member in &trust.newest().list.members {
             let Ok(log) = member.origin.parse::<Origin>() else {
                 continue;
