@@ -84,19 +84,23 @@ fn honest(_: Region, _: Region) -> Arc<dyn Lie> {
     Arc::new(Honest)
 }
 
+/// The faulty store at one member, sound ones at the others.
+fn only_at(at: Region, faulty: &Arc<FaultyStore>) -> impl Fn(Region) -> Arc<dyn Store> {
+    let faulty = Arc::clone(faulty);
+    move |region| -> Arc<dyn Store> {
+        if region == at {
+            faulty.clone()
+        } else {
+            Arc::new(Memory::new())
+        }
+    }
+}
+
 /// A federation in which one member's store has these faults.
 async fn with_faults(at: Region, faults: Vec<Fault>) -> (Federation, Arc<FaultyStore>) {
     let faulty = Arc::new(FaultyStore::new(Arc::new(Memory::new())));
     faulty.arm(faults);
-    let given = Arc::clone(&faulty);
-    let store = move |region| -> Arc<dyn Store> {
-        if region == at {
-            given.clone()
-        } else {
-            Arc::new(Memory::new())
-        }
-    };
-    let mut federation = Federation::new(store, honest);
+    let mut federation = Federation::new(only_at(at, &faulty), honest);
     // A list that the others have to fetch when they come to its adoption in Jiangsu's log.
     federation.give_trust_lists(Region::JIANGSU, 2);
     for region in REGIONS {
@@ -493,7 +497,9 @@ survive! {
 /// all the same, so the others are shown it, whether or not anybody ever submits again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_written_and_reported_failed_is_shown() {
-    let (federation, faulty) = with_faults(HOME, Vec::new()).await;
+    let faulty = Arc::new(FaultyStore::new(Arc::new(Memory::new())));
+    // One trust list everywhere: nobody appends anything but what is submitted here.
+    let federation = Federation::start(only_at(HOME, &faulty), honest).await;
     faulty.arm(vec![Fault {
         operation: Operation::Append,
         call: 1,
