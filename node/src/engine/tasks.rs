@@ -196,6 +196,7 @@ impl Engine {
         let poll = Duration::from_secs(self.options.poll_seconds);
         loop {
             tokio::select! {
+                biased;
                 head = heads.next() => match head {
                     Some(Ok(head)) => if !self.hear_or_refuse(region, head).await {
                         self.pull(region, peer).await;
