@@ -14,7 +14,7 @@ use std::{
     time::Instant,
 };
 
-use huren_tests::simulation::{Broken, Run, STEPS, shortest, simulate};
+use huren_tests::simulation::{Broken, KEPT, Run, STEPS, replay, shortest};
 
 /// Broken games that are shown.
 const SHOWN: usize = 5;
@@ -23,14 +23,17 @@ struct Arguments {
     first: u64,
     count: u64,
     steps: u64,
+    kept: usize,
 }
 
-/// `--seeds N` plays seeds 0 to N - 1, `--from S` begins at another, `--seed S` plays one.
+/// `--seeds N` plays seeds 0 to N - 1, `--from S` begins at another, `--seed S` plays one;
+/// `--steps N` makes games longer or shorter, `--events N` shows more of what broke.
 fn arguments() -> Result<Arguments, String> {
     let mut arguments = Arguments {
         first: 0,
         count: 1_000,
         steps: STEPS,
+        kept: KEPT,
     };
     let mut words = env::args().skip(1);
     while let Some(word) = words.next() {
@@ -40,10 +43,11 @@ fn arguments() -> Result<Arguments, String> {
             "--seeds" => arguments.count = number,
             "--from" => arguments.first = number,
             "--steps" => arguments.steps = number,
+            "--events" => arguments.kept = usize::try_from(number).unwrap_or(usize::MAX),
             "--seed" => (arguments.first, arguments.count) = (number, 1),
             _ => {
                 return Err(format!(
-                    "{word} is not known: --seeds, --from, --seed, --steps"
+                    "{word} is not known: --seeds, --from, --seed, --steps, --events"
                 ));
             }
         }
@@ -56,6 +60,7 @@ fn main() -> ExitCode {
         first,
         count,
         steps,
+        kept,
     } = match arguments() {
         Ok(arguments) => arguments,
         Err(error) => {
@@ -73,7 +78,7 @@ fn main() -> ExitCode {
             if seed >= first + count {
                 return;
             }
-            match simulate(seed, steps) {
+            match replay(seed, steps, kept) {
                 Ok(run) => runs
                     .lock()
                     .unwrap_or_else(PoisonError::into_inner)
@@ -117,7 +122,9 @@ fn main() -> ExitCode {
     broken.sort_by_key(|game| game.seed);
     let is_empty = broken.is_empty();
     for game in broken.into_iter().take(SHOWN) {
-        println!("\n{}", shortest(game));
+        // Whoever names a game wants to see that one.
+        let game = if count == 1 { game } else { shortest(game) };
+        println!("\n{game}");
     }
     if is_empty {
         ExitCode::SUCCESS

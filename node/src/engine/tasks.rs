@@ -295,7 +295,7 @@ impl Engine {
     }
 
     /// Pauses after failures: from 0.1 s to 10 s, with jitter, without end.
-    fn backoff(&self) -> impl Iterator<Item = Duration> + use<> {
+    pub(super) fn backoff(&self) -> impl Iterator<Item = Duration> + use<> {
         ExponentialBuilder::default()
             .with_min_delay(Duration::from_millis(100))
             .with_max_delay(MAX_DELAY)
@@ -331,4 +331,5 @@ impl Engine {
     }
 }
 
-const MAX_DELAY: Duration = Duration::from_secs(10);
+/// The longest pause after failures.
+pub(super) const MAX_DELAY: Duration = Duration::from_secs(10);

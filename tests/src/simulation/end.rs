@@ -40,6 +40,7 @@ impl World {
             }
         }
         self.clients.close();
+        self.install_lists().await?;
         let mut waited = 0;
         while let Some(apart) = self.apart() {
             hold!(
@@ -55,6 +56,18 @@ impl World {
             self.look_through(of).await?;
         }
         self.ask_around().await
+    }
+
+    /// A member's operator installs the newest list, from where it reaches the others: who had
+    /// it until now may be the liar, whose log nobody follows any more.
+    async fn install_lists(&self) -> Result<(), String> {
+        let first = self.honest()[0];
+        let engine = self.sites[&first].engine();
+        let engine = engine.ok_or(format!("{first} does not start"))?;
+        let lists = self.keyring.notes();
+        let lists: Vec<&[u8]> = lists.iter().map(String::as_bytes).collect();
+        let taken = engine.take_trust_lists(&lists, "operator").await;
+        taken.map(|_| ()).map_err(|error| error.to_string())
     }
 
     fn honest(&self) -> Vec<Region> {

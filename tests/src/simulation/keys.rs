@@ -6,7 +6,7 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use huren_core::{
     codes::Region,
     keys::RecordSigner,
-    trust::{self, RecordKey, RootKeys, TrustChain},
+    trust::{self, RecordKey, RootKeys, SignedTrustList, TrustChain},
 };
 
 use crate::members::{self, next_list, record_signer, seed, trust_list_notes};
@@ -36,6 +36,12 @@ impl Keyring {
     /// All lists, verified.
     pub(super) const fn chain(&self) -> &TrustChain {
         &self.chain
+    }
+
+    /// All lists as signed notes: an operator's file.
+    pub(super) fn notes(&self) -> Vec<String> {
+        let lists = self.chain.lists().iter();
+        lists.map(SignedTrustList::note).collect()
     }
 
     /// The version of the list without which a member's key is not listed.

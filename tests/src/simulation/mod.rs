@@ -26,6 +26,9 @@ use world::World;
 /// Steps of a run unless somebody wants others.
 pub const STEPS: u64 = 100;
 
+/// Events that are kept to be shown when something breaks, unless somebody wants others.
+pub const KEPT: usize = 60;
+
 /// What a run was like.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Run {
@@ -84,13 +87,24 @@ impl fmt::Display for Broken {
 /// # Panics
 /// If there is no folder for high-water files.
 pub fn simulate(seed: u64, steps: u64) -> Result<Run, Box<Broken>> {
+    replay(seed, steps, KEPT)
+}
+
+/// Plays one game as [`simulate`] does, and keeps so many events of one that breaks.
+///
+/// # Errors
+/// As [`simulate`].
+///
+/// # Panics
+/// As [`simulate`].
+pub fn replay(seed: u64, steps: u64, kept: usize) -> Result<Run, Box<Broken>> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
         .build()
         .expect("a runtime");
     runtime.block_on(async {
-        let mut world = World::new(seed);
+        let mut world = World::new(seed, kept);
         let outcome = play(&mut world, steps).await;
         world.close().await;
         outcome.map_err(|(steps, what)| {

@@ -272,8 +272,7 @@ impl World {
         let trusted = 2 + self.dice.below(size - 2);
         self.keyring.change_key(of, trusted);
         self.thefts += 1;
-        let chain = self.keyring.chain();
-        let notes: Vec<String> = chain.lists().iter().map(|list| list.note()).collect();
+        let notes = self.keyring.notes();
         let notes: Vec<&[u8]> = notes.iter().map(String::as_bytes).collect();
         let taken = engine.take_trust_lists(&notes, "operator").await;
         let taken = taken.map_err(|error| error.to_string());

@@ -9,9 +9,6 @@ use std::{
 
 use tokio::time::Instant;
 
-/// Events that are kept to be shown when something breaks.
-const KEPT: usize = 60;
-
 /// The events of a run. Clones are the same trace.
 #[derive(Clone)]
 pub(super) struct Trace(Arc<Mutex<Events>>);
@@ -21,16 +18,19 @@ struct Events {
     hasher: DefaultHasher,
     count: u64,
     last: VecDeque<String>,
+    /// Events that are kept to be shown when something breaks.
+    kept: usize,
 }
 
 impl Trace {
     /// A trace that begins now.
-    pub(super) fn new() -> Self {
+    pub(super) fn new(kept: usize) -> Self {
         Self(Arc::new(Mutex::new(Events {
             start: Instant::now(),
             hasher: DefaultHasher::new(),
             count: 0,
             last: VecDeque::new(),
+            kept,
         })))
     }
 
@@ -41,11 +41,11 @@ impl Trace {
     /// Writes an event down with its virtual time.
     pub(super) fn note(&self, event: fmt::Arguments<'_>) {
         let line = self.note_quietly(event);
-        let last = &mut self.events().last;
-        if last.len() == KEPT {
-            last.pop_front();
+        let mut events = self.events();
+        if events.last.len() == events.kept {
+            events.last.pop_front();
         }
-        last.push_back(line);
+        events.last.push_back(line);
     }
 
     /// Writes an event down that tells those nothing who look for what broke.

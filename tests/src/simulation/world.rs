@@ -113,8 +113,8 @@ pub(super) struct World {
 
 impl World {
     /// Four members that do not run yet.
-    pub(super) fn new(seed: u64) -> Self {
-        let (dice, trace, start) = (Dice::new(seed), Trace::new(), Instant::now());
+    pub(super) fn new(seed: u64, kept: usize) -> Self {
+        let (dice, trace, start) = (Dice::new(seed), Trace::new(kept), Instant::now());
         let folder = folder();
         let site = |region: Region| {
             let high_water = folder.path().join(format!("high-water-{region}"));
