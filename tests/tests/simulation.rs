@@ -41,7 +41,7 @@ fn games_hold_what_must_hold() {
         let ended = games.into_iter().map(|game| game.join().expect("no panic"));
         ended.flatten().collect()
     });
-    for broken in broken {
+    if let Some(broken) = broken.first() {
         panic!("\n{broken}");
     }
 }

@@ -190,7 +190,7 @@ impl Truth {
         let extent = answer.as_of.iter().find(|extent| extent.origin == name);
         let extent = extent.ok_or(format!("an answer without the extent of {home}"))?;
         let says = Verdict::try_from(answer.verdict).unwrap_or_default();
-        let standings: Option<Vec<Standing>> = lists
+        let standings: Option<Vec<Judged>> = lists
             .map(|list| self.standing(certificate, extent.size, list))
             .collect();
         let Some(standings) = standings else {
@@ -198,7 +198,7 @@ impl Truth {
             return Ok(());
         };
         let witnessed = |index: u64| index < extent.witnessed_size;
-        let may = |expected: &Standing| match says {
+        let may = |(expected, is_spoiled): &Judged| match says {
             Verdict::Valid => {
                 matches!(expected, Standing::InForce(at) if witnessed(*at))
                     && extent.age_seconds.is_some()
@@ -207,10 +207,13 @@ impl Truth {
             Verdict::Revoked => *expected == Standing::Moved(StatusAction::Revoke),
             Verdict::Suspended => *expected == Standing::Moved(StatusAction::Suspend),
             // Who took the disclosures behind the erasure never had what opens the number.
-            Verdict::NotFound => matches!(
-                expected,
-                Standing::Absent | Standing::Erased | Standing::Quarantined
-            ),
+            Verdict::NotFound => {
+                *is_spoiled
+                    || matches!(
+                        expected,
+                        Standing::Absent | Standing::Erased | Standing::Quarantined
+                    )
+            }
             Verdict::Unknown => true,
             _ => false,
         };
@@ -233,7 +236,7 @@ impl Truth {
         certificate: &Certificate,
         size: u64,
         list: &SignedTrustList,
-    ) -> Option<Standing> {
+    ) -> Option<Judged> {
         let log = &self.logs[&certificate.home];
         let size = usize::try_from(size).unwrap_or(usize::MAX);
         let leaves = log.leaves.get(..size)?;
@@ -252,7 +255,7 @@ impl Truth {
             stands(leaves, placed, counts)
         });
         let of_no_effect =
-            |standing: &Standing| matches!(standing, Standing::Absent | Standing::Quarantined);
+            |judged: &Judged| matches!(judged.0, Standing::Absent | Standing::Quarantined);
         let first = standings.next()?;
         let standing = match of_no_effect(&first) {
             true => standings.find(|s| !of_no_effect(s)).unwrap_or(first),
@@ -268,25 +271,28 @@ fn stands(
     leaves: &[Vec<u8>],
     placed: &Placed,
     counts: impl Fn(usize, &UnverifiedRecord) -> bool,
-) -> Standing {
-    let (mut moved, mut last_status, mut erased) = (None, None, false);
+) -> Judged {
+    let (mut moved, mut last_status) = (None, None);
+    let (mut erased, mut is_spoiled) = (false, false);
     let at = usize::try_from(placed.index).unwrap_or(usize::MAX);
     if at >= leaves.len() {
-        return Standing::Absent;
+        return (Standing::Absent, false);
     }
     for (index, leaf) in leaves.iter().enumerate().skip(at) {
         let Ok(record) = UnverifiedRecord::read(leaf) else {
             continue;
         };
         if index == at && !counts(index, &record) {
-            return Standing::Quarantined;
+            return (Standing::Quarantined, false);
         }
         if record.envelope().target != Some(placed.leaf) {
             continue;
         }
         match record.body() {
-            // What a thief had erased is gone too, whether or not that counts.
-            Body::Erasure(_) => erased = true,
+            Body::Erasure(_) => match counts(index, &record) {
+                true => erased = true,
+                false => is_spoiled = true,
+            },
             _ if !counts(index, &record) => {}
             Body::StatusChange { action, .. } if record.envelope().previous == last_status => {
                 last_status = Some(leaf_hash(leaf));
@@ -295,13 +301,18 @@ fn stands(
             _ => {}
         }
     }
-    match (erased, moved) {
+    let standing = match (erased, moved) {
         (true, _) => Standing::Erased,
         (false, None) => Standing::InForce(placed.index),
         (false, Some((StatusAction::Reinstate, at))) => Standing::InForce(at),
         (false, Some((action, _))) => Standing::Moved(action),
-    }
+    };
+    (standing, is_spoiled)
 }
+
+/// Where a certificate stands, and whether a thief has had it erased: that does not count, and
+/// what opens it is gone all the same at whoever knew of the erasure before of the theft.
+type Judged = (Standing, bool);
 
 /// Where a certificate stands by its log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
