@@ -9,7 +9,7 @@ use std::{
 use huren_tests::simulation::{shortest, simulate};
 
 /// Games in an ordinary run of the tests: a little more than a minute of two cores.
-const SEEDS: u64 = 240;
+const SEEDS: u64 = 200;
 
 /// Steps of a game: some are short, so that little hides what breaks, and some are long.
 const fn steps(seed: u64) -> u64 {
