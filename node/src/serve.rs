@@ -1,14 +1,14 @@
 //! A running node: everything wired together, until it is told to stop.
 
+mod readiness;
+
 use std::{
     sync::Arc,
     time::{Duration, SystemTime},
 };
 
 use anyhow::Context;
-use async_trait::async_trait;
 use axum::Router;
-use huren_core::reason::Reason;
 use huren_store::{HighWater, Sqlite, SqliteOptions, Store};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::{
@@ -22,7 +22,7 @@ use crate::{
     engine::{Clock, Engine, Options, Parts, SystemClock, SystemRandom},
     http::{
         self, RequestLimits,
-        health::{self, Obstacle, Readiness},
+        health::{self, Obstacle},
         page, policy, tiles,
         witness::{self, SubmitLimits},
     },
@@ -31,6 +31,7 @@ use crate::{
     telemetry,
     tls::{self, Clients, ServerTls},
 };
+use readiness::EngineReadiness;
 
 /// How often files are looked at for renewed certificates, and trust lists for new members.
 const RELOAD_INTERVAL: Duration = Duration::from_secs(60);
@@ -42,7 +43,8 @@ const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 const GRPC_STREAMS: u32 = 256;
 
 /// A certificate or trust list that ends within this time is warned of.
-const EXPIRY_WARNING: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+const EXPIRY_WARNING: Duration = Duration::from_secs(30 * DAY);
+const DAY: u64 = 24 * 60 * 60;
 
 /// Runs a node until `shutdown`, then ends what is under way and returns. `accept_loss` is an
 /// operator's order for this one start: see [`Options::accept_loss`].
@@ -143,19 +145,25 @@ pub async fn serve(
             // The rest is for storing and answering.
             reading: config.limits.request_timeout() * 2 / 3,
         };
-        witness::routes(Arc::clone(&engine), clock, limits)
+        witness::routes(Arc::clone(&engine), Arc::clone(&clock), limits)
     } else {
         Router::new()
     };
-    let routes = health::routes(Arc::new(EngineReadiness { engine }), metrics)
-        .merge(tiles::routes(
-            store,
-            config.origin.clone(),
-            config.log_path(),
-        ))
-        .merge(policies)
-        .merge(submissions)
-        .merge(employers);
+    let routes = health::routes(
+        Arc::new(EngineReadiness {
+            engine,
+            clock: Arc::clone(&clock),
+        }),
+        metrics,
+    )
+    .merge(tiles::routes(
+        store,
+        config.origin.clone(),
+        config.log_path(),
+    ))
+    .merge(policies)
+    .merge(submissions)
+    .merge(employers);
     let http_tls = config.http_tls.then_some(listeners.http);
     tracing::info!(region = %config.region, http = %config.http_listen, "the node serves");
     http::serve(http, http::with_limits(routes, limits), http_tls, shutdown).await;
@@ -285,7 +293,7 @@ impl Reloading {
         let left = end.duration_since(now).unwrap_or_default();
         metrics::gauge!("huren_tls_certificate_left_seconds").set(left.as_secs_f64());
         if left < EXPIRY_WARNING {
-            let days = left.as_secs() / (24 * 60 * 60);
+            let days = left.as_secs() / DAY;
             let file = self.config.tls.certificate.display();
             tracing::warn!(days, %file, "renew the certificate");
         }
@@ -297,59 +305,9 @@ impl Reloading {
         let expires = self.engine.trust().newest().list.expires;
         let left = expires.as_second() - self.clock.now().cast_signed();
         metrics::gauge!("huren_trust_list_left_seconds").set(left as f64);
-        if left <= 0 {
-            tracing::error!(
-                %expires,
-                "the trust list has expired: the node goes on and says so in its answers; renew it"
-            );
-        } else if Duration::from_secs(left.unsigned_abs()) < EXPIRY_WARNING {
-            let days = left / (24 * 60 * 60);
-            tracing::warn!(days, %expires, "the trust list expires soon: renew it");
+        if let Some(notice) = readiness::expiry(left) {
+            let Obstacle { code, zh, en } = &notice;
+            tracing::warn!(code, %expires, zh, "{en}");
         }
-    }
-}
-
-/// Ready is a node whose store can be read and whose own log takes submissions.
-struct EngineReadiness {
-    engine: Arc<Engine>,
-}
-
-#[async_trait]
-impl Readiness for EngineReadiness {
-    async fn obstacles(&self) -> Vec<Obstacle> {
-        let mut obstacles = Vec::new();
-        if self.engine.store().log(self.engine.origin()).await.is_err() {
-            obstacles.push(Obstacle {
-                code: "STORE_UNAVAILABLE",
-                zh: "数据库无法读取".to_owned(),
-                en: "the database cannot be read".to_owned(),
-            });
-        }
-        if self.engine.is_frozen() {
-            obstacles.push(Obstacle {
-                code: "LOG_FROZEN",
-                zh: "本省日志自相矛盾，已被冻结，不接受提交".to_owned(),
-                en: "the own log contradicted itself: it is frozen and takes nothing".to_owned(),
-            });
-        }
-        if !self.engine.is_writable() {
-            obstacles.push(Obstacle {
-                code: "LOG_NOT_WRITABLE",
-                zh: "本省日志暂不接受提交，原因见服务器日志".to_owned(),
-                en: "the own log takes no submissions; the server's log says why".to_owned(),
-            });
-        }
-        let withheld = self.engine.withheld().join(" ");
-        if !withheld.is_empty() {
-            obstacles.push(Obstacle {
-                code: Reason::RestoredNotCaughtUp.code(),
-                zh: format!("数据库由备份恢复，{withheld} 的日志尚未补齐，其披露信息暂不出示"),
-                en: format!(
-                    "the database was restored, and the logs of {withheld} have not caught up: \
-                     their disclosures are withheld"
-                ),
-            });
-        }
-        obstacles
     }
 }

@@ -60,6 +60,13 @@ impl Engine {
         self.signing.borrow().clone()
     }
 
+    /// The roles for which the newest list names none of this node's keys.
+    pub fn unnamed_keys(&self) -> Vec<&'static str> {
+        let own = self.book.entry(&self.origin);
+        let size = own.map_or(0, |own| own.state.head.size);
+        self.signing().unnamed(&self.trust(), &self.origin, size)
+    }
+
     /// Says which of the node's keys the newest list does not name.
     pub(super) fn check_keys(&self) {
         let chain = self.trust();
@@ -71,9 +78,7 @@ impl Engine {
             metrics::counter!("huren_alarms_total", "kind" => "not_a_member").increment(1);
             return;
         }
-        let own = self.book.entry(&self.origin);
-        let size = own.map_or(0, |own| own.state.head.size);
-        for role in self.signing().unnamed(&chain, &self.origin, size) {
+        for role in self.unnamed_keys() {
             tracing::error!(
                 role,
                 "the newest trust list names none of this node's keys of that role: \

@@ -23,8 +23,8 @@ use super::{
 };
 
 impl Engine {
-    /// Starts everything: the own log (checked first), publishing, listening to every member,
-    /// and one replication task for each mirrored log.
+    /// Starts everything: the own log (checked first), publishing, taking newer trust lists,
+    /// listening to every member, and one replication task for each mirrored log.
     pub fn start(self: &Arc<Self>, runner: Runner, tasks: &TaskTracker, stop: &CancellationToken) {
         let spawn = |future: futures::future::BoxFuture<'static, ()>| {
             let stop = stop.clone();
@@ -43,6 +43,8 @@ impl Engine {
 
         let engine = Arc::clone(self);
         spawn(Box::pin(async move { engine.publish_heads().await }));
+        let engine = Arc::clone(self);
+        spawn(Box::pin(async move { engine.follow_trust_lists().await }));
         self.check_keys();
         let (engine, tracker, ends) = (Arc::clone(self), tasks.clone(), stop.clone());
         tasks.spawn(async move { engine.attend(&tracker, &ends).await });
@@ -88,6 +90,16 @@ impl Engine {
                 () = stop.cancelled() => return,
                 changed = peers.changed() => if changed.is_err() { return },
             }
+        }
+    }
+
+    /// Asks the members for newer trust lists now and then. A log that adopts one may be signed
+    /// with a key that stands in that list alone, so nothing else would tell of it.
+    async fn follow_trust_lists(&self) {
+        let pause = Duration::from_secs(self.options.poll_seconds.saturating_mul(LISTS_EVERY));
+        loop {
+            self.clock.sleep(pause).await;
+            self.fetch_trust_lists().await;
         }
     }
 
@@ -369,5 +381,8 @@ impl Engine {
         Duration::from_secs(self.options.recosign_seconds.saturating_sub(age).max(1))
     }
 }
+
+/// Timed pulls between two looks for newer trust lists.
+const LISTS_EVERY: u64 = 6;
 
 const MAX_DELAY: Duration = Duration::from_secs(10);

@@ -6,7 +6,9 @@ use huren_core::{
     trust::{Edit, Role},
 };
 use huren_node::engine::Engine;
-use huren_tests::{Federation, next_member, next_signing_keys, origin, record_signer};
+use huren_tests::{
+    Federation, certificate_in, next_member, next_signing_keys, origin, record_signer,
+};
 
 use crate::support::*;
 
