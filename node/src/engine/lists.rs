@@ -52,7 +52,18 @@ impl Engine {
 
     /// Signs with these keys from now on, each where the trust list names it.
     pub fn set_signing_keys(&self, keys: SigningKeys) {
-        self.signing.send_replace(Arc::new(keys));
+        let (keys, chain) = (Arc::new(keys), self.trust());
+        let before = self.signing.send_replace(Arc::clone(&keys));
+        let mirror = |keys: &SigningKeys| {
+            let mirror = keys.mirror(&chain, &self.origin);
+            mirror.map(|mirror| mirror.verifier_key().clone())
+        };
+        if mirror(&before) != mirror(&keys) {
+            // What is held is cosigned anew, so that no log has to wait for its quorum.
+            for entry in self.book.entries() {
+                self.book.wake(&entry.state.origin);
+            }
+        }
         self.check_keys();
     }
 
