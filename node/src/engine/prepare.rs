@@ -26,8 +26,6 @@ use super::clock::{Random, random};
 
 /// The keys with which a node writes its own log.
 pub struct WriterKeys {
-    /// Signs records.
-    pub record: RecordSigner,
     /// Tags numbers and submissions in the database.
     pub index: SecretKey,
     /// Tags holders; members share it.
@@ -131,7 +129,7 @@ pub(super) fn prepare(
     request: &v1::SubmitRequest,
     province: Region,
     origin: &Origin,
-    keys: &WriterKeys,
+    (keys, signer): (&WriterKeys, &RecordSigner),
     key: Option<&InstitutionKeyRow>,
     source: &dyn Random,
 ) -> Result<Prepared, Refused> {
@@ -162,7 +160,7 @@ pub(super) fn prepare(
             let tags = CertificateTags::of(&checked, keys);
             let envelope = (writer_region, provenance);
             let salt = || random(source);
-            let signed = submission::sign(checked, envelope, origin, &keys.record, salt);
+            let signed = submission::sign(checked, envelope, origin, signer, salt);
             let (leaf, openings) = signed.inspect_err(warn)?;
             tags.prepared(leaf, openings, None)
         }
@@ -288,7 +286,7 @@ pub(super) fn prepare(
             };
             Prepared {
                 tag,
-                content: Content::Public(sign(&draft, origin.as_str(), keys)?),
+                content: Content::Public(sign(&draft, origin.as_str(), signer)?),
             }
         }
     };
@@ -363,8 +361,12 @@ fn content_tag(
 ///
 /// # Errors
 /// If it is none that this program would read back.
-pub(super) fn sign(draft: &Draft, origin: &str, keys: &WriterKeys) -> Result<Vec<u8>, RecordError> {
-    draft.sign(origin, &keys.record).inspect_err(warn)
+pub(super) fn sign(
+    draft: &Draft,
+    origin: &str,
+    signer: &RecordSigner,
+) -> Result<Vec<u8>, RecordError> {
+    draft.sign(origin, signer).inspect_err(warn)
 }
 
 fn warn(error: &RecordError) {
