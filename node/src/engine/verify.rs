@@ -440,7 +440,7 @@ impl Engine {
     }
 
     /// A leaf with its proof and with the disclosure of the `certificate` group alone.
-    async fn proven(
+    pub(super) async fn proven(
         &self,
         origin: &Origin,
         index: u64,
