@@ -11,6 +11,8 @@ mod logs;
 #[cfg(test)]
 mod page;
 #[cfg(test)]
+mod privacy;
+#[cfg(test)]
 mod refusals;
 #[cfg(test)]
 mod rights;

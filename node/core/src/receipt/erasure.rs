@@ -222,10 +222,7 @@ pub fn verify(json: &[u8], roots: &RootKeys) -> Result<CheckedErasure, ReceiptEr
     let proof =
         TlogProof::parse(&given.proven.erasure.proof).map_err(|_| ReceiptError::Proof(0))?;
     let origin = proof.checkpoint.checkpoint().origin.clone();
-    let member = list
-        .list
-        .log_of(&origin)
-        .ok_or(ReceiptError::UnknownLog)?;
+    let member = list.list.log_of(&origin).ok_or(ReceiptError::UnknownLog)?;
     let policy = list
         .list
         .policy(&origin)
