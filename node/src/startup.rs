@@ -95,9 +95,9 @@ impl NodeKeys {
                     &Purpose::Record.file_in(&config.keys_dir),
                     Purpose::record,
                 )?,
-                index: symmetric(key(Purpose::Index)?),
+                index: keys::load_ring(&config.keys_dir, Purpose::Index)?,
                 holder: symmetric(keys::load(&config.trust.holder_key, Purpose::Holder)?),
-                at_rest: symmetric(key(Purpose::AtRest)?),
+                at_rest: keys::load_ring(&config.keys_dir, Purpose::AtRest)?,
             },
         })
     }

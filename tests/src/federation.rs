@@ -7,11 +7,14 @@ use std::{
     time::Duration,
 };
 
-use huren_core::{codes::Region, keys::RecordSigner, merkle::empty_root, trust::RootKeys};
-use huren_node::engine::{
-    Clock, Engine, Entry, Options, Parts, Peer, Peers, SystemRandom, WriterKeys,
+use huren_core::{
+    codes::Region, disclosure::KeyRing, keys::RecordSigner, merkle::empty_root, trust::RootKeys,
 };
-use huren_store::{Error as StoreError, Head, HighWater, Store};
+use huren_node::engine::{
+    Clock, DataKeysError, Engine, Entry, Options, Parts, Peer, Peers, SystemRandom, WriterKeys,
+    take_data_keys,
+};
+use huren_store::{Head, HighWater, Store};
 use tempfile::TempDir;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -55,6 +58,8 @@ struct Site {
     versions: u64,
     /// Seed of the key that its operator has it sign records with.
     record_seed: [u8; 32],
+    /// What seals and tags its database: the at-rest keys and the index keys.
+    data_keys: (KeyRing, KeyRing),
     /// Its operator's order for its next start.
     accept_loss: Option<u64>,
 }
@@ -107,6 +112,10 @@ impl Federation {
                 place: Place::default(),
                 versions: 1,
                 record_seed: members::record_seed(region),
+                data_keys: {
+                    let keys = writer_keys(region);
+                    (keys.at_rest, keys.index)
+                },
                 accept_loss: None,
             }
         };
@@ -140,6 +149,11 @@ impl Federation {
     /// Gives a member the key of [`members::next_record_key`] to sign with, from its next start on.
     pub fn give_next_record_key(&mut self, region: Region) {
         self.site_mut(region).record_seed = members::next_record_seed(region);
+    }
+
+    /// Gives a member other keys for its database, for its next start.
+    pub fn give_data_keys(&mut self, region: Region, at_rest: KeyRing, index: KeyRing) {
+        self.site_mut(region).data_keys = (at_rest, index);
     }
 
     /// Puts another store in the place of a member's, for its next start.
@@ -180,8 +194,8 @@ impl Federation {
     /// Starts a member over its store.
     ///
     /// # Errors
-    /// If the store fails; its operator would start it again.
-    pub async fn open(&mut self, region: Region) -> Result<(), StoreError> {
+    /// If the store fails, where its operator would start it again; or if a key is missing.
+    pub async fn open(&mut self, region: Region) -> Result<(), DataKeysError> {
         let site = &self.sites[&region];
         let peers: Peers = self
             .sites
@@ -198,6 +212,14 @@ impl Federation {
         } else {
             trust_lists(site.versions, self.closed).1
         };
+        let (at_rest, index) = site.data_keys.clone();
+        let keys = WriterKeys {
+            record: RecordSigner::from_seed(&site.record_seed),
+            at_rest,
+            index,
+            ..writer_keys(region)
+        };
+        take_data_keys(site.store.as_ref(), &keys).await?;
         let parts = Parts {
             region,
             origin: origin(region),
@@ -205,10 +227,7 @@ impl Federation {
             high_water: HighWater::open(&site.high_water).expect("a high-water file"),
             trust,
             peers,
-            keys: WriterKeys {
-                record: RecordSigner::from_seed(&site.record_seed),
-                ..writer_keys(region)
-            },
+            keys,
             log_key: match self.closed {
                 Some(closed) if closed.of == region => next_log_signer(region),
                 _ => log_signer(region),

@@ -162,9 +162,9 @@ pub fn unlisted_pen(region: Region) -> Pen {
 pub fn writer_keys(region: Region) -> WriterKeys {
     WriterKeys {
         record: record_signer(region),
-        index: SecretKey::new(seed(region, 6)),
+        index: SecretKey::new(seed(region, 6)).into(),
         holder: SecretKey::new([7; 32]),
-        at_rest: SecretKey::new(seed(region, 8)),
+        at_rest: SecretKey::new(seed(region, 8)).into(),
     }
 }
 

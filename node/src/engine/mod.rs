@@ -15,6 +15,7 @@ mod peers;
 mod prepare;
 mod reader;
 mod recover;
+mod rekey;
 mod replicate;
 mod restored;
 mod standing;
@@ -56,6 +57,7 @@ pub use peers::{Peer, PeerError, PeerPackage, Peers};
 pub use prepare::{Refused, WriterKeys};
 pub use reader::Reader;
 pub use recover::RecoverError;
+pub use rekey::{DataKeyState, DataKeysError, Rekeying, take_data_keys};
 pub use replicate::SyncError;
 pub use standing::Refusals;
 pub use verify::VerifyError;
@@ -412,6 +414,7 @@ impl Engine {
             reader: &self.reader,
             random: self.random.as_ref(),
             at_rest: &self.keys.at_rest,
+            index: &self.keys.index,
             judging: &self.judging,
             trust: &self.trust,
         }
@@ -478,7 +481,11 @@ impl Engine {
                 source: progress.source,
             });
         }
+        let rekeying = self.rekeying().await?;
         Ok(v1::GetStatusResponse {
+            data_keys: rekeying.keys.iter().map(DataKeyState::status).collect(),
+            rekey_left: rekeying.left,
+            rekey_kept: rekeying.kept,
             region: self.region.to_string(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             trust_list_version: list.version,

@@ -39,6 +39,8 @@ impl Engine {
 
         let engine = Arc::clone(self);
         spawn(Box::pin(async move { engine.publish_heads().await }));
+        let engine = Arc::clone(self);
+        spawn(Box::pin(async move { engine.rekey().await }));
         for (region, peer) in &self.peers {
             let (engine, region, peer) = (Arc::clone(self), region.clone(), Arc::clone(peer));
             spawn(Box::pin(async move { engine.listen(&region, peer).await }));
@@ -294,7 +296,7 @@ impl Engine {
     }
 
     /// Pauses after failures: from 0.1 s to 10 s, with jitter, without end.
-    fn backoff(&self) -> impl Iterator<Item = Duration> + use<> {
+    pub(super) fn backoff(&self) -> impl Iterator<Item = Duration> + use<> {
         ExponentialBuilder::default()
             .with_min_delay(Duration::from_millis(100))
             .with_max_delay(MAX_DELAY)
@@ -330,4 +332,4 @@ impl Engine {
     }
 }
 
-const MAX_DELAY: Duration = Duration::from_secs(10);
+pub(super) const MAX_DELAY: Duration = Duration::from_secs(10);

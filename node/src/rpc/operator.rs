@@ -1,8 +1,6 @@
 //! OperatorService.
 
-use huren_core::{
-    checkpoint::Origin, evidence::ReleaseReason, receipt::erasure::ErasureReason,
-};
+use huren_core::{checkpoint::Origin, evidence::ReleaseReason, receipt::erasure::ErasureReason};
 use huren_proto::v1::{self, operator_service_server::OperatorService};
 use tonic::{Request, Response, Status};
 
