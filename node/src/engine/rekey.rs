@@ -96,7 +96,7 @@ pub struct Rekeying {
     pub keys: Vec<DataKeyState>,
     /// Leaves that have not been looked at yet.
     pub left: u64,
-    /// Numbers that stay under an earlier index key, as they are erased and known to nobody.
+    /// Numbers that may stay under an earlier index key, as they are erased and known to nobody.
     pub kept: u64,
 }
 

@@ -119,17 +119,18 @@ async fn a_number_that_is_erased_stays_taken_and_its_key_needed() {
     reopen(&mut federation, HOME, both_keys(HOME))
         .await
         .unwrap();
+    until_done(&federation, HOME).await;
+    is_sealed_with(&federation, HOME, &new_keys().0).await;
     // What is erased from now on keeps its number under the key in use.
     let erased = submit(&federation, HOME, &erasure(3)).await;
     until_known_everywhere(&federation, HOME, erased).await;
-    let stands = until_done(&federation, HOME).await;
-    is_sealed_with(&federation, HOME, &new_keys().0).await;
-    assert_eq!(stands.kept, 1, "{stands:?}");
 
     let (at_rest, index) = (new_keys().0, both_keys(HOME).1);
     reopen(&mut federation, HOME, (at_rest, index))
         .await
         .unwrap();
+    let stands = until_done(&federation, HOME).await;
+    assert_eq!(stands.kept, 1, "{stands:?}");
     for serial in [2, 3] {
         let answered = answer(&federation, HOME, (HOME, serial)).await;
         assert_eq!(answered.verdict(), v1::Verdict::Unknown);

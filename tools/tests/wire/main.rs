@@ -15,6 +15,8 @@ mod privacy;
 #[cfg(test)]
 mod refusals;
 #[cfg(test)]
+mod rekey;
+#[cfg(test)]
 mod rights;
 #[cfg(test)]
 mod signed;

@@ -188,7 +188,7 @@ pub struct DataKey {
 pub struct Rekeyed {
     /// Leaves below this index are done with.
     pub up_to: u64,
-    /// How many numbers among them stay tagged under an earlier key.
+    /// How many numbers among them may stay tagged under an earlier key.
     pub kept: u64,
 }
 
