@@ -48,7 +48,6 @@ pub enum DataKeysError {
         /// What it is for.
         kind: DataKeyKind,
         /// Which one.
-        #[source]
         missing: KeyMissing,
     },
     /// The store failed.

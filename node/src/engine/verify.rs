@@ -479,7 +479,7 @@ fn replaced(leaf: &[u8]) -> GroupDigests {
 
 /// The values that a presented ID number may stand for: a person types a number and not its
 /// kind, so every kind that it fits is tried.
-fn holder_ids(presented: &str) -> Vec<Values> {
+pub(super) fn holder_ids(presented: &str) -> Vec<Values> {
     let number = normalise::id(presented);
     if number.is_empty() {
         return Vec::new();

@@ -86,6 +86,21 @@ impl OperatorService for Service {
             proof: proof.unwrap_or_default().into_bytes(),
         }))
     }
+
+    async fn export_person(
+        &self,
+        request: Request<v1::ExportPersonRequest>,
+    ) -> Result<Response<v1::ExportPersonResponse>, Status> {
+        self.0.operator(&request)?;
+        let actor = request.extensions().get::<PeerIdentity>();
+        let actor = actor.ok_or_else(refuse::unauthenticated)?;
+        let actor = actor.spki_sha256.to_string();
+        let asked = request.into_inner();
+        let exported = self.0.engine.export_person(&asked, &actor).await;
+        exported
+            .map(Response::new)
+            .map_err(|error| refuse::export(&error))
+    }
 }
 
 fn evidence(found: Found) -> v1::LogEvidence {

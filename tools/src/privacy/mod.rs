@@ -1,6 +1,7 @@
 //! `huren privacy`: what an operator does for the persons whose data the node holds.
 
 mod erase;
+mod export;
 mod proof;
 pub mod scan;
 
@@ -24,6 +25,11 @@ pub enum PrivacyCommand {
     /// 退出码 / exit codes: 0 真实且所有成员均已删除 genuine and complete, 3 真实但尚有成员未确认
     /// genuine, some members outstanding, 1 不真实 not genuine, 2 无法判定 cannot tell.
     VerifyProof(proof::VerifyArgs),
+    /// 导出本节点持有的某人的全部信息，交给本人 / take out everything that the node holds about a person,
+    /// for that person
+    ///
+    /// 先核对本人证件。结果含个人信息。 / Check the person's document first. The result holds personal data.
+    Export(export::ExportArgs),
     /// 在文件和网址中查找姓名、证件号码、证书编号 / search files and addresses for names, ID numbers
     /// and certificate numbers
     ///
@@ -36,6 +42,7 @@ pub enum PrivacyCommand {
 pub async fn run(command: &PrivacyCommand, json_out: bool) -> Result<ExitCode> {
     match command {
         PrivacyCommand::Erase(args) => erase::run(args, json_out).await,
+        PrivacyCommand::Export(args) => export::run(args, json_out).await,
         PrivacyCommand::VerifyProof(args) => proof::run(args, json_out),
         PrivacyCommand::Scan(args) => scan::run(args, json_out).await,
     }

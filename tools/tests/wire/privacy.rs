@@ -9,11 +9,12 @@ use std::{
 
 use huren::privacy::scan::{Secret, Words};
 use huren_core::codes::Region;
+use huren_proto::v1;
 use serde_json::Value;
 
 use crate::support::{
     nodes::{HUREN, Nodes},
-    samples::Sample,
+    samples::{Sample, group, submission},
 };
 
 const REGIONS: [Region; 3] = [Region::ZHEJIANG, Region::SHANGHAI, Region::JIANGSU];
@@ -129,4 +130,73 @@ async fn an_erasure_is_followed_to_every_member_and_proven() {
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).contains("ERASURE_NOT_FOUND"));
     assert!(!none.exists());
+}
+
+/// Runs an export for a document and gives the two files.
+fn export(folder: &Path, out: &Path, id: &str) -> (Value, String) {
+    let mut command = Command::new(HUREN);
+    command.args(["privacy", "export", "--id-file", "-", "--dir"]);
+    command.arg(folder).arg("--out").arg(out);
+    command.args(["--purpose", "HOLDER_REQUEST", "--reference", "2024-7"]);
+    let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    input.write_all(id.as_bytes()).unwrap();
+    drop(input);
+    assert!(child.wait().unwrap().success());
+    let json = fs::read(out.join("export.json")).unwrap();
+    let text = fs::read_to_string(out.join("export.txt")).unwrap();
+    (serde_json::from_slice(&json).unwrap(), text)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_person_is_given_everything_that_is_held() {
+    let nodes = Nodes::start(&REGIONS[..2], 1, &[]).await;
+    let stranger = Sample {
+        number: "S000033010006243000003",
+        name: "诸葛青衫",
+        id: "33030219960909661X",
+    };
+    let mut issuance = nodes.at(Region::ZHEJIANG).issuance();
+    for sample in [ERASED, OTHER, stranger] {
+        issuance.submit(sample.submission()).await.unwrap();
+    }
+    let corrected = v1::StatusSubmission {
+        replaced: vec![group(v1::Group::HolderName, &[("name", "欧阳凌云")])],
+        ..OTHER.change(v1::StatusAction::Correct)
+    };
+    let correction = submission(v1::submit_request::Body::Status(corrected));
+    issuance.submit(correction).await.unwrap();
+    let revocation = v1::submit_request::Body::Status(ERASED.change(v1::StatusAction::Revoke));
+    issuance.submit(submission(revocation)).await.unwrap();
+    nodes.settle().await;
+
+    // At home in clear, with what changed it, and nothing of anybody else.
+    let folder = nodes.folder.path();
+    let home = nodes.at(Region::ZHEJIANG).dir.clone();
+    let (json, text) = export(&home, &folder.join("home"), ERASED.id);
+    let all = json.to_string();
+    assert_eq!(json["记录"].as_array().unwrap().len(), 4);
+    for held in [
+        ERASED.number,
+        ERASED.name,
+        ERASED.id,
+        OTHER.number,
+        "欧阳凌云",
+    ] {
+        assert!(all.contains(held) && text.contains(held));
+    }
+    assert!(all.contains("STATUS_ACTION_REVOKE"));
+    for other in [stranger.number, stranger.name, stranger.id] {
+        assert!(!all.contains(other) && !text.contains(other));
+    }
+    // At another member its salts alone, of name and ID number.
+    let other = nodes.at(Region::SHANGHAI).dir.clone();
+    let (json, text) = export(&other, &folder.join("other"), ERASED.id);
+    assert_eq!(json["记录"].as_array().unwrap().len(), 4);
+    assert!(text.contains(ERASED.number) && text.contains("只有盐"));
+    assert!(!text.contains(ERASED.name) && !text.contains(ERASED.id));
+    // About whom nothing is held, nothing is said.
+    let (json, text) = export(&home, &folder.join("nobody"), "330722197411112520");
+    assert_eq!(json["记录"], serde_json::json!([]));
+    assert!(text.contains("没有找到记录"));
 }

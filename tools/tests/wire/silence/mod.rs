@@ -32,11 +32,13 @@ const REGIONS: [Region; 4] = [
 const TRACE: Settings<'_> = &[("HUREN_LOG__FILTER", "trace")];
 
 /// Files that hold personal data by purpose: what a province imports, and the rows of it that
-/// were refused. They are the province's own; no node reads them.
-const BY_PURPOSE: [&str; 3] = [
+/// were refused. They are the province's own; no node reads them. And what was taken out for a person.
+const BY_PURPOSE: [&str; 5] = [
     "certificates.csv",
     "certificates.rejects.csv",
     "statuses.csv",
+    "export.json",
+    "export.txt",
 ];
 
 const ISSUED: Sample<'_> = Sample {

@@ -291,6 +291,37 @@ impl Run {
             proof.to_str().unwrap(),
         ];
         self.tool_told("erase", &erase, ERASED.number, 0).await;
+        let export = |out: &'static str| {
+            let out = folder.join(out);
+            let more = [
+                "--purpose",
+                "HOLDER_REQUEST",
+                "--reference",
+                "2024-7",
+                "--id-file",
+                "-",
+            ];
+            let begin = ["privacy", "export", "--dir"].map(str::to_owned);
+            let end = [
+                folder.display().to_string(),
+                "--out".into(),
+                out.display().to_string(),
+            ];
+            begin
+                .into_iter()
+                .chain(end)
+                .chain(more.map(str::to_owned))
+                .collect::<Vec<_>>()
+        };
+        for (out, id, exit) in [
+            ("one", CORRECTED.id, 0),
+            ("two", UNKNOWN.id, 0),
+            ("three", "", 1),
+        ] {
+            let export = export(out);
+            let export: Vec<&str> = export.iter().map(String::as_str).collect();
+            self.tool_told("export", &export, id, exit).await;
+        }
         let again = v1::StatusSubmission {
             effective_date: 20_240_402,
             ..revocation
