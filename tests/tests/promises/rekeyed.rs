@@ -86,7 +86,7 @@ async fn everything_is_found_while_and_after_it_is_put_under_new_keys() {
     for at in [HOME, OTHER] {
         let stands = until_done(&federation, at).await;
         assert!(
-            stands.keys.iter().all(|key| key.current != (!key.needed)),
+            stands.keys.iter().all(|key| key.current == key.needed),
             "{stands:?}"
         );
         is_sealed_with(&federation, at, &new_keys().0).await;
