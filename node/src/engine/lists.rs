@@ -6,7 +6,7 @@ use std::sync::Arc;
 use huren_core::trust::{TrustChain, TrustError};
 use huren_store::{Error as StoreError, LogState, Store};
 
-use super::{Book, Engine, standing::Answer};
+use super::{Book, Engine, standing::Answer, tasks::MAX_DELAY};
 
 /// Why newer trust lists are not taken.
 #[derive(Debug, thiserror::Error)]
@@ -64,7 +64,8 @@ impl Engine {
     /// the version in force then. `source` is for the node's log.
     ///
     /// # Errors
-    /// [`TakeError`]; then none of them counts.
+    /// [`TakeError`]; refused ones do not count. Of those that the store failed to keep, the ones
+    /// that it holds all the same do.
     pub async fn take_trust_lists(&self, notes: &[&[u8]], source: &str) -> Result<u64, TakeError> {
         // Nothing is folded or appended meanwhile.
         let _alone = self.judging.write().await;
@@ -75,18 +76,47 @@ impl Engine {
             return Ok(version);
         }
         let kept = keep(self.store.as_ref(), &longer, Some(&self.book)).await;
-        for entry in self.book.entries() {
-            self.book.dropped(&entry.state.origin).await?;
+        // Where that failed some of the lists may be kept all the same. They count then: what was
+        // folded by older ones than the store holds would never be folded again.
+        let in_force = match kept {
+            Ok(()) => longer,
+            Err(_) => self.kept_of(&longer).await,
+        };
+        let version = in_force.newest().list.version;
+        let entries = self.book.entries();
+        let mut shown = Ok(());
+        for entry in &entries {
+            shown = shown.and(self.book.dropped(&entry.state.origin).await);
         }
-        kept?;
-        self.adopt.send_replace(Arc::new(longer));
-        tracing::info!(version, source, "a newer trust list counts");
-        for entry in self.book.entries() {
+        if version > held.newest().list.version {
+            self.adopt.send_replace(Arc::new(in_force));
+            tracing::info!(version, source, "a newer trust list counts");
+        }
+        for entry in &entries {
             let origin = &entry.state.origin;
-            self.book.reload(origin).await?;
+            shown = shown.and(self.book.reload(origin).await.map(drop));
             self.book.wake(origin);
         }
+        kept.and(shown)?;
         Ok(version)
+    }
+
+    /// As much of a chain as the store holds. Asks on until the store says so: as long as that is
+    /// not known, nothing may be judged.
+    async fn kept_of(&self, longer: &TrustChain) -> TrustChain {
+        let mut delays = self.backoff();
+        loop {
+            match self.store.trust_lists().await {
+                Ok(notes) => {
+                    let kept = longer.first(notes.len() as u64);
+                    return kept.unwrap_or_else(|| self.trust().as_ref().clone());
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "which trust lists are kept cannot be read");
+                    self.clock.sleep(delays.next().unwrap_or(MAX_DELAY)).await;
+                }
+            }
+        }
     }
 }
 

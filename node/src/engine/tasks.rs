@@ -198,6 +198,7 @@ impl Engine {
         let poll = Duration::from_secs(self.options.poll_seconds);
         loop {
             tokio::select! {
+                biased;
                 head = heads.next() => match head {
                     Some(Ok(head)) => if !self.hear_or_refuse(region, head).await {
                         self.pull(region, peer).await;
@@ -332,4 +333,5 @@ impl Engine {
     }
 }
 
+/// The longest pause after failures.
 pub(super) const MAX_DELAY: Duration = Duration::from_secs(10);

@@ -10,5 +10,6 @@ mod recovery;
 mod refused_backups;
 mod rekeyed;
 mod restored;
+mod stated;
 mod support;
 mod witnessed;
