@@ -16,8 +16,8 @@ use huren_core::{
     },
 };
 use huren_store::{
-    Advance, Append, Bundle, Cosigned, DisclosureRow, Error, Found, Head, LogState, Notes, Package,
-    Release, Resealed, Role, Store, Tag,
+    Advance, Append, Bundle, Cosigned, DataKey, DisclosureRow, Error, Found, Head, LogState, Notes,
+    Package, Rekey, Rekeyed, Release, Resealed, Role, Store, Tag,
 };
 
 macro_rules! operations {
@@ -51,6 +51,8 @@ operations! {
     DropRegister,
     PutTrustList,
     PutCosigned,
+    PutDataKeys,
+    Rekey,
 }
 
 /// What a failing call leaves behind.
@@ -252,6 +254,21 @@ impl<M: Mishaps> Store for FaultyStore<M> {
         self.write(Operation::PutCosigned, call).await
     }
 
+    async fn put_data_keys(
+        &self,
+        expected: &[DataKey],
+        keys: &[DataKey],
+        walk_again: bool,
+    ) -> Result<(), Error> {
+        let call = self.inner.put_data_keys(expected, keys, walk_again);
+        self.write(Operation::PutDataKeys, call).await
+    }
+
+    async fn rekey(&self, origin: &Origin, rekey: Rekey) -> Result<(), Error> {
+        let call = self.inner.rekey(origin, rekey);
+        self.write(Operation::Rekey, call).await
+    }
+
     // ---- reads, passed on -------------------------------------------------------------
 
     async fn log(&self, origin: &Origin) -> Result<Option<LogState>, Error> {
@@ -300,6 +317,14 @@ impl<M: Mishaps> Store for FaultyStore<M> {
         range: Range<u64>,
     ) -> Result<Vec<DisclosureRow>, Error> {
         self.inner.disclosures(origin, range).await
+    }
+
+    async fn data_keys(&self) -> Result<Vec<DataKey>, Error> {
+        self.inner.data_keys().await
+    }
+
+    async fn rekeyed(&self) -> Result<HashMap<Origin, Rekeyed>, Error> {
+        self.inner.rekeyed().await
     }
 
     async fn erased(

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use huren_core::{disclosure, note::VerifierKey};
+use huren_core::note::VerifierKey;
 use huren_store::{Error as StoreError, Sqlite, SqliteOptions, Store as _};
 use indicatif::ProgressBar;
 
@@ -247,8 +247,7 @@ async fn check(
     let chain = load_trust(config, &store.trust_lists().await?)?;
     let manifest = unverified.verify(&answer_key(config)?, &chain);
     let manifest = manifest.ok_or(RestoreError::NotSigned)?;
-    let at_rest = keys::load(&Purpose::AtRest.file_in(&config.keys_dir), Purpose::AtRest)?;
-    let at_rest = disclosure::SecretKey::new(*at_rest.expose());
+    let at_rest = keys::load_ring(&config.keys_dir, Purpose::AtRest)?;
     check::logs(store, &chain, &at_rest, progress).await?;
     let logs = store.logs().await?;
     let held = logs.iter().map(|log| LogSize {

@@ -5,7 +5,9 @@ mod append;
 mod book;
 mod clock;
 mod disclose;
+mod erasure;
 mod evidence;
+mod export;
 mod fold;
 mod lists;
 mod lookup;
@@ -14,6 +16,7 @@ mod peers;
 mod prepare;
 mod reader;
 mod recover;
+mod rekey;
 mod replicate;
 mod restored;
 mod signing;
@@ -47,13 +50,16 @@ pub use append::{AppendError, Placed};
 pub use book::{Book, Entry};
 pub use clock::{Clock, Random, SystemClock, SystemRandom};
 pub use disclose::DiscloseError;
+pub use erasure::{ErasureError, ErasureState, MemberErasure};
 pub use evidence::{Found, HeadRefusal, ReleaseError};
+pub use export::{ExportError, ExportPurpose};
 pub use lists::TakeError;
 pub use mirror::{Upload, UploadError, Uploaded};
 pub use peers::{Peer, PeerError, PeerPackage, Peers};
 pub use prepare::{Refused, WriterKeys};
 pub use reader::Reader;
 pub use recover::RecoverError;
+pub use rekey::{DataKeyState, DataKeysError, Rekeying, take_data_keys};
 pub use replicate::SyncError;
 pub use signing::{Rotating, SigningKeys};
 pub use standing::Refusals;
@@ -399,6 +405,7 @@ impl Engine {
             reader: &self.reader,
             random: self.random.as_ref(),
             at_rest: &self.keys.at_rest,
+            index: &self.keys.index,
             judging: &self.judging,
             trust: &self.trust,
         }
@@ -465,7 +472,11 @@ impl Engine {
                 source: progress.source,
             });
         }
+        let rekeying = self.rekeying().await?;
         Ok(v1::GetStatusResponse {
+            data_keys: rekeying.keys.iter().map(DataKeyState::status).collect(),
+            rekey_left: rekeying.left,
+            rekey_kept: rekeying.kept,
             region: self.region.to_string(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             trust_list_version: list.version,

@@ -9,7 +9,7 @@ use huren_store::Error as StoreError;
 use tonic::{Code, Status, Streaming};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
-use crate::engine::{AppendError, Refused, ReleaseError, VerifyError};
+use crate::engine::{AppendError, ErasureError, ExportError, Refused, ReleaseError, VerifyError};
 
 const DOMAIN: &str = "huren.v1";
 /// When to try again what failed for want of room or of a database.
@@ -126,6 +126,26 @@ pub(super) fn store(error: &StoreError) -> Status {
             with(Code::Unavailable, "STORE", zh, en, details)
         }
     }
+}
+
+/// Nothing is given out about a person.
+pub(super) fn export(error: &ExportError) -> Status {
+    let code = match error {
+        ExportError::Store(error) => return store(error),
+        _ => Code::InvalidArgument,
+    };
+    let details = ErrorDetails::new();
+    with(code, error.code(), error.zh(), &error.to_string(), details)
+}
+
+/// Nothing is said of an erasure.
+pub(super) fn erasure(error: &ErasureError) -> Status {
+    let code = match error {
+        ErasureError::Store(error) => return store(error),
+        ErasureError::NotAnErasure => Code::NotFound,
+    };
+    let details = ErrorDetails::new();
+    with(code, error.code(), error.zh(), &error.to_string(), details)
 }
 
 /// A frozen log that stays frozen.

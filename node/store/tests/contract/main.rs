@@ -4,6 +4,7 @@
 
 mod append;
 mod cosigned;
+mod data_keys;
 mod fixtures;
 mod logs;
 mod lookup;
@@ -103,4 +104,9 @@ contract! {
         a_witness_never_goes_back_nor_aside
         the_largest_cosigned_checkpoints_are_kept
         of_two_that_expect_the_same_one_conflicts;
+    data_keys:
+        data_keys_are_swapped_as_expected
+        rekeying_goes_step_by_step
+        rekeying_changes_no_length
+        submissions_are_recognised_by_their_new_tags;
 }
