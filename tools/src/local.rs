@@ -6,6 +6,7 @@ use std::{
     net::{SocketAddr, TcpListener},
     path::{Path, PathBuf},
     process::Stdio,
+    sync::atomic::{AtomicU32, Ordering},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -269,8 +270,23 @@ impl LocalNode {
 
 /// A port that nobody uses now. It has to be known before the node starts, as the trust list
 /// names it.
+///
+/// Taken from below those that the system gives out by itself (Linux: from 32768 on): of those any
+/// connection that somebody opens could take it before the node does. Each process begins
+/// elsewhere, and gives none twice until it has been through all.
 fn free_port() -> Result<SocketAddr> {
-    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?)
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    const FIRST: u32 = 10_000;
+    const COUNT: u32 = 22_000;
+    let begin = std::process::id().wrapping_mul(61);
+    for _ in 0..COUNT {
+        let given = GIVEN.fetch_add(1, Ordering::Relaxed);
+        let port = u16::try_from(FIRST + begin.wrapping_add(given) % COUNT)?;
+        if let Ok(listener) = TcpListener::bind(("127.0.0.1", port)) {
+            return Ok(listener.local_addr()?);
+        }
+    }
+    bail!("没有空闲端口 / no port is free")
 }
 
 /// Asks until there is an answer.
