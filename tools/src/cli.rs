@@ -8,7 +8,8 @@ use clap::{Args, Parser, Subcommand};
 use huren_proto::v1::issuance_service_client::IssuanceServiceClient;
 
 use crate::{
-    bench, connect::NodeArgs, demo, evidence, generate, import, log, peers, signed, trust, verify,
+    audit, bench, connect::NodeArgs, demo, evidence, generate, import, log, peers, signed, token,
+    trust, verify,
 };
 
 /// 互认：长三角技能人才评价证书互查互认 / Huren: mutual recognition of skill certificates
@@ -53,6 +54,12 @@ pub enum Command {
     /// 信任清单 / the trust list
     #[command(subcommand)]
     Trust(trust::TrustCommand),
+    /// 审计记录 / the audit trail
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
+    /// 令牌：供无证书的程序调用 / tokens, for programs without a certificate
+    #[command(subcommand)]
+    Token(token::TokenCommand),
     /// 演示：四省一市节点互查互认 / four provincial nodes on this machine
     Demo(demo::DemoArgs),
     /// 测速，与极限并列 / speed beside its limits
@@ -79,7 +86,8 @@ pub async fn run(cli: Cli) -> ExitCode {
     let failure = match cli.command {
         Command::Verify(_)
         | Command::Receipt(_)
-        | Command::Evidence(evidence::EvidenceCommand::Verify { .. }) => 2,
+        | Command::Evidence(evidence::EvidenceCommand::Verify { .. })
+        | Command::Audit(audit::AuditCommand::Verify(_)) => 2,
         _ => 1,
     };
     match dispatch(cli).await {
@@ -116,7 +124,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode> {
             let report = if args.import.check {
                 import::check(&args.import, &progress).await
             } else {
-                let client = IssuanceServiceClient::new(args.node.channel()?);
+                let client = IssuanceServiceClient::new(args.node.caller()?);
                 import::run(client, &args.import, &progress).await
             };
             if json {
@@ -134,6 +142,8 @@ async fn dispatch(cli: Cli) -> Result<ExitCode> {
         Command::Log(command) => log::run(&command, json).await.map(done),
         Command::Peers(node) => peers::run(&node, json).await.map(done),
         Command::Trust(command) => trust::run(&command, json),
+        Command::Audit(command) => audit::run(&command, json).await,
+        Command::Token(command) => token::run(&command, json).await.map(done),
         Command::Demo(args) => demo::run(&args, json).await,
         Command::Bench(args) => bench::run(&args, json).await,
         Command::Node(args) => Ok(huren_node::cli::run(args).await),

@@ -1,5 +1,6 @@
 //! The operator's, caller's and auditor's tool.
 
+pub mod audit;
 pub mod bench;
 pub mod cli;
 pub mod connect;
@@ -12,5 +13,6 @@ pub mod local;
 pub mod log;
 pub mod peers;
 pub mod signed;
+pub mod token;
 pub mod trust;
 pub mod verify;

@@ -137,6 +137,21 @@ impl LocalNode {
         Ok(())
     }
 
+    /// Tells the process to read its certificates again (SIGHUP).
+    ///
+    /// # Errors
+    /// If it does not run.
+    pub async fn hang_up(&self) -> Result<()> {
+        let id = self.process.as_ref().and_then(Child::id);
+        let id = id.with_context(|| format!("{} 未启动 / is not started", self.region))?;
+        let id = id.to_string();
+        let told = Command::new("kill").args(["-HUP", &id]).status().await?;
+        if !told.success() {
+            bail!("{} 未收到信号 / was not told", self.region);
+        }
+        Ok(())
+    }
+
     /// Waits until the node says that it is ready.
     ///
     /// # Errors

@@ -14,12 +14,14 @@ mod lookup;
 mod mirror;
 mod peers;
 mod prepare;
+mod rate;
 mod reader;
 mod recover;
 mod replicate;
 mod restored;
 mod standing;
 mod tasks;
+mod tokens;
 mod verify;
 mod witness;
 mod work;
@@ -55,11 +57,13 @@ pub use lists::TakeError;
 pub use mirror::{Upload, UploadError, Uploaded};
 pub use peers::{Peer, PeerError, PeerPackage, Peers};
 pub use prepare::{Refused, WriterKeys};
+pub use rate::{RateLimit, network};
 pub use reader::Reader;
 pub use recover::RecoverError;
 pub use replicate::SyncError;
 pub(crate) use restored::revoke_tokens;
 pub use standing::Refusals;
+pub use tokens::{NewToken, TokenError, Tokens};
 pub use verify::VerifyError;
 pub use witness::WitnessError;
 
@@ -153,6 +157,7 @@ pub struct Engine {
     /// What members were refused for, and who is not asked for a while.
     standing: standing::Standing,
     audit: Arc<Audit>,
+    tokens: Tokens,
     /// State of each log's replication, for people.
     progress: Mutex<BTreeMap<Origin, Progress>>,
 }
@@ -214,6 +219,13 @@ impl Engine {
             }
         }
         let judging = Arc::new(tokio::sync::RwLock::default());
+        let tokens = Tokens::open(
+            Arc::clone(&store),
+            Arc::clone(&audit),
+            Arc::clone(&clock),
+            Arc::clone(&random),
+        );
+        let tokens = tokens.await?;
         let (adopt, trust) = watch::channel(Arc::new(trust));
         let reader = Reader::new(Arc::clone(&store), options.cache_bytes);
         let lookup = lookup::Lookup::new(Arc::clone(&store));
@@ -271,6 +283,7 @@ impl Engine {
             writable: watch::Sender::new(false),
             standing: standing::Standing::default(),
             audit,
+            tokens,
             progress: Mutex::default(),
         };
         Ok((Arc::new(engine), Runner { writer, queue }))
@@ -304,6 +317,16 @@ impl Engine {
     /// The audit trail: every act on the node goes into it.
     pub const fn audit(&self) -> &Arc<Audit> {
         &self.audit
+    }
+
+    /// The tokens that callers come with.
+    pub const fn tokens(&self) -> &Tokens {
+        &self.tokens
+    }
+
+    /// Time.
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
     }
 
     /// The trust lists in force.

@@ -10,4 +10,5 @@ mod recovery;
 mod refused_backups;
 mod restored;
 mod support;
+mod trail;
 mod witnessed;
