@@ -24,6 +24,10 @@ use crate::{
     telemetry,
 };
 
+mod key;
+
+pub use key::{KeyCommand, NextArgs, NextRole};
+
 /// Exit code for a command that was refused and changed nothing.
 const REFUSED: u8 = 2;
 
@@ -43,6 +47,9 @@ pub enum NodeCommand {
     Serve(ServeArgs),
     /// Make the folder of a new node: keys, certificates, configuration.
     Init(InitArgs),
+    /// 准备更换密钥 / Prepare the change of a key; the trust list says when it counts.
+    #[command(subcommand)]
+    Key(KeyCommand),
     /// Show or check a configuration.
     Config {
         /// Which of the two.
@@ -150,6 +157,7 @@ pub async fn run(args: NodeArgs) -> ExitCode {
     let done = match args.command {
         NodeCommand::Serve(args) => serve(&args.file.config, args.accept_loss).await,
         NodeCommand::Init(args) => init(args),
+        NodeCommand::Key(command) => command.run(),
         NodeCommand::Config {
             command: ConfigCommand::Example,
         } => {

@@ -112,6 +112,11 @@ impl Purpose {
         directory.join(format!("{}.key", name.as_str()))
     }
 
+    /// Where the key lies that is to take its place.
+    pub fn next_file_in(self, directory: &Path) -> PathBuf {
+        self.file_in(directory).with_extension("next.key")
+    }
+
     fn comment(self) -> &'static str {
         match self {
             Self::Log => {

@@ -137,7 +137,7 @@ impl LocalNode {
         Ok(())
     }
 
-    /// Tells the process to read its certificates again (SIGHUP).
+    /// Tells the process to read its files again (SIGHUP).
     ///
     /// # Errors
     /// If it does not run.

@@ -152,8 +152,14 @@ fn collect(config: &Config, config_file: &Path) -> Result<Vec<Kept>, KeysError> 
             other => other.file_in(&config.keys_dir),
         };
         // What could not be used should not be kept as if it could.
-        keys::load(&path, purpose)?;
+        usable(&path, purpose)?;
         files.push((format!("keys/{purpose}.key"), path));
+        let next = purpose.next_file_in(&config.keys_dir);
+        match usable(&next, purpose) {
+            Ok(()) => files.push((format!("keys/{purpose}.next.key"), next)),
+            Err(KeyError::Missing { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
     }
     files.extend([
         ("tls/node.crt".to_owned(), config.tls.certificate.clone()),
@@ -254,9 +260,17 @@ fn is_kept(name: &str) -> bool {
     ];
     name == init::CONFIG
         || others.contains(&name)
-        || Purpose::ALL
-            .iter()
-            .any(|purpose| name == format!("keys/{purpose}.key"))
+        || Purpose::ALL.iter().any(|purpose| {
+            name == format!("keys/{purpose}.key") || name == format!("keys/{purpose}.next.key")
+        })
+}
+
+/// Whether a key file holds a key for that; records are signed by either algorithm.
+fn usable(path: &Path, purpose: Purpose) -> Result<(), KeyError> {
+    match purpose {
+        Purpose::Record => keys::load_signer(path, Purpose::record).map(drop),
+        other => keys::load(path, other).map(drop),
+    }
 }
 
 #[cfg(test)]

@@ -159,14 +159,15 @@ impl Engine {
         if head.sequence == newest.map_or(0, |anchor| anchor.sequence) {
             return Ok(None);
         }
-        let size = self
-            .book
-            .entry(&self.origin)
-            .map_or(0, |own| own.state.head.size);
-        let (key, kind) = (self.keys.record.id(), v1::Kind::AuditAnchor as i32);
-        let trust = self.trust();
-        let authority = trust.newest().authority();
-        let permitted = authority.check(&self.origin, key, size, kind, &self.region);
+        let own = self.book.entry(&self.origin);
+        let size = own.map_or(0, |own| own.state.head.size);
+        let (trust, signing) = (self.trust(), self.signing.borrow().clone());
+        let newest = trust.newest();
+        let place = (newest.list.version, size);
+        let signer = signing.record_at(&trust, &self.origin, place);
+        let kind = v1::Kind::AuditAnchor as i32;
+        let authority = newest.authority();
+        let permitted = authority.check(&self.origin, signer.id(), size, kind, &self.region);
         permitted.map_err(|_| AnchorError::NotPermitted)?;
         let anchor = Anchor {
             sequence: head.sequence,
@@ -174,8 +175,8 @@ impl Engine {
         };
         let today = Date::today_in_shanghai(self.clock.now().cast_signed());
         let origin = self.origin.as_str();
-        let prepared =
-            prepare::anchor(anchor, self.region, today.as_yyyymmdd(), origin, &self.keys);
+        let keys = (self.keys.as_ref(), signer);
+        let prepared = prepare::anchor(anchor, self.region, today.as_yyyymmdd(), origin, keys);
         Ok(Some(prepared.map_err(AppendError::NotARecord)?))
     }
 }

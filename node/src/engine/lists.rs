@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use huren_core::{
     audit::{Act, Actor, AuditAction},
+    checkpoint::Origin,
     trust::{SignedTrustList, TrustChain, TrustError},
 };
-use huren_store::{Error as StoreError, LogState, Store};
+use huren_store::{Error as StoreError, LogState, Role, Store};
+use tokio::sync::watch;
 
-use super::{Audit, AuditError, Book, Engine, standing::Answer};
+use super::{Audit, AuditError, Book, Engine, Peers, SigningKeys, standing::Answer};
 
 /// Why newer trust lists are not taken.
 #[derive(Debug, thiserror::Error)]
@@ -37,9 +39,63 @@ impl TakeError {
 }
 
 impl Engine {
+    /// Wakes whenever a newer list counts.
+    pub fn trust_changes(&self) -> watch::Receiver<Arc<TrustChain>> {
+        self.trust.clone()
+    }
+
+    /// The other members, as they are reached now.
+    pub fn peers(&self) -> Arc<Peers> {
+        self.peers.borrow().clone()
+    }
+
+    /// Reaches the other members in this way from now on. Where a member's entry is another than
+    /// before, what goes on with it ends and begins anew.
+    pub fn set_peers(&self, peers: Peers) {
+        self.peers.send_replace(Arc::new(peers));
+    }
+
+    /// Signs with these keys from now on, each where the trust list names it.
+    pub fn set_signing_keys(&self, keys: SigningKeys) {
+        self.signing.send_replace(Arc::new(keys));
+        self.check_keys();
+    }
+
+    pub(super) fn signing(&self) -> Arc<SigningKeys> {
+        self.signing.borrow().clone()
+    }
+
+    /// The roles for which the newest list names none of this node's keys.
+    pub fn unnamed_keys(&self) -> Vec<&'static str> {
+        let own = self.book.entry(&self.origin);
+        let size = own.map_or(0, |own| own.state.head.size);
+        self.signing().unnamed(&self.trust(), &self.origin, size)
+    }
+
+    /// Says which of the node's keys the newest list does not name.
+    pub(super) fn check_keys(&self) {
+        let chain = self.trust();
+        if chain.newest().list.member_of(&self.origin).is_none() {
+            tracing::error!(
+                "this node is no member of the newest trust list: it answers from what it holds, \
+                 and writes nothing"
+            );
+            metrics::counter!("huren_alarms_total", "kind" => "not_a_member").increment(1);
+            return;
+        }
+        for role in self.unnamed_keys() {
+            tracing::error!(
+                role,
+                "the newest trust list names none of this node's keys of that role: \
+                 see HANDBOOK.md"
+            );
+            metrics::counter!("huren_alarms_total", "kind" => "key_not_listed").increment(1);
+        }
+    }
+
     /// Takes newer trust lists from any member that has them.
     pub(super) async fn fetch_trust_lists(&self) {
-        for (region, peer) in &self.peers {
+        for (region, peer) in self.peers().iter() {
             if !self.is_asked(region, &self.origin, Answer::TrustLists) {
                 continue;
             }
@@ -92,6 +148,7 @@ impl Engine {
         for list in beyond(&longer, held.newest().list.version) {
             self.audit.record(taken(by.clone(), list)).await?;
         }
+        make_logs(self.store.as_ref(), &longer, &self.origin).await?;
         let kept = keep(self.store.as_ref(), &longer, Some(&self.book)).await;
         for entry in self.book.entries() {
             self.book.dropped(&entry.state.origin).await?;
@@ -99,11 +156,16 @@ impl Engine {
         kept?;
         self.adopt.send_replace(Arc::new(longer));
         tracing::info!(version, source = %by, "a newer trust list counts");
-        for entry in self.book.entries() {
-            let origin = &entry.state.origin;
-            self.book.reload(origin).await?;
-            self.book.wake(origin);
+        for member in self.trust().newest().list.logs() {
+            // Those of new members are in the book only now.
+            if let Ok(origin) = member.origin.parse() {
+                self.book.reload(&origin).await?;
+                self.book.wake(&origin);
+            }
         }
+        // Whoever attends to logs looks again.
+        self.peers.send_modify(|_| ());
+        self.check_keys();
         Ok(version)
     }
 }
@@ -121,6 +183,23 @@ pub(super) async fn installed(
     for list in beyond(chain, kept as u64) {
         let recorded = audit.record(taken(Actor::Machine, list)).await;
         recorded.map_err(AuditError::into_store)?;
+    }
+    Ok(())
+}
+
+/// Every log has its place in the store before anybody asks for it. That of a member that left
+/// stays, and who joins later takes it too.
+pub(super) async fn make_logs(
+    store: &dyn Store,
+    chain: &TrustChain,
+    own: &Origin,
+) -> Result<(), StoreError> {
+    for member in chain.newest().list.logs() {
+        let Ok(log) = member.origin.parse::<Origin>() else {
+            continue;
+        };
+        let role = if log == *own { Role::Own } else { Role::Mirror };
+        store.create_log(&log, role).await?;
     }
     Ok(())
 }

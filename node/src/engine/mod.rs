@@ -19,6 +19,7 @@ mod reader;
 mod recover;
 mod replicate;
 mod restored;
+mod signing;
 mod standing;
 mod tasks;
 mod tokens;
@@ -35,9 +36,8 @@ use std::{
 use huren_core::{
     checkpoint::Origin,
     codes::Region,
-    cosign::Cosigner,
     merkle::Hash,
-    note::{NoteSigner, VerifierKey},
+    note::VerifierKey,
     reason::Reason,
     register::{InstitutionKeyRow, KeysWanted},
     replicate::read_checkpoint,
@@ -62,6 +62,7 @@ pub use reader::Reader;
 pub use recover::RecoverError;
 pub use replicate::SyncError;
 pub(crate) use restored::revoke_tokens;
+pub use signing::{Rotating, SigningKeys};
 pub use standing::Refusals;
 pub use tokens::{NewToken, TokenError, Tokens};
 pub use verify::VerifyError;
@@ -83,14 +84,8 @@ pub struct Parts {
     pub peers: Peers,
     /// Keys that write the log.
     pub keys: WriterKeys,
-    /// Signs checkpoints.
-    pub log_key: NoteSigner,
-    /// Signs answers.
-    pub answer_key: NoteSigner,
-    /// Cosigns mirrored logs.
-    pub mirror: Option<Cosigner>,
-    /// Cosigns what is submitted to it, of the other members' logs and of `outside`.
-    pub witness: Option<Cosigner>,
+    /// Keys that sign.
+    pub signing: SigningKeys,
     /// Keys of logs outside of the federation that are witnessed and mirrored too.
     pub outside: Vec<VerifierKey>,
     /// Time.
@@ -133,11 +128,10 @@ pub struct Engine {
     reader: Reader,
     lookup: lookup::Lookup,
     book: Arc<Book>,
-    peers: Peers,
+    /// The other members, as they are reached now.
+    peers: watch::Sender<Arc<Peers>>,
     keys: Arc<WriterKeys>,
-    answer_key: NoteSigner,
-    mirror: Option<Cosigner>,
-    witness: Option<Cosigner>,
+    signing: watch::Sender<Arc<SigningKeys>>,
     outside: Vec<VerifierKey>,
     /// Held from reading what witness and mirror vouched for to vouching for more.
     vouching: tokio::sync::Mutex<()>,
@@ -200,17 +194,7 @@ impl Engine {
         restored::mark_behind(database, high_water, &origin, clock.as_ref(), &audit).await?;
         lists::installed(database, &trust, &audit).await?;
         lists::keep(database, &trust, None).await?;
-        for member in &trust.newest().list.members {
-            let Ok(log) = member.origin.parse::<Origin>() else {
-                continue;
-            };
-            let role = if log == origin {
-                Role::Own
-            } else {
-                Role::Mirror
-            };
-            store.create_log(&log, role).await?;
-        }
+        lists::make_logs(database, &trust, &origin).await?;
         for key in &parts.outside {
             if let Ok(log) = key.name().as_str().parse::<Origin>()
                 && log != origin
@@ -238,6 +222,7 @@ impl Engine {
         );
         let book = Arc::new(book.await?);
         let keys = Arc::new(parts.keys);
+        let (signing, signing_keys) = watch::channel(Arc::new(parts.signing));
         let high_water = Arc::new(parts.high_water);
         let (sender, queue) = mpsc::channel(options.queue);
         let (mark, marked) = watch::channel(Vec::new());
@@ -250,7 +235,7 @@ impl Engine {
             trust: trust.clone(),
             origin: origin.clone(),
             keys: Arc::clone(&keys),
-            signer: parts.log_key,
+            signing: signing_keys,
             judging: Arc::clone(&judging),
             high_water: Arc::clone(&high_water),
             marked: mark,
@@ -264,11 +249,9 @@ impl Engine {
             reader,
             lookup,
             book,
-            peers,
+            peers: watch::Sender::new(Arc::new(peers)),
             keys,
-            answer_key: parts.answer_key,
-            mirror: parts.mirror,
-            witness: parts.witness,
+            signing,
             outside: parts.outside,
             vouching: tokio::sync::Mutex::default(),
             clock,
@@ -350,11 +333,17 @@ impl Engine {
                 Err(_) => return Ok(Err(AppendError::Unavailable)),
             },
         };
+        let (signing, chain) = (self.signing(), self.trust());
+        // Should the log grow beyond this key's end meanwhile, the writer signs anew.
+        let size = self.book.entry(&self.origin);
+        let size = size.map_or(0, |own| own.state.head.size);
+        let place = (chain.newest().list.version, size);
+        let signer = signing.record_at(&chain, &self.origin, place);
         let prepared = prepare::prepare(
             request,
             self.region,
             &self.origin,
-            &self.keys,
+            (&self.keys, signer),
             key.as_ref(),
             self.random.as_ref(),
         )?;
@@ -493,7 +482,7 @@ impl Engine {
         for entry in self.book.entries() {
             let state = &entry.state;
             let shown = self.book.seen(&state.origin);
-            let member = list.member_of(&state.origin);
+            let member = list.log_of(&state.origin);
             let known = shown
                 .values()
                 .flat_map(|head| [&head.checkpoint, &head.pending])
@@ -523,7 +512,7 @@ impl Engine {
             trust_list_expires: list.expires.to_string(),
             logs,
             members: self
-                .peers
+                .peers()
                 .keys()
                 .map(|region| {
                     let Refusals { count, last } = self.refusals(region);

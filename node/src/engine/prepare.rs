@@ -27,8 +27,6 @@ use super::clock::{Random, random};
 
 /// The keys with which a node writes its own log.
 pub struct WriterKeys {
-    /// Signs records.
-    pub record: RecordSigner,
     /// Tags numbers and submissions in the database.
     pub index: SecretKey,
     /// Tags holders; members share it.
@@ -132,7 +130,7 @@ pub(super) fn prepare(
     request: &v1::SubmitRequest,
     province: Region,
     origin: &Origin,
-    keys: &WriterKeys,
+    (keys, signer): (&WriterKeys, &RecordSigner),
     key: Option<&InstitutionKeyRow>,
     source: &dyn Random,
 ) -> Result<Prepared, Refused> {
@@ -163,7 +161,7 @@ pub(super) fn prepare(
             let tags = CertificateTags::of(&checked, keys);
             let envelope = (writer_region, provenance);
             let salt = || random(source);
-            let signed = submission::sign(checked, envelope, origin, &keys.record, salt);
+            let signed = submission::sign(checked, envelope, origin, signer, salt);
             let (leaf, openings) = signed.inspect_err(warn)?;
             tags.prepared(leaf, openings, None)
         }
@@ -289,7 +287,7 @@ pub(super) fn prepare(
             };
             Prepared {
                 tag,
-                content: Content::Public(sign(&draft, origin.as_str(), keys)?),
+                content: Content::Public(sign(&draft, origin.as_str(), signer)?),
             }
         }
     };
@@ -346,7 +344,7 @@ pub(super) fn anchor(
     province: Region,
     today: u32,
     origin: &str,
-    keys: &WriterKeys,
+    (keys, signer): (&WriterKeys, &RecordSigner),
 ) -> Result<Prepared, RecordError> {
     let body = v1::AuditAnchor {
         sequence: anchor.sequence,
@@ -367,7 +365,7 @@ pub(super) fn anchor(
     };
     Ok(Prepared {
         tag,
-        content: Content::Public(sign(&draft, origin, keys)?),
+        content: Content::Public(sign(&draft, origin, signer)?),
     })
 }
 
@@ -398,8 +396,12 @@ fn content_tag(
 ///
 /// # Errors
 /// If it is none that this program would read back.
-pub(super) fn sign(draft: &Draft, origin: &str, keys: &WriterKeys) -> Result<Vec<u8>, RecordError> {
-    draft.sign(origin, &keys.record).inspect_err(warn)
+pub(super) fn sign(
+    draft: &Draft,
+    origin: &str,
+    signer: &RecordSigner,
+) -> Result<Vec<u8>, RecordError> {
+    draft.sign(origin, signer).inspect_err(warn)
 }
 
 fn warn(error: &RecordError) {

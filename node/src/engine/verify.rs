@@ -273,7 +273,7 @@ impl Engine {
         question: &Question,
     ) -> Option<Result<v1::VerifyResponse, ()>> {
         let home = verdict::home_province(&question.number)?.to_string();
-        let peer = Arc::clone(self.peers.get(&home)?);
+        let peer = Arc::clone(self.peers().get(&home)?);
         let forwarded = v1::VerifyRequest {
             local_only: true,
             // On whose behalf this node was asked is written down here.
@@ -424,7 +424,10 @@ impl Engine {
             trust_list_version: chain.newest().list.version,
             rules: concat!("huren/", env!("CARGO_PKG_VERSION")).to_owned(),
         };
-        let Some(asserted) = assertion.sign(&self.answer_key) else {
+        let signing = self.signing();
+        // Without a key that the list names nobody could check the answer.
+        let signer = signing.answer(&chain, &self.origin);
+        let Some(asserted) = signer.and_then(|signer| assertion.sign(signer)) else {
             return Ok(None);
         };
         let receipt = Receipt {

@@ -285,7 +285,7 @@ pub(super) fn append(error: &AppendError) -> Status {
         AppendError::TargetUnknown => (Code::NotFound, ErrorDetails::new()),
         AppendError::StatusUnfit => (Code::FailedPrecondition, ErrorDetails::new()),
         AppendError::NotARecord(_) => (Code::InvalidArgument, ErrorDetails::new()),
-        AppendError::Frozen | AppendError::NoAuthority(_) => {
+        AppendError::Frozen | AppendError::NoLogKey | AppendError::NoAuthority(_) => {
             (Code::FailedPrecondition, ErrorDetails::new())
         }
         AppendError::Unavailable => (

@@ -18,6 +18,8 @@ mod refusals;
 #[cfg(test)]
 mod rights;
 #[cfg(test)]
+mod rotation;
+#[cfg(test)]
 mod signed;
 #[cfg(test)]
 mod silence;

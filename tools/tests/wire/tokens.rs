@@ -228,8 +228,10 @@ async fn a_revoked_token_counts_no_more_not_even_for_an_open_stream() {
     let other = token(node, &["verifier"], &[]).await.token;
     nodes.restart(Region::ZHEJIANG, &[]).await;
     let node = nodes.at(Region::ZHEJIANG);
-    let answer = verification(node, &made.token).verify(ISSUED.question("张三"));
-    check(answer.await, Code::Unauthenticated, "TOKEN_REVOKED");
+    let answer = verification(node, &made.token)
+        .verify(ISSUED.question("张三"))
+        .await;
+    check(answer, Code::Unauthenticated, "TOKEN_REVOKED");
     let mut asking = verification(node, &other);
     asking.verify(ISSUED.question("张三")).await.unwrap();
 }

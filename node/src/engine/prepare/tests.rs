@@ -8,8 +8,8 @@ use crate::engine::SystemRandom;
 
 /// Code and field of every fault of a submission to the log of Zhejiang; none if it is in order.
 fn faults(request: &v1::SubmitRequest) -> Vec<(&'static str, &'static str)> {
+    let signer = RecordSigner::from_seed(&[1; 32]);
     let keys = WriterKeys {
-        record: RecordSigner::from_seed(&[1; 32]),
         index: SecretKey::new([2; 32]),
         holder: SecretKey::new([3; 32]),
         at_rest: SecretKey::new([4; 32]),
@@ -19,7 +19,7 @@ fn faults(request: &v1::SubmitRequest) -> Vec<(&'static str, &'static str)> {
         request,
         Region::ZHEJIANG,
         &origin,
-        &keys,
+        (&keys, &signer),
         None,
         &SystemRandom,
     );
