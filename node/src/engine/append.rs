@@ -164,6 +164,7 @@ impl Writer {
     /// Serves the queue until it closes.
     pub(super) async fn run(&mut self, queue: &mut mpsc::Receiver<Work>) {
         let (clock, mut trust) = (Arc::clone(&self.clock), self.trust.clone());
+        let mut signing = self.signing.clone();
         // What came since start-up opened the log is followed at once.
         trust.mark_changed();
         let mut works = Vec::new();
@@ -173,6 +174,8 @@ impl Writer {
                 biased;
                 // First: a key that a list closes or brings counts from the adoption on.
                 Ok(()) = trust.changed() => self.look_again().await,
+                // The key may have come that adopts the list.
+                Ok(()) = signing.changed(), if self.is_behind() => self.look_again().await,
                 count = queue.recv_many(&mut works, self.batch_max) => match count {
                     0 => return,
                     _ => self.commit(std::mem::take(&mut works)).await,
@@ -194,6 +197,12 @@ impl Writer {
         if let Err(error) = looked.await {
             tracing::warn!(%error, "the end of the log cannot be read, or takes no trust list");
         }
+    }
+
+    /// Whether the log has not adopted the newest trust list, as no key of this node's could.
+    fn is_behind(&self) -> bool {
+        let newest = self.trust.borrow().newest().list.version;
+        self.tail.as_ref().is_some_and(|tail| tail.adopted < newest)
     }
 
     async fn fold_again(&self) -> Result<(), StoreError> {

@@ -11,7 +11,9 @@ use huren_core::{
 use huren_store::{Error as StoreError, LogState, Role, Store};
 use tokio::sync::watch;
 
-use super::{Audit, AuditError, Book, Engine, Peers, SigningKeys, standing::Answer};
+use super::{
+    Audit, AuditError, Book, Engine, Peers, SigningKeys, standing::Answer, tasks::MAX_DELAY,
+};
 
 /// Why newer trust lists are not taken.
 #[derive(Debug, thiserror::Error)]
@@ -57,7 +59,18 @@ impl Engine {
 
     /// Signs with these keys from now on, each where the trust list names it.
     pub fn set_signing_keys(&self, keys: SigningKeys) {
-        self.signing.send_replace(Arc::new(keys));
+        let (keys, chain) = (Arc::new(keys), self.trust());
+        let before = self.signing.send_replace(Arc::clone(&keys));
+        let mirror = |keys: &SigningKeys| {
+            let mirror = keys.mirror(&chain, &self.origin);
+            mirror.map(|mirror| mirror.verifier_key().clone())
+        };
+        if mirror(&before) != mirror(&keys) {
+            // What is held is cosigned anew, so that no log has to wait for its quorum.
+            for entry in self.book.entries() {
+                self.book.wake(&entry.state.origin);
+            }
+        }
         self.check_keys();
     }
 
@@ -134,7 +147,8 @@ impl Engine {
     /// the version in force then. `by` is who gave it: a member, or whoever may write the node's file.
     ///
     /// # Errors
-    /// [`TakeError`]; then none of them counts.
+    /// [`TakeError`]; refused ones do not count. Of those that the store failed to keep, the ones
+    /// that it holds all the same do.
     pub async fn take_trust_lists(&self, notes: &[&[u8]], by: Actor) -> Result<u64, TakeError> {
         // Nothing is folded or appended meanwhile.
         let _alone = self.judging.write().await;
@@ -150,23 +164,52 @@ impl Engine {
         }
         make_logs(self.store.as_ref(), &longer, &self.origin).await?;
         let kept = keep(self.store.as_ref(), &longer, Some(&self.book)).await;
-        for entry in self.book.entries() {
-            self.book.dropped(&entry.state.origin).await?;
+        // Where that failed some of the lists may be kept all the same. They count then: what was
+        // folded by older ones than the store holds would never be folded again.
+        let in_force = match kept {
+            Ok(()) => longer,
+            Err(_) => self.kept_of(&longer).await,
+        };
+        let version = in_force.newest().list.version;
+        let entries = self.book.entries();
+        let mut shown = Ok(());
+        for entry in &entries {
+            shown = shown.and(self.book.dropped(&entry.state.origin).await);
         }
-        kept?;
-        self.adopt.send_replace(Arc::new(longer));
-        tracing::info!(version, source = %by, "a newer trust list counts");
+        if version > held.newest().list.version {
+            self.adopt.send_replace(Arc::new(in_force));
+            tracing::info!(version, source = %by, "a newer trust list counts");
+        }
         for member in self.trust().newest().list.logs() {
             // Those of new members are in the book only now.
             if let Ok(origin) = member.origin.parse() {
-                self.book.reload(&origin).await?;
+                shown = shown.and(self.book.reload(&origin).await.map(drop));
                 self.book.wake(&origin);
             }
         }
         // Whoever attends to logs looks again.
         self.peers.send_modify(|_| ());
         self.check_keys();
+        kept.and(shown)?;
         Ok(version)
+    }
+
+    /// As much of a chain as the store holds. Asks on until the store says so: as long as that is
+    /// not known, nothing may be judged.
+    async fn kept_of(&self, longer: &TrustChain) -> TrustChain {
+        let mut delays = self.backoff();
+        loop {
+            match self.store.trust_lists().await {
+                Ok(notes) => {
+                    let kept = longer.first(notes.len() as u64);
+                    return kept.unwrap_or_else(|| self.trust().as_ref().clone());
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "which trust lists are kept cannot be read");
+                    self.clock.sleep(delays.next().unwrap_or(MAX_DELAY)).await;
+                }
+            }
+        }
     }
 }
 

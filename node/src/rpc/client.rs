@@ -55,23 +55,27 @@ struct Link {
     peer: Arc<dyn Peer>,
 }
 
-/// What of a member's entry decides how it is reached.
+/// What decides how a member is reached: of its entry, and of this node.
 #[derive(PartialEq, Eq)]
 struct Reach {
+    /// The key that this node presents. A connection that is open goes on with the one that it
+    /// began with, which the next list may take out.
+    presented: SpkiSha256,
     grpc: String,
     tls_keys: Vec<String>,
     tls_ca: String,
 }
 
 impl Links {
-    /// The other members of a list. Where a member's entry is as it was, its connection stays and
-    /// only what this node presents is renewed. One whose entry cannot be used is left out with a
-    /// warning.
+    /// The other members of a list. Where a member's entry and this node's key are as they were,
+    /// the connection stays, and a renewed certificate is presented by later ones. One whose entry
+    /// cannot be used is left out with a warning.
     pub fn follow(&mut self, list: &TrustList, own: &Origin, identity: &Identity) -> Peers {
         let mut before = std::mem::take(&mut self.links);
         let others = list.members.iter();
         for member in others.filter(|member| member.origin != own.as_str()) {
             let entry = Reach {
+                presented: identity.spki_sha256(),
                 grpc: member.grpc.clone(),
                 tls_keys: member.tls_keys.clone(),
                 tls_ca: member.tls_ca.clone(),

@@ -7,7 +7,9 @@ use huren_core::{
     trust::{Edit, Role},
 };
 use huren_proto::v1;
-use huren_tests::{Federation, change, next_member, next_signing_keys, question_in};
+use huren_tests::{
+    Federation, certificate_in, change, next_member, next_signing_keys, question_in,
+};
 
 use crate::support::*;
 
@@ -75,6 +77,46 @@ async fn a_compromised_record_key_ends_where_the_list_says() {
     )
     .await;
     check(&federation, (HOME, 4), VALID).await;
+}
+
+/// The list comes before the next key is in place: until then nothing is written, and then the
+/// list is adopted, and what was refused is taken.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_next_key_that_comes_after_the_list_is_taken_up() {
+    let federation = Federation::start(memory, honest).await;
+    let first = issue(&federation, HOME, 1).await;
+    let stolen = issue(&federation, HOME, 2).await;
+    until_known_everywhere(&federation, HOME, stolen).await;
+    let until_index = Some(first.index + 1);
+    let note = federation.next_list(HOME, |list| {
+        for role in [Role::Record, Role::Mirror] {
+            let from = Box::new(next_member(HOME));
+            let edit = Edit::ReplaceKey {
+                role,
+                from,
+                until_index,
+            };
+            list.edit(edit).expect("a new key");
+        }
+    });
+    federation.install(HOME, &note).await;
+    let home = federation.engine(HOME);
+    assert_eq!(home.unnamed_keys(), ["record", "mirror"]);
+    let refused = home.submit(&certificate_in(HOME, 3)).await;
+    let refused = refused.expect("a sound submission").expect_err("no key");
+    assert_eq!(refused.code(), "KEY_OUTSIDE_WINDOW");
+
+    home.set_signing_keys(next_signing_keys(HOME));
+    assert_eq!(home.unnamed_keys(), [""; 0]);
+    federation.until_adopted(2).await;
+    let third = issue(&federation, HOME, 3).await;
+    let again = issue(&federation, HOME, 2).await;
+    assert!(!again.duplicate && again.index > third.index);
+    until_known_everywhere(&federation, HOME, again).await;
+    for serial in 1..=3 {
+        check(&federation, (HOME, serial), VALID).await;
+    }
+    registers_agree(&federation, HOME).await;
 }
 
 /// A log key was stolen: the head that stands is signed anew with the next one.

@@ -9,6 +9,7 @@ mod home;
 mod recovery;
 mod refused_backups;
 mod restored;
+mod stated;
 mod support;
 mod trail;
 mod witnessed;
