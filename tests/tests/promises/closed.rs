@@ -175,13 +175,13 @@ async fn a_list_that_is_kept_counts_though_its_writing_failed() {
             outcome,
         }]);
         let lists: [&[u8]; 2] = [&second, &third];
-        let taken = other.take_trust_lists(&lists, "test").await;
+        let taken = other.take_trust_lists(&lists, Actor::Machine).await;
         assert!(matches!(taken, Err(TakeError::Store(_))), "{taken:?}");
         assert_eq!(other.trust().newest().list.version, version);
         let kept = faulty.trust_lists().await.expect("a store").len();
         assert_eq!(kept as u64, version);
 
-        let taken = other.take_trust_lists(&lists, "test").await;
+        let taken = other.take_trust_lists(&lists, Actor::Machine).await;
         assert_eq!(taken.expect("they follow"), 3);
         for at in REGIONS {
             let is_taken = |engine: &Engine| engine.trust().newest().list.version == 3;
