@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     backup::command::{BackupArgs, BackupKeysArgs, CommandError, RestoreArgs, RestoreKeysArgs},
     config::{self, Config},
+    data_key::DataKeyCommand,
     engine::{Clock, SystemClock},
     init::{self, InitError, InitOptions, InitReport},
     keys::{self, Purpose},
@@ -65,6 +66,12 @@ pub enum NodeCommand {
     /// 备份密钥、证书与配置（与数据库分开） / Back up keys, certificates and configuration, apart
     /// from the database.
     BackupKeys(BackupKeysArgs),
+    /// 更换数据库密钥 / Change the keys that the database is kept under.
+    DataKey {
+        /// What to do.
+        #[command(subcommand)]
+        command: DataKeyCommand,
+    },
     /// 从密钥备份恢复节点文件夹 / Restore a node's folder from a backup of its keys.
     RestoreKeys(RestoreKeysArgs),
 }
@@ -167,6 +174,7 @@ pub async fn run(args: NodeArgs) -> ExitCode {
         NodeCommand::Config {
             command: ConfigCommand::Check(file),
         } => check(&file.config),
+        NodeCommand::DataKey { command } => command.run().map(|told| print!("{told}")),
         NodeCommand::Backup(args) => say(args.run().await),
         NodeCommand::Restore(args) => say(args.run().await),
         NodeCommand::BackupKeys(args) => say(args.run()),

@@ -23,7 +23,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     config::Config,
-    engine::{Clock, Engine, Options, Parts, SystemClock, SystemRandom},
+    engine::{Clock, Engine, Options, Parts, SystemClock, SystemRandom, take_data_keys},
     http::{
         self, RequestLimits,
         health::{self, Obstacle},
@@ -66,6 +66,8 @@ pub async fn serve(
     let store = Sqlite::open(&config.database, SqliteOptions::default()).await;
     let store: Arc<dyn Store> =
         Arc::new(store.with_context(|| format!("cannot open {}", config.database.display()))?);
+    // Before anything is read with them: what is kept under other keys must be known.
+    take_data_keys(store.as_ref(), &keys.writer).await?;
     let trust = load_trust(&config, &store.trust_lists().await?)?;
     let clients = Clients::CertifiedBy(node_tls.client_roots(&trust));
     let listeners = Listeners {

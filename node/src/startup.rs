@@ -75,14 +75,13 @@ pub struct NodeKeys {
 impl NodeKeys {
     /// Reads all key files that the configuration names.
     pub fn load(config: &Config) -> Result<Self, StartupError> {
-        let key = |purpose: Purpose| keys::load(&purpose.file_in(&config.keys_dir), purpose);
         let symmetric = |key: SecretKey| disclosure::SecretKey::new(*key.expose());
         Ok(Self {
             signing: Self::signing(config)?,
             writer: WriterKeys {
-                index: symmetric(key(Purpose::Index)?),
+                index: keys::load_ring(&config.keys_dir, Purpose::Index)?,
                 holder: symmetric(keys::load(&config.trust.holder_key, Purpose::Holder)?),
-                at_rest: symmetric(key(Purpose::AtRest)?),
+                at_rest: keys::load_ring(&config.keys_dir, Purpose::AtRest)?,
             },
         })
     }

@@ -10,12 +10,16 @@ use std::{
 use huren_core::{
     audit::Actor,
     codes::Region,
+    disclosure::KeyRing,
     keys::RecordSigner,
     merkle::empty_root,
     trust::{RootKeys, TrustChain, TrustList},
 };
-use huren_node::engine::{Clock, Engine, Entry, Options, Parts, Peer, Peers, SystemRandom};
-use huren_store::{Error as StoreError, Head, HighWater, Store};
+use huren_node::engine::{
+    Clock, DataKeysError, Engine, Entry, Options, Parts, Peer, Peers, SystemRandom, WriterKeys,
+    take_data_keys,
+};
+use huren_store::{Head, HighWater, Store};
 use tempfile::TempDir;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -63,6 +67,8 @@ struct Site {
     given: Option<TrustChain>,
     /// Seed of the key that its operator has it sign records with.
     record_seed: [u8; 32],
+    /// What seals and tags its database: the at-rest keys and the index keys.
+    data_keys: (KeyRing, KeyRing),
     /// Its operator's order for its next start.
     accept_loss: Option<u64>,
 }
@@ -83,6 +89,10 @@ impl Site {
             versions: 1,
             given: None,
             record_seed: members::record_seed(region),
+            data_keys: {
+                let keys = writer_keys(region);
+                (keys.at_rest, keys.index)
+            },
             accept_loss: None,
         }
     }
@@ -155,6 +165,11 @@ impl Federation {
     /// Gives a member the key of [`members::next_record_key`] to sign with, from its next start on.
     pub fn give_next_record_key(&mut self, region: Region) {
         self.site_mut(region).record_seed = members::next_record_seed(region);
+    }
+
+    /// Gives a member other keys for its database, for its next start.
+    pub fn give_data_keys(&mut self, region: Region, at_rest: KeyRing, index: KeyRing) {
+        self.site_mut(region).data_keys = (at_rest, index);
     }
 
     /// The list that would come behind the newest one that a member holds.
@@ -267,8 +282,8 @@ impl Federation {
     /// Starts a member over its store.
     ///
     /// # Errors
-    /// If the store fails; its operator would start it again.
-    pub async fn open(&mut self, region: Region) -> Result<(), StoreError> {
+    /// If the store fails, where its operator would start it again; or if a key is missing.
+    pub async fn open(&mut self, region: Region) -> Result<(), DataKeysError> {
         let site = &self.sites[&region];
         let peers = self.peers_of(region);
         let held = site.store.trust_lists().await?;
@@ -282,6 +297,13 @@ impl Federation {
         if self.closed.is_some_and(|closed| closed.of == region) {
             signing.log = next_signing_keys(region).log;
         }
+        let (at_rest, index) = site.data_keys.clone();
+        let keys = WriterKeys {
+            at_rest,
+            index,
+            ..writer_keys(region)
+        };
+        take_data_keys(site.store.as_ref(), &keys).await?;
         let parts = Parts {
             region,
             origin: origin(region),
@@ -289,7 +311,7 @@ impl Federation {
             high_water: HighWater::open(&site.high_water).expect("a high-water file"),
             trust,
             peers,
-            keys: writer_keys(region),
+            keys,
             signing,
             outside: vec![outside_signer().verifier_key().clone()],
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,

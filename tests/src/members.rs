@@ -161,9 +161,9 @@ pub fn unlisted_pen(region: Region) -> Pen {
 /// The keys with which a member writes its log.
 pub fn writer_keys(region: Region) -> WriterKeys {
     WriterKeys {
-        index: SecretKey::new(seed(region, 6)),
+        index: SecretKey::new(seed(region, 6)).into(),
         holder: SecretKey::new([7; 32]),
-        at_rest: SecretKey::new(seed(region, 8)),
+        at_rest: SecretKey::new(seed(region, 8)).into(),
     }
 }
 

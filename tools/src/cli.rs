@@ -8,8 +8,8 @@ use clap::{Args, Parser, Subcommand};
 use huren_proto::v1::issuance_service_client::IssuanceServiceClient;
 
 use crate::{
-    audit, bench, connect::NodeArgs, demo, evidence, generate, import, log, peers, signed, token,
-    trust, verify,
+    audit, bench, connect::NodeArgs, demo, evidence, generate, import, log, peers, privacy, signed,
+    token, trust, verify,
 };
 
 /// 互认：长三角技能人才评价证书互查互认 / Huren: mutual recognition of skill certificates
@@ -60,6 +60,9 @@ pub enum Command {
     /// 令牌：供无证书的程序调用 / tokens, for programs without a certificate
     #[command(subcommand)]
     Token(token::TokenCommand),
+    /// 个人信息：删除、证明、查找 / personal data: erasing it, proving that, searching for it
+    #[command(subcommand)]
+    Privacy(privacy::PrivacyCommand),
     /// 演示：四省一市节点互查互认 / four provincial nodes on this machine
     Demo(demo::DemoArgs),
     /// 测速，与极限并列 / speed beside its limits
@@ -87,7 +90,10 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Verify(_)
         | Command::Receipt(_)
         | Command::Evidence(evidence::EvidenceCommand::Verify { .. })
-        | Command::Audit(audit::AuditCommand::Verify(_)) => 2,
+        | Command::Audit(audit::AuditCommand::Verify(_))
+        | Command::Privacy(
+            privacy::PrivacyCommand::VerifyProof(_) | privacy::PrivacyCommand::Scan(_),
+        ) => 2,
         _ => 1,
     };
     match dispatch(cli).await {
@@ -144,6 +150,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode> {
         Command::Trust(command) => trust::run(&command, json),
         Command::Audit(command) => audit::run(&command, json).await,
         Command::Token(command) => token::run(&command, json).await.map(done),
+        Command::Privacy(command) => privacy::run(&command, json).await,
         Command::Demo(args) => demo::run(&args, json).await,
         Command::Bench(args) => bench::run(&args, json).await,
         Command::Node(args) => Ok(huren_node::cli::run(args).await),

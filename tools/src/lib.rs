@@ -12,6 +12,7 @@ pub mod import;
 pub mod local;
 pub mod log;
 pub mod peers;
+pub mod privacy;
 pub mod signed;
 pub mod token;
 pub mod trust;

@@ -77,6 +77,29 @@ pub async fn run(node: &NodeArgs, json_out: bool) -> Result<()> {
             member.last_refusal
         )?;
     }
+    print_keys(&status)?;
+    Ok(())
+}
+
+/// Keys of the database while there is more than one of a kind.
+fn print_keys(status: &v1::GetStatusResponse) -> Result<()> {
+    for key in status.data_keys.iter().filter(|key| !key.current) {
+        let state = match (key.needed, status.rekey_left) {
+            (false, _) => "可移除 can be removed".to_owned(),
+            (true, 0) => format!(
+                "仍需保留：{kept} 个已删除证书的编号只能用它查到 still needed: the numbers of {kept} \
+                 erased certificates are found with it alone",
+                kept = status.rekey_kept
+            ),
+            (true, left) => format!("仍需保留：还有 {left} 条 still needed: {left} records left"),
+        };
+        writeln!(
+            stdout(),
+            "旧密钥 earlier key {} {}: {state}",
+            key.kind,
+            key.id
+        )?;
+    }
     Ok(())
 }
 
@@ -118,6 +141,11 @@ fn status_json(status: &v1::GetStatusResponse) -> serde_json::Value {
             "region": member.region, "refused": member.refused,
             "last_refusal": member.last_refusal,
         })).collect::<Vec<_>>(),
+        "data_keys": status.data_keys.iter().map(|key| json!({
+            "kind": key.kind, "id": key.id, "current": key.current, "needed": key.needed,
+        })).collect::<Vec<_>>(),
+        "rekey_left": status.rekey_left,
+        "rekey_kept": status.rekey_kept,
     })
 }
 

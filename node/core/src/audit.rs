@@ -82,6 +82,13 @@ impl Subject {
         subject.copy_from_slice(&tag[..16]);
         Self(subject)
     }
+
+    /// The holder of an identity document, by the tag that their certificates are found by.
+    pub fn of_holder(tag: &[u8; 32]) -> Self {
+        let mut subject = [0; 16];
+        subject.copy_from_slice(&tag[..16]);
+        Self(subject)
+    }
 }
 
 /// What somebody does, before it has its place in the chain.

@@ -88,7 +88,7 @@ impl Engine {
 
     /// The subject that a certificate number names in this node's audit trail.
     pub fn subject_of(&self, number: &str) -> Subject {
-        Subject::of_number(&self.keys.index, number)
+        Subject::of_number(self.keys.index.current(), number)
     }
 
     /// Anchors whatever has waited for it long enough, for ever.

@@ -15,7 +15,7 @@ use std::{
 
 use huren_core::{
     checkpoint::{Checkpoint, Origin, SignedCheckpoint},
-    disclosure,
+    disclosure::{self, SecretKey},
     merkle::Hash,
     record::RecordError,
     register::{Changes, CheckedLeaf, Fold},
@@ -224,6 +224,7 @@ impl Writer {
             reader: &self.reader,
             random: self.random.as_ref(),
             at_rest: &self.keys.at_rest,
+            index: &self.keys.index,
             judging: &self.judging,
             trust: &self.trust,
         }
@@ -280,7 +281,7 @@ impl Writer {
         }
 
         // 2. What is in the log already, asked in sets.
-        let (tags, known) = self.tags(works).await?;
+        let (tags, known) = self.tags_of_all(works).await?;
         let new = works.iter().copied().zip(&tags);
         let new = new.filter(|(_, tag)| !known.contains_key(*tag));
         let new = new.map(|(work, _)| work);
@@ -318,11 +319,36 @@ impl Writer {
         signing.log_at(&chain, &self.origin, size).is_none()
     }
 
-    /// The tag of each submission, and the indexes of those that are in the log already. One
+    /// The tag of each submission under the index key in use, and the indexes of those that are in
+    /// the log already, under whichever key they are known.
+    async fn tags_of_all(
+        &self,
+        works: &[&Prepared],
+    ) -> Result<(Vec<Tag>, HashMap<Tag, u64>), StoreError> {
+        let (mut current, mut places) = (Vec::new(), HashMap::new());
+        for (rank, key) in self.keys.index.keys().iter().enumerate() {
+            let of_key = works.iter().filter_map(|work| work.tags.get(rank).copied());
+            let (tags, known) = self.tags(key, of_key.collect()).await?;
+            if rank == 0 {
+                current.clone_from(&tags);
+            }
+            for (own, tag) in current.iter().zip(&tags) {
+                if let Some(index) = known.get(tag) {
+                    places.entry(*own).or_insert(*index);
+                }
+            }
+        }
+        Ok((current, places))
+    }
+
+    /// The tags of submissions under a key, and the indexes of those that are known by them. One
     /// whose leaf has no effect any more, because its key turned out to be stolen when it was
     /// signed, is a new one when it is submitted again, by a tag that follows from the first.
-    async fn tags(&self, works: &[&Prepared]) -> Result<(Vec<Tag>, HashMap<Tag, u64>), StoreError> {
-        let mut tags: Vec<Tag> = works.iter().map(|work| work.tag).collect();
+    async fn tags(
+        &self,
+        key: &SecretKey,
+        mut tags: Vec<Tag>,
+    ) -> Result<(Vec<Tag>, HashMap<Tag, u64>), StoreError> {
         loop {
             let known = self.store.submissions(&tags).await?;
             let (quarantined, _) = self.store.quarantined(&self.origin, 0, 0).await?;
@@ -340,7 +366,7 @@ impl Writer {
                 return Ok((tags, known));
             }
             for tag in tags.iter_mut().filter(|tag| void.contains(*tag)) {
-                *tag = Tag(disclosure::submission_tag(&self.keys.index, &tag.0));
+                *tag = Tag(disclosure::submission_tag(key, &tag.0));
             }
         }
     }

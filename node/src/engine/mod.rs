@@ -7,7 +7,9 @@ mod audit;
 mod book;
 mod clock;
 mod disclose;
+mod erasure;
 mod evidence;
+mod export;
 mod fold;
 mod lists;
 mod lookup;
@@ -17,6 +19,7 @@ mod prepare;
 mod rate;
 mod reader;
 mod recover;
+mod rekey;
 mod replicate;
 mod restored;
 mod signing;
@@ -52,7 +55,9 @@ pub use audit::{Audit, AuditError};
 pub use book::{Book, Entry};
 pub use clock::{Clock, Random, SystemClock, SystemRandom};
 pub use disclose::DiscloseError;
+pub use erasure::{ErasureError, ErasureState, MemberErasure};
 pub use evidence::{Found, HeadRefusal, ReleaseError};
+pub use export::{ExportError, ExportPurpose};
 pub use lists::TakeError;
 pub use mirror::{Upload, UploadError, Uploaded};
 pub use peers::{Peer, PeerError, PeerPackage, Peers};
@@ -60,6 +65,7 @@ pub use prepare::{Refused, WriterKeys};
 pub use rate::{RateLimit, network};
 pub use reader::Reader;
 pub use recover::RecoverError;
+pub use rekey::{DataKeyState, DataKeysError, Rekeying, take_data_keys};
 pub use replicate::SyncError;
 pub(crate) use restored::revoke_tokens;
 pub use signing::{Rotating, SigningKeys};
@@ -439,6 +445,7 @@ impl Engine {
             reader: &self.reader,
             random: self.random.as_ref(),
             at_rest: &self.keys.at_rest,
+            index: &self.keys.index,
             judging: &self.judging,
             trust: &self.trust,
         }
@@ -505,7 +512,11 @@ impl Engine {
                 source: progress.source,
             });
         }
+        let rekeying = self.rekeying().await?;
         Ok(v1::GetStatusResponse {
+            data_keys: rekeying.keys.iter().map(DataKeyState::status).collect(),
+            rekey_left: rekeying.left,
+            rekey_kept: rekeying.kept,
             region: self.region.to_string(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             trust_list_version: list.version,

@@ -17,9 +17,9 @@ use huren_core::{
     verdict::{self, Answer, Candidate, Change, LogView, Question, Verdict},
 };
 use huren_proto::v1;
-use huren_store::{Error as StoreError, Found, FoundStatus, Tag};
+use huren_store::{Error as StoreError, Found, FoundStatus};
 
-use super::{Engine, clock::random};
+use super::{Engine, clock::random, prepare::NumberTags};
 
 /// The largest age that is accepted when the caller names none: 24 hours.
 const DEFAULT_MAX_AGE: u64 = 24 * 60 * 60;
@@ -151,10 +151,10 @@ impl Engine {
     }
 
     async fn local_answer(&self, question: &Question) -> Result<Local, VerifyError> {
-        let tag = Tag(disclosure::number_tag(&self.keys.index, &question.number));
+        let tags = NumberTags::of(&question.number, &self.keys.index);
         let (found, logs) = loop {
             let doubts = self.book.doubts();
-            let found = self.lookup.by_number(tag).await?;
+            let found = self.lookup.by_number(tags.all()).await?;
             let entries = self.book.entries();
             let logs: Vec<LogView> = entries.iter().map(|entry| entry.view.clone()).collect();
             if doubts == self.book.doubts() {
@@ -215,7 +215,7 @@ impl Engine {
             return Ok(None);
         };
         let open = |hash: &Hash, sealed: &[u8]| {
-            disclosure::unseal(&self.keys.at_rest, (&origin, hash), sealed)
+            (self.keys.at_rest.unseal((&origin, hash), sealed))
                 .map_err(|_| StoreError::Corrupt("sealed disclosures do not open"))
         };
         let mut changes = Vec::with_capacity(statuses.len());
@@ -451,7 +451,7 @@ impl Engine {
     }
 
     /// A leaf with its proof and with the disclosure of the `certificate` group alone.
-    async fn proven(
+    pub(super) async fn proven(
         &self,
         origin: &Origin,
         index: u64,
@@ -490,7 +490,7 @@ fn replaced(leaf: &[u8]) -> GroupDigests {
 
 /// The values that a presented ID number may stand for: a person types a number and not its
 /// kind, so every kind that it fits is tried.
-fn holder_ids(presented: &str) -> Vec<Values> {
+pub(super) fn holder_ids(presented: &str) -> Vec<Values> {
     let number = normalise::id(presented);
     if number.is_empty() {
         return Vec::new();

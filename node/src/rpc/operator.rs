@@ -6,6 +6,7 @@ use huren_core::{
     checkpoint::Origin,
     codes::Region,
     evidence::ReleaseReason,
+    receipt::erasure::ErasureReason,
     token::Token,
 };
 use huren_proto::v1::{self, operator_service_server::OperatorService};
@@ -141,6 +142,43 @@ impl OperatorService for Service {
         let revoked = revoked.map_err(|error| refuse::token_order(&error))?;
         let info = Some(info(&revoked));
         Ok(Response::new(v1::RevokeTokenResponse { info }))
+    }
+
+    async fn get_erasure(
+        &self,
+        request: Request<v1::GetErasureRequest>,
+    ) -> Result<Response<v1::GetErasureResponse>, Status> {
+        let v1::GetErasureRequest { index, reason } = request.into_inner();
+        let reason = ErasureReason::from_code(&reason).ok_or_else(|| {
+            let codes = ErasureReason::ALL.map(ErasureReason::code).join(", ");
+            refuse::bad_argument("ERASURE_REASON", "reason", &codes)
+        })?;
+        let state = self.0.engine.erasure(index, reason).await;
+        let state = state.map_err(|error| refuse::erasure(&error))?;
+        let proof = state.proof.and_then(|proof| proof.to_json().ok());
+        let members = state.members.into_iter();
+        Ok(Response::new(v1::GetErasureResponse {
+            members: members
+                .map(|member| v1::ErasureMember {
+                    region: member.region,
+                    reachable: member.reachable,
+                    erased: member.erased,
+                })
+                .collect(),
+            proof: proof.unwrap_or_default().into_bytes(),
+        }))
+    }
+
+    async fn export_person(
+        &self,
+        request: Request<v1::ExportPersonRequest>,
+    ) -> Result<Response<v1::ExportPersonResponse>, Status> {
+        let actor = access::who(&request)?.actor;
+        let asked = request.into_inner();
+        let exported = self.0.engine.export_person(&asked, actor).await;
+        exported
+            .map(Response::new)
+            .map_err(|error| refuse::export(&error))
     }
 }
 

@@ -10,7 +10,10 @@ use huren_store::Error as StoreError;
 use tonic::{Code, Status, Streaming};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
-use crate::engine::{AppendError, AuditError, Refused, ReleaseError, TokenError, VerifyError};
+use crate::engine::{
+    AppendError, AuditError, ErasureError, ExportError, Refused, ReleaseError, TokenError,
+    VerifyError,
+};
 
 use super::purpose::NotStated;
 
@@ -223,6 +226,27 @@ pub(super) fn store(error: &StoreError) -> Status {
             with(Code::Unavailable, "STORE", zh, en, details)
         }
     }
+}
+
+/// Nothing is given out about a person.
+pub(super) fn export(error: &ExportError) -> Status {
+    let code = match error {
+        ExportError::Store(error) => return store(error),
+        ExportError::Audit(_) => Code::Unavailable,
+        _ => Code::InvalidArgument,
+    };
+    let details = ErrorDetails::new();
+    with(code, error.code(), error.zh(), &error.to_string(), details)
+}
+
+/// Nothing is said of an erasure.
+pub(super) fn erasure(error: &ErasureError) -> Status {
+    let code = match error {
+        ErasureError::Store(error) => return store(error),
+        ErasureError::NotAnErasure => Code::NotFound,
+    };
+    let details = ErrorDetails::new();
+    with(code, error.code(), error.zh(), &error.to_string(), details)
 }
 
 /// A frozen log that stays frozen.

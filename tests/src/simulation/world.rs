@@ -242,6 +242,7 @@ impl World {
                 recosign_seconds: RECOSIGN,
                 hold_publish_ms: 200,
                 accept_loss: None,
+                anchor_seconds: 3600,
             },
         };
         let opened = Engine::open(parts).await;

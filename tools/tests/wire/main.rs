@@ -14,7 +14,11 @@ mod logs;
 #[cfg(test)]
 mod page;
 #[cfg(test)]
+mod privacy;
+#[cfg(test)]
 mod refusals;
+#[cfg(test)]
+mod rekey;
 #[cfg(test)]
 mod rights;
 #[cfg(test)]

@@ -64,7 +64,7 @@ impl Writer {
     ) -> Result<Hash, AppendError> {
         match &work.content {
             Content::Certificate(certificate) => {
-                let tag = certificate.number_tag;
+                let tag = certificate.number.current();
                 if let Some(key) = &certificate.institution
                     && (batch.institutions.contains(&key.code)
                         || found.institution_keys.get(&key.key_id) != Some(key))
@@ -197,7 +197,8 @@ impl Writer {
 
     fn seal(&self, leaf: &Hash, openings: &[Opening]) -> Result<Vec<u8>, AppendError> {
         let nonce = random(self.random.as_ref());
-        disclosure::seal(&self.keys.at_rest, nonce, (&self.origin, leaf), openings)
+        (self.keys.at_rest)
+            .seal(nonce, (&self.origin, leaf), openings)
             .map_err(|_| AppendError::Unavailable)
     }
 

@@ -165,9 +165,9 @@ impl Writer {
         let signer = signing.record_at(&chain, &self.origin, place);
         let leaf = prepare::sign(&draft, self.origin.as_str(), signer)
             .map_err(|_| StoreError::Corrupt("adoption record"))?;
-        let tag = disclosure::submission_tag(&self.keys.index, &newest.digest.0);
+        let of_key = |key| Tag(disclosure::submission_tag(key, &newest.digest.0));
         let prepared = Prepared {
-            tag: Tag(tag),
+            tags: self.keys.index.keys().iter().map(of_key).collect(),
             content: Content::Public(leaf),
         };
         for placed in self.place(&[&prepared]).await? {
