@@ -8,7 +8,7 @@ use std::{
 use anyhow::Context;
 use async_trait::async_trait;
 use axum::Router;
-use huren_core::reason::Reason;
+use huren_core::{audit::Actor, reason::Reason};
 use huren_store::{HighWater, Sqlite, SqliteOptions, Store};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::{
@@ -181,6 +181,7 @@ fn engine_options(config: &Config, accept_loss: Option<u64>) -> Options {
         recosign_seconds: replication.recosign.as_secs(),
         hold_publish_ms: u64::try_from(replication.hold_publish.as_millis()).unwrap_or(u64::MAX),
         accept_loss,
+        anchor_seconds: config.audit.anchor_seconds,
     }
 }
 
@@ -235,7 +236,7 @@ async fn reload_lists(config: &Config, engine: &Engine) {
         }
     };
     let notes: Vec<&[u8]> = lists.iter().map(String::as_bytes).collect();
-    if let Err(error) = engine.take_trust_lists(&notes, "file").await {
+    if let Err(error) = engine.take_trust_lists(&notes, Actor::Machine).await {
         let code = error.code();
         tracing::error!(code, %error, "a trust list in the file is not taken");
         metrics::counter!("huren_alarms_total", "kind" => "trust_list").increment(1);

@@ -29,6 +29,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 const STANDSTILL: Duration = Duration::from_millis(20);
 /// By how much it is moved then.
 const STEP: Duration = Duration::from_millis(100);
+/// Seconds after which an entry of an audit trail is anchored.
+const ANCHOR: u64 = 24 * 60 * 60;
 
 /// Where the others find a member's engine: empty while it does not run.
 pub type Place = Arc<RwLock<Option<Arc<Engine>>>>;
@@ -228,6 +230,7 @@ impl Federation {
                 recosign_seconds: 3600,
                 hold_publish_ms: 200,
                 accept_loss: site.accept_loss,
+                anchor_seconds: ANCHOR,
             },
         };
         let (engine, runner) = Engine::open(parts).await?;

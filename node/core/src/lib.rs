@@ -10,6 +10,7 @@ pub mod normalise;
 
 pub mod merkle;
 
+pub mod audit;
 pub mod checkpoint;
 pub mod cosign;
 pub mod disclosure;

@@ -45,6 +45,8 @@ pub(super) struct ConfigFile {
     pub(super) callers: Vec<CallerTable>,
     #[serde(default)]
     pub(super) log: super::Log,
+    #[serde(default)]
+    pub(super) audit: super::AuditTable,
 }
 
 fn data_dir() -> PathBuf {

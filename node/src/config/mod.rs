@@ -75,6 +75,8 @@ pub struct Config {
     pub callers: Vec<Caller>,
     /// How the node logs.
     pub log: Log,
+    /// The audit trail.
+    pub audit: AuditTable,
 }
 
 /// Paths of the TLS files (PEM).
@@ -172,6 +174,22 @@ pub struct Witness {
     pub logs: Vec<VerifierKey>,
     /// Requests of one address in a minute.
     pub rate_per_minute: u32,
+}
+
+/// The audit trail.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AuditTable {
+    /// Seconds after which an entry is anchored in the own log: 1 to 604,800.
+    pub anchor_seconds: u64,
+}
+
+impl Default for AuditTable {
+    fn default() -> Self {
+        Self {
+            anchor_seconds: 24 * 60 * 60,
+        }
+    }
 }
 
 /// How the node logs.
@@ -278,6 +296,8 @@ impl Config {
         }
         check_limits(&file.limits)?;
         let origin = parse_origin(file.origin)?;
+        let anchoring = file.audit.anchor_seconds;
+        in_range("audit.anchor_seconds", anchoring, 1, 7 * 24 * 60 * 60)?;
         Ok(Self {
             region,
             name: file.name,
@@ -305,6 +325,7 @@ impl Config {
             backup: check_backup(file.backup)?,
             callers: check_callers(file.callers)?,
             log: file.log,
+            audit: file.audit,
         })
     }
 }

@@ -1,7 +1,9 @@
 //! The engine: time, retries, tasks and the order of steps. It decides nothing that
 //! `huren-core` decides and knows no wire.
 
+mod anchor;
 mod append;
+mod audit;
 mod book;
 mod clock;
 mod disclose;
@@ -44,6 +46,7 @@ use huren_store::{Error as StoreError, HighWater, Role, Store};
 use tokio::sync::{mpsc, oneshot, watch};
 
 pub use append::{AppendError, Placed};
+pub use audit::{Audit, AuditError};
 pub use book::{Book, Entry};
 pub use clock::{Clock, Random, SystemClock, SystemRandom};
 pub use disclose::DiscloseError;
@@ -55,6 +58,7 @@ pub use prepare::{Refused, WriterKeys};
 pub use reader::Reader;
 pub use recover::RecoverError;
 pub use replicate::SyncError;
+pub(crate) use restored::revoke_tokens;
 pub use standing::Refusals;
 pub use verify::VerifyError;
 pub use witness::WitnessError;
@@ -113,6 +117,8 @@ pub struct Options {
     /// The size at which the own log may go on though more was signed, once every other member
     /// has answered and holds no more. An operator's order, for one start.
     pub accept_loss: Option<u64>,
+    /// Seconds after which an entry of the audit trail is anchored in the own log.
+    pub anchor_seconds: u64,
 }
 
 /// A running node without its wires.
@@ -146,6 +152,7 @@ pub struct Engine {
     writable: watch::Sender<bool>,
     /// What members were refused for, and who is not asked for a while.
     standing: standing::Standing,
+    audit: Arc<Audit>,
     /// State of each log's replication, for people.
     progress: Mutex<BTreeMap<Origin, Progress>>,
 }
@@ -183,7 +190,11 @@ impl Engine {
             random,
             ..
         } = parts;
-        lists::keep(store.as_ref(), &trust, None).await?;
+        let audit = Arc::new(Audit::new(Arc::clone(&store), Arc::clone(&clock)));
+        let (database, high_water) = (store.as_ref(), &parts.high_water);
+        restored::mark_behind(database, high_water, &origin, clock.as_ref(), &audit).await?;
+        lists::installed(database, &trust, &audit).await?;
+        lists::keep(database, &trust, None).await?;
         for member in &trust.newest().list.members {
             let Ok(log) = member.origin.parse::<Origin>() else {
                 continue;
@@ -195,7 +206,6 @@ impl Engine {
             };
             store.create_log(&log, role).await?;
         }
-        restored::mark_behind(store.as_ref(), &parts.high_water, &origin, clock.now()).await?;
         for key in &parts.outside {
             if let Ok(log) = key.name().as_str().parse::<Origin>()
                 && log != origin
@@ -212,6 +222,7 @@ impl Engine {
             reader.clone(),
             Arc::clone(&clock),
             trust.clone(),
+            Arc::clone(&audit),
         );
         let book = Arc::new(book.await?);
         let keys = Arc::new(parts.keys);
@@ -259,6 +270,7 @@ impl Engine {
             marked,
             writable: watch::Sender::new(false),
             standing: standing::Standing::default(),
+            audit,
             progress: Mutex::default(),
         };
         Ok((Arc::new(engine), Runner { writer, queue }))
@@ -287,6 +299,11 @@ impl Engine {
     /// The store.
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.store
+    }
+
+    /// The audit trail: every act on the node goes into it.
+    pub const fn audit(&self) -> &Arc<Audit> {
+        &self.audit
     }
 
     /// The trust lists in force.

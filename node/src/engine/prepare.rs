@@ -8,6 +8,7 @@ mod tests;
 use std::collections::BTreeMap;
 
 use huren_core::{
+    audit::Anchor,
     checkpoint::Origin,
     codes::Region,
     disclosure::{self, Group, GroupDigests, Opening, SecretKey, Values},
@@ -334,6 +335,40 @@ impl CertificateTags {
             content: Content::Certificate(Box::new(certificate)),
         }
     }
+}
+
+/// A statement of the node itself about its audit trail.
+///
+/// # Errors
+/// As [`sign`].
+pub(super) fn anchor(
+    anchor: Anchor,
+    province: Region,
+    today: u32,
+    origin: &str,
+    keys: &WriterKeys,
+) -> Result<Prepared, RecordError> {
+    let body = v1::AuditAnchor {
+        sequence: anchor.sequence,
+        digest: anchor.digest.0.to_vec(),
+    }
+    .encode_to_vec();
+    let tag = content_tag(keys, "audit-anchor", &[&body], &BTreeMap::new());
+    let draft = Draft {
+        envelope: Envelope {
+            kind: v1::Kind::AuditAnchor as i32,
+            writer_region: province,
+            provenance: v1::Provenance::Issued,
+            effective_date: today,
+            target: None,
+            previous: None,
+        },
+        body,
+    };
+    Ok(Prepared {
+        tag,
+        content: Content::Public(sign(&draft, origin, keys)?),
+    })
 }
 
 /// The keyed hash of a whole normalised submission.

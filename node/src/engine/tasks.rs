@@ -39,6 +39,10 @@ impl Engine {
 
         let engine = Arc::clone(self);
         spawn(Box::pin(async move { engine.publish_heads().await }));
+        let audit = Arc::clone(&self.audit);
+        spawn(Box::pin(async move { audit.write_behind().await }));
+        let engine = Arc::clone(self);
+        spawn(Box::pin(async move { engine.anchor_regularly().await }));
         for (region, peer) in &self.peers {
             let (engine, region, peer) = (Arc::clone(self), region.clone(), Arc::clone(peer));
             spawn(Box::pin(async move { engine.listen(&region, peer).await }));

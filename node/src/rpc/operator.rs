@@ -1,6 +1,6 @@
 //! OperatorService.
 
-use huren_core::{checkpoint::Origin, evidence::ReleaseReason};
+use huren_core::{audit::Actor, merkle::Hash, checkpoint::Origin, evidence::ReleaseReason};
 use huren_proto::v1::{self, operator_service_server::OperatorService};
 use tonic::{Request, Response, Status};
 
@@ -46,7 +46,7 @@ impl OperatorService for Service {
         self.0.operator(&request)?;
         let actor = request.extensions().get::<PeerIdentity>();
         let actor = actor.ok_or_else(refuse::unauthenticated)?;
-        let actor = actor.spki_sha256.to_string();
+        let actor = Actor::Key(Hash(actor.spki_sha256.0));
         let v1::ReleaseLogRequest { origin, reason } = request.into_inner();
         let origin: Origin = origin
             .parse()

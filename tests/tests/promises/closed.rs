@@ -2,6 +2,7 @@
 //! stand already, in every register and in receipts alike.
 
 use huren_core::{
+    audit::Actor,
     receipt,
     trust::{RecordKey, Refusal, TrustList},
 };
@@ -39,7 +40,7 @@ async fn closed_everywhere(federation: &Federation) {
     let note = next_list(&chain, close);
     let other = federation.engine(OTHER);
     other
-        .take_trust_lists(&[&note], "test")
+        .take_trust_lists(&[&note], Actor::Machine)
         .await
         .expect("it follows");
     for at in REGIONS {
@@ -120,7 +121,7 @@ async fn who_was_away_comes_to_the_same_register() {
     let note = next_list(&chain, close);
     let other = federation.engine(OTHER);
     other
-        .take_trust_lists(&[&note], "test")
+        .take_trust_lists(&[&note], Actor::Machine)
         .await
         .expect("it follows");
     federation.open(away).await.expect("an engine");
