@@ -19,5 +19,7 @@ demo *ARGS:
     cargo run --release --locked --bin huren -- demo {{ARGS}}
 bench *ARGS:
     cargo run --release --locked --bin huren -- bench {{ARGS}}
+simulate *ARGS:
+    cargo run --release --locked -p huren-tests --example simulate -- {{ARGS}}
 node *ARGS:
     cargo run --release --locked --bin huren-node -- {{ARGS}}

@@ -79,14 +79,28 @@ pub struct Fault {
     pub outcome: Outcome,
 }
 
-/// A store with faults.
-pub struct FaultyStore {
-    inner: Arc<dyn Store>,
-    script: Mutex<Script>,
+/// What befalls the writes of a store.
+#[async_trait]
+pub(crate) trait Mishaps: Send + Sync + 'static {
+    /// Before a write; how it is to fail, if it is.
+    async fn before(&self, operation: Operation) -> Option<Outcome>;
+
+    /// Behind a write that did all or a part of what it should, before anybody hears of it.
+    async fn behind(&self, _operation: Operation) {}
 }
 
+/// A store with faults: those of a script, or what else befalls it.
+pub struct FaultyStore<M = Script> {
+    inner: Arc<dyn Store>,
+    mishaps: M,
+}
+
+/// Faults that happen at calls that are counted.
 #[derive(Default)]
-struct Script {
+pub struct Script(Mutex<Planned>);
+
+#[derive(Default)]
+struct Planned {
     calls: HashMap<Operation, u32>,
     /// Those still to come.
     faults: Vec<Fault>,
@@ -95,36 +109,49 @@ struct Script {
 impl FaultyStore {
     /// Wraps a store that does not fail until it is told to.
     pub fn new(inner: Arc<dyn Store>) -> Self {
-        Self {
-            inner,
-            script: Mutex::default(),
-        }
+        Self::with(inner, Script::default())
     }
 
     /// Lets these faults happen, once each. Calls are counted from now on.
     pub fn arm(&self, faults: Vec<Fault>) {
         let calls = HashMap::new();
-        *self.script() = Script { calls, faults };
-    }
-
-    fn script(&self) -> MutexGuard<'_, Script> {
-        self.script.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.mishaps.planned() = Planned { calls, faults };
     }
 
     /// The faults that have not happened yet.
     pub fn outstanding(&self) -> Vec<Fault> {
-        self.script().faults.clone()
+        self.mishaps.planned().faults.clone()
     }
+}
 
+impl Script {
+    fn planned(&self) -> MutexGuard<'_, Planned> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl Mishaps for Script {
     /// Counts a call and says how it is to fail, if it is.
-    fn next(&self, operation: Operation) -> Option<Outcome> {
-        let mut script = self.script();
-        let call = script.calls.entry(operation).or_default();
+    async fn before(&self, operation: Operation) -> Option<Outcome> {
+        let mut planned = self.planned();
+        let call = planned.calls.entry(operation).or_default();
         *call += 1;
         let call = *call;
         let due = |fault: &Fault| (fault.operation, fault.call) == (operation, call);
-        let position = script.faults.iter().position(due)?;
-        Some(script.faults.remove(position).outcome)
+        let position = planned.faults.iter().position(due)?;
+        Some(planned.faults.remove(position).outcome)
+    }
+}
+
+#[expect(
+    private_bounds,
+    reason = "what befalls a store is the harness's own affair"
+)]
+impl<M: Mishaps> FaultyStore<M> {
+    /// Wraps a store whose writes these mishaps befall.
+    pub(crate) fn with(inner: Arc<dyn Store>, mishaps: M) -> Self {
+        Self { inner, mishaps }
     }
 
     async fn write(
@@ -132,7 +159,7 @@ impl FaultyStore {
         operation: Operation,
         call: impl Future<Output = Result<(), Error>> + Send,
     ) -> Result<(), Error> {
-        match self.next(operation) {
+        let outcome = match self.mishaps.before(operation).await {
             None => call.await,
             Some(Outcome::NotPersisted) => Err(Error::Unavailable("not persisted".into())),
             Some(Outcome::Full) => Err(Error::Full("full".into())),
@@ -140,12 +167,14 @@ impl FaultyStore {
                 call.await?;
                 Err(Error::Unavailable("persisted but reported failed".into()))
             }
-        }
+        };
+        self.mishaps.behind(operation).await;
+        outcome
     }
 }
 
 #[async_trait]
-impl Store for FaultyStore {
+impl<M: Mishaps> Store for FaultyStore<M> {
     async fn create_log(&self, origin: &Origin, role: Role) -> Result<(), Error> {
         let call = self.inner.create_log(origin, role);
         self.write(Operation::CreateLog, call).await

@@ -45,6 +45,11 @@ impl Fork {
         assert!(is_first, "one fork is enough");
     }
 
+    /// Whether it shows one.
+    pub(crate) fn is_shown(&self) -> bool {
+        self.0.get().is_some()
+    }
+
     fn of(&self, log: &Origin) -> Option<&Shown> {
         self.0.get().filter(|shown| origin(shown.of) == *log)
     }

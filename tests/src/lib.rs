@@ -13,6 +13,7 @@ mod members;
 mod peer;
 mod plant;
 mod samples;
+pub mod simulation;
 
 pub use audit::{Leaves, audit};
 pub use clock::ManualClock;
@@ -29,5 +30,6 @@ pub use members::{
 };
 pub use peer::{Honest, Lie, Wire};
 pub use samples::{
-    certificate, certificate_in, change, erasure, groups, groups_in, question, question_in,
+    certificate, certificate_in, change, change_in, erasure, erasure_in, groups, groups_in,
+    question, question_in,
 };

@@ -27,7 +27,7 @@ pub const REGIONS: [Region; 4] = [
 /// Index from which a member's [`retired_pen`] signs nothing any more.
 pub const RETIRED_AT: u64 = 3;
 
-fn seed(region: Region, role: u8) -> [u8; 32] {
+pub(crate) fn seed(region: Region, role: u8) -> [u8; 32] {
     let mut seed = [role; 32];
     seed[..4].copy_from_slice(&region.number().to_be_bytes());
     seed
@@ -219,10 +219,14 @@ pub fn member(region: Region) -> trust::Member {
 
 /// The root keys, and the first `versions` of the trust list.
 pub(crate) fn trust_lists(versions: u64, closed: Option<Closed>) -> (RootKeys, TrustChain) {
-    let role = root_role();
-    let roots = RootKeys::new(&role).expect("root keys");
+    let roots = roots();
     let chain = verified(&roots, &trust_list_notes(versions, closed));
     (roots, chain)
+}
+
+/// The root keys.
+pub(crate) fn roots() -> RootKeys {
+    RootKeys::new(&root_role()).expect("root keys")
 }
 
 fn root() -> NoteSigner {
@@ -238,8 +242,7 @@ fn root_role() -> RootRole {
 
 /// The first `versions` of the trust list, as signed notes.
 pub fn trust_list_notes(versions: u64, closed: Option<Closed>) -> Vec<String> {
-    let (root, role) = (root(), root_role());
-    let roots = RootKeys::new(&role).expect("root keys");
+    let (root, role, roots) = (root(), root_role(), roots());
     let mut notes: Vec<String> = Vec::new();
     let mut previous = String::new();
     for version in 1..=versions {

@@ -13,13 +13,9 @@ fn number_in(province: Region, serial: u32) -> String {
     format!("{}243{serial:06}", institution(province))
 }
 
-fn number(serial: u32) -> String {
-    number_in(HOME, serial)
-}
-
-fn target(serial: u32) -> Option<v1::Target> {
+fn target_in(province: Region, serial: u32) -> Option<v1::Target> {
     Some(v1::Target {
-        target: Some(v1::target::Target::Number(number(serial))),
+        target: Some(v1::target::Target::Number(number_in(province, serial))),
     })
 }
 
@@ -86,25 +82,35 @@ pub fn certificate_in(province: Region, serial: u32) -> v1::SubmitRequest {
 
 /// A change of that certificate's status.
 pub fn change(action: v1::StatusAction, serial: u32) -> v1::SubmitRequest {
+    change_in(HOME, action, serial)
+}
+
+/// A change of the status of a province's certificate.
+pub fn change_in(province: Region, action: v1::StatusAction, serial: u32) -> v1::SubmitRequest {
     let change = v1::StatusSubmission {
-        target: target(serial),
+        target: target_in(province, serial),
         action: action as i32,
         reason: v1::StatusReason::Decision as i32,
         effective_date: 20_240_401,
         replaced: Vec::new(),
         reference: String::new(),
     };
-    submission(HOME, v1::submit_request::Body::Status(change))
+    submission(province, v1::submit_request::Body::Status(change))
 }
 
 /// An erasure of everything that opens that certificate.
 pub fn erasure(serial: u32) -> v1::SubmitRequest {
+    erasure_in(HOME, serial)
+}
+
+/// An erasure of everything that opens a province's certificate.
+pub fn erasure_in(province: Region, serial: u32) -> v1::SubmitRequest {
     let erasure = v1::ErasureSubmission {
-        target: target(serial),
+        target: target_in(province, serial),
         groups: Vec::new(),
         effective_date: 20_240_401,
     };
-    submission(HOME, v1::submit_request::Body::Erasure(erasure))
+    submission(province, v1::submit_request::Body::Erasure(erasure))
 }
 
 /// A question about that certificate, answered from what is held alone.

@@ -45,6 +45,8 @@ pub struct LocalNode {
     pub http: SocketAddr,
     /// The origin of its log.
     pub origin: String,
+    /// The network namespace that its process runs in, if it is not this one's (ip-netns(8)).
+    pub namespace: Option<String>,
     process: Option<Child>,
 }
 
@@ -54,8 +56,23 @@ pub struct LocalNode {
 /// # Errors
 /// If the folder cannot be written, or the members make no valid trust list.
 pub fn federate(folder: &Path, regions: &[Region], quorum: usize) -> Result<Vec<LocalNode>> {
+    federate_at(folder, regions, quorum, |_| {
+        Ok((free_port()?, free_port()?))
+    })
+}
+
+/// The same, with the addresses at which each node serves gRPC and HTTP.
+///
+/// # Errors
+/// As [`federate`]; or that of `addresses`.
+pub fn federate_at(
+    folder: &Path,
+    regions: &[Region],
+    quorum: usize,
+    addresses: impl Fn(Region) -> Result<(SocketAddr, SocketAddr)>,
+) -> Result<Vec<LocalNode>> {
     let now = UNIX_EPOCH + Duration::from_secs(SystemClock.now());
-    let make = |region: &Region| LocalNode::make(folder, *region, now);
+    let make = |region: &Region| LocalNode::make(folder, *region, addresses(*region)?, now);
     let nodes: Vec<LocalNode> = regions.iter().map(make).collect::<Result<_>>()?;
     let trust_folder = folder.join("trust");
     let members = nodes.iter().map(|node| node.dir.join(init::MEMBER));
@@ -81,11 +98,15 @@ pub fn federate(folder: &Path, regions: &[Region], quorum: usize) -> Result<Vec<
 }
 
 impl LocalNode {
-    fn make(folder: &Path, region: Region, now: SystemTime) -> Result<Self> {
+    fn make(
+        folder: &Path,
+        region: Region,
+        (grpc, http): (SocketAddr, SocketAddr),
+        now: SystemTime,
+    ) -> Result<Self> {
         let dir = folder.join(format!("node-{region}"));
         let mut options = InitOptions::new(region, &dir)?;
-        options.grpc = free_port()?;
-        options.http = free_port()?;
+        (options.grpc, options.http) = (grpc, http);
         init::init(&options, &mut rand::rng(), now)?;
         Ok(Self {
             region,
@@ -93,6 +114,7 @@ impl LocalNode {
             grpc: options.grpc,
             http: options.http,
             origin: options.origin.to_string(),
+            namespace: None,
             process: None,
         })
     }
@@ -110,7 +132,16 @@ impl LocalNode {
             .create(true)
             .append(true)
             .open(self.log_file())?;
-        let child = Command::new(program)
+        let mut command = match &self.namespace {
+            None => Command::new(program),
+            Some(namespace) => {
+                let mut inside = Command::new("ip");
+                // It becomes the program: killing it kills that.
+                inside.args(["netns", "exec", namespace]).arg(program);
+                inside
+            }
+        };
+        let child = command
             .args(["node", "serve", "--config"])
             .arg(self.dir.join(init::CONFIG))
             // On this machine alone; a browser would distrust the node's own authority.
@@ -133,6 +164,24 @@ impl LocalNode {
     pub async fn kill(&mut self) -> Result<()> {
         if let Some(mut process) = self.process.take() {
             process.kill().await?;
+        }
+        Ok(())
+    }
+
+    /// Whether the process was started and not killed since.
+    pub const fn is_running(&self) -> bool {
+        self.process.is_some()
+    }
+
+    /// Sees that the process has not ended by itself.
+    ///
+    /// # Errors
+    /// If it has.
+    pub fn check_runs(&mut self) -> Result<()> {
+        if let Some(process) = &mut self.process
+            && let Some(status) = process.try_wait()?
+        {
+            bail!("{} 已退出 / has ended: {status}", self.region);
         }
         Ok(())
     }

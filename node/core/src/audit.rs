@@ -71,7 +71,7 @@ impl std::fmt::Display for Actor {
 }
 
 /// Whom an act is about: a keyed tag, cut to 16 bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Subject(pub [u8; 16]);
 
 impl Subject {
@@ -85,7 +85,7 @@ impl Subject {
 }
 
 /// What somebody does, before it has its place in the chain.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Act {
     actor: Actor,
     action: AuditAction,

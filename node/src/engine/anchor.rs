@@ -113,7 +113,10 @@ impl Engine {
     /// after which time the next can be.
     async fn anchor_if_due(&self) -> Result<Duration, AnchorError> {
         let apart = self.options.anchor_seconds;
-        let first = self.newest_anchor().await?.map_or(1, |anchor| anchor.sequence + 1);
+        let first = self
+            .newest_anchor()
+            .await?
+            .map_or(1, |anchor| anchor.sequence + 1);
         let query = AuditQuery {
             sequences: first..u64::MAX,
             ..AuditQuery::all(1)
@@ -140,7 +143,10 @@ impl Engine {
                 ..AuditQuery::all(1)
             };
             let held = self.store.audit(&query).await?;
-            if held.first().is_some_and(|row| row.link.hash == anchor.digest) {
+            if held
+                .first()
+                .is_some_and(|row| row.link.hash == anchor.digest)
+            {
                 return Ok(Some(anchor));
             }
         }

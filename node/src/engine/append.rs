@@ -243,7 +243,7 @@ impl Writer {
         // weight to one of its histories.
         let own = self.book.entry(&self.origin);
         if own.is_some_and(|own| own.state.frozen.is_some()) {
-            return Err(StoreError::Corrupt("the own log is frozen"));
+            return Ok(vec![Err(AppendError::Frozen); works.len()]);
         }
 
         // No newer trust list comes between judging what is appended and keeping the outcome.

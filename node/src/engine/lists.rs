@@ -9,7 +9,7 @@ use huren_core::{
 };
 use huren_store::{Error as StoreError, LogState, Store};
 
-use super::{Audit, AuditError, Book, Engine, standing::Answer};
+use super::{Audit, AuditError, Book, Engine, standing::Answer, tasks::MAX_DELAY};
 
 /// Why newer trust lists are not taken.
 #[derive(Debug, thiserror::Error)]
@@ -61,10 +61,8 @@ impl Engine {
                 Ok(_) => {}
                 Err(TakeError::Refused(error)) => {
                     let code = error.code();
-                    let act = Act::new(
-                        Actor::Member(region.clone()),
-                        AuditAction::TrustListRefused,
-                    );
+                    let act =
+                        Act::new(Actor::Member(region.clone()), AuditAction::TrustListRefused);
                     self.audit.note(act.outcome(code).version(next));
                     self.refuse(region, &self.origin, Answer::TrustLists, code);
                 }
@@ -80,7 +78,8 @@ impl Engine {
     /// the version in force then. `by` is who gave it: a member, or whoever may write the node's file.
     ///
     /// # Errors
-    /// [`TakeError`]; then none of them counts.
+    /// [`TakeError`]; refused ones do not count. Of those that the store failed to keep, the ones
+    /// that it holds all the same do.
     pub async fn take_trust_lists(&self, notes: &[&[u8]], by: Actor) -> Result<u64, TakeError> {
         // Nothing is folded or appended meanwhile.
         let _alone = self.judging.write().await;
@@ -95,18 +94,47 @@ impl Engine {
             self.audit.record(taken(by.clone(), list)).await?;
         }
         let kept = keep(self.store.as_ref(), &longer, Some(&self.book)).await;
-        for entry in self.book.entries() {
-            self.book.dropped(&entry.state.origin).await?;
+        // Where that failed some of the lists may be kept all the same. They count then: what was
+        // folded by older ones than the store holds would never be folded again.
+        let in_force = match kept {
+            Ok(()) => longer,
+            Err(_) => self.kept_of(&longer).await,
+        };
+        let version = in_force.newest().list.version;
+        let entries = self.book.entries();
+        let mut shown = Ok(());
+        for entry in &entries {
+            shown = shown.and(self.book.dropped(&entry.state.origin).await);
         }
-        kept?;
-        self.adopt.send_replace(Arc::new(longer));
-        tracing::info!(version, source = %by, "a newer trust list counts");
-        for entry in self.book.entries() {
+        if version > held.newest().list.version {
+            self.adopt.send_replace(Arc::new(in_force));
+            tracing::info!(version, source = %by, "a newer trust list counts");
+        }
+        for entry in &entries {
             let origin = &entry.state.origin;
-            self.book.reload(origin).await?;
+            shown = shown.and(self.book.reload(origin).await.map(drop));
             self.book.wake(origin);
         }
+        kept.and(shown)?;
         Ok(version)
+    }
+
+    /// As much of a chain as the store holds. Asks on until the store says so: as long as that is
+    /// not known, nothing may be judged.
+    async fn kept_of(&self, longer: &TrustChain) -> TrustChain {
+        let mut delays = self.backoff();
+        loop {
+            match self.store.trust_lists().await {
+                Ok(notes) => {
+                    let kept = longer.first(notes.len() as u64);
+                    return kept.unwrap_or_else(|| self.trust().as_ref().clone());
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "which trust lists are kept cannot be read");
+                    self.clock.sleep(delays.next().unwrap_or(MAX_DELAY)).await;
+                }
+            }
+        }
     }
 }
 

@@ -222,6 +222,7 @@ impl Engine {
         let count = u32::try_from(end - *first).unwrap_or(RUN);
         let mut too_slow = self.clock.sleep(Self::PACKAGES_PATIENCE);
         let mut packages = tokio::select! {
+            biased;
             packages = peer.packages(origin, tree.size, *first, count) => packages?,
             () = &mut too_slow => return Err(SyncError::Refused("PACKAGES_SLOW")),
         };
@@ -232,6 +233,7 @@ impl Engine {
                 break Ok(());
             }
             let package = tokio::select! {
+                biased;
                 package = packages.next() => package,
                 () = &mut too_slow => break Err(SyncError::Refused("PACKAGES_SLOW")),
             };

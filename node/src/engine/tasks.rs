@@ -200,6 +200,7 @@ impl Engine {
         let poll = Duration::from_secs(self.options.poll_seconds);
         loop {
             tokio::select! {
+                biased;
                 head = heads.next() => match head {
                     Some(Ok(head)) => if !self.hear_or_refuse(region, head).await {
                         self.pull(region, peer).await;
@@ -298,7 +299,7 @@ impl Engine {
     }
 
     /// Pauses after failures: from 0.1 s to 10 s, with jitter, without end.
-    fn backoff(&self) -> impl Iterator<Item = Duration> + use<> {
+    pub(super) fn backoff(&self) -> impl Iterator<Item = Duration> + use<> {
         ExponentialBuilder::default()
             .with_min_delay(Duration::from_millis(100))
             .with_max_delay(MAX_DELAY)
@@ -334,4 +335,5 @@ impl Engine {
     }
 }
 
-const MAX_DELAY: Duration = Duration::from_secs(10);
+/// The longest pause after failures.
+pub(super) const MAX_DELAY: Duration = Duration::from_secs(10);

@@ -161,13 +161,19 @@ impl Engine {
                 break (found, logs);
             }
         };
-        // What lies beyond the stated size of its log is not taken into account yet.
-        let is_stated = |found: &Found| {
-            logs.iter()
-                .any(|log| log.origin == found.origin && found.index < log.size)
+        // What lies beyond the stated size of its log is not taken into account yet: neither
+        // certificates nor what changes them.
+        let stated = |found: &Found| {
+            let log = logs.iter().find(|log| log.origin == found.origin);
+            log.map_or(0, |log| log.size)
         };
         let (mut candidates, mut leaves) = (Vec::new(), Vec::new());
-        for found in found.into_iter().filter(is_stated) {
+        for mut found in found {
+            let size = stated(&found);
+            if found.index >= size {
+                continue;
+            }
+            found.statuses.retain(|status| status.row.index < size);
             if let Some((mut candidate, mut of_candidate)) = self.candidate(found)? {
                 if let Some(key) = self.signed_by(&candidate, &of_candidate).await? {
                     of_candidate.entry = Some(key.index);

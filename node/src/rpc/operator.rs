@@ -1,6 +1,6 @@
 //! OperatorService.
 
-use huren_core::{audit::Actor, merkle::Hash, checkpoint::Origin, evidence::ReleaseReason};
+use huren_core::{audit::Actor, checkpoint::Origin, evidence::ReleaseReason, merkle::Hash};
 use huren_proto::v1::{self, operator_service_server::OperatorService};
 use tonic::{Request, Response, Status};
 

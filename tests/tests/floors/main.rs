@@ -324,6 +324,22 @@ fn the_engine_knows_no_wire_and_no_back_end() {
     });
 }
 
+/// Otherwise a simulated game could not be played again.
+#[test]
+fn the_engine_makes_no_choice_without_an_order() {
+    let sources = node_module("engine");
+    let mut choices = 0;
+    for source in &sources {
+        let text = fs::read_to_string(&source.file).expect("a source");
+        for choice in text.split("select! {").skip(1) {
+            choices += 1;
+            let file = source.file.display();
+            assert!(choice.trim_start().starts_with("biased;"), "{file}");
+        }
+    }
+    assert!(choices > 5, "the sources were read: {choices}");
+}
+
 #[test]
 fn what_translates_writes_nothing() {
     let translating: Vec<Source> = ["rpc", "http", "tls"]

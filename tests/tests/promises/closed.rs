@@ -1,15 +1,19 @@
 //! A record key turns out to be stolen: a trust list closes it at a place behind which records
 //! stand already, in every register and in receipts alike.
 
+use std::sync::Arc;
+
 use huren_core::{
     audit::Actor,
     receipt,
     trust::{RecordKey, Refusal, TrustList},
 };
-use huren_node::engine::{AppendError, Engine};
+use huren_node::engine::{AppendError, Engine, TakeError};
 use huren_proto::v1;
+use huren_store::{Memory, Store};
 use huren_tests::{
-    Federation, REGIONS, audit, certificate, change, next_list, next_record_key, origin,
+    Fault, FaultyStore, Federation, Operation, Outcome, REGIONS, audit, certificate, change,
+    next_list, next_record_key, origin,
 };
 
 use crate::support::{
@@ -139,4 +143,53 @@ async fn who_was_away_comes_to_the_same_register() {
     // A restart asks nobody: the register is as it was.
     federation.restart(away).await;
     is_quarantined_everywhere(&federation, (HOME, ISSUED)).await;
+}
+
+/// A list is kept, and its writing is reported failed: what was folded by older lists than the
+/// store holds would never be folded again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_list_that_is_kept_counts_though_its_writing_failed() {
+    let cases = [
+        (1, Outcome::Persisted, 2),
+        (2, Outcome::NotPersisted, 2),
+        (2, Outcome::Persisted, 3),
+        (1, Outcome::NotPersisted, 1),
+    ];
+    for (call, outcome, version) in cases {
+        let faulty = Arc::new(FaultyStore::new(Arc::new(Memory::new())));
+        let store = Arc::clone(&faulty);
+        let stores = move |at| -> Arc<dyn Store> {
+            match at == OTHER {
+                true => Arc::clone(&store) as Arc<dyn Store>,
+                false => memory(at),
+            }
+        };
+        let federation = Federation::start(stores, honest).await;
+        issued(&federation, ISSUED).await;
+        let other = federation.engine(OTHER);
+        let second = next_list(&other.trust(), close);
+        let third = next_list(&other.trust().extended(&second).expect("follows"), |_| ());
+        faulty.arm(vec![Fault {
+            operation: Operation::PutTrustList,
+            call,
+            outcome,
+        }]);
+        let lists: [&[u8]; 2] = [&second, &third];
+        let taken = other.take_trust_lists(&lists, Actor::Machine).await;
+        assert!(matches!(taken, Err(TakeError::Store(_))), "{taken:?}");
+        assert_eq!(other.trust().newest().list.version, version);
+        let kept = faulty.trust_lists().await.expect("a store").len();
+        assert_eq!(kept as u64, version);
+
+        let taken = other.take_trust_lists(&lists, Actor::Machine).await;
+        assert_eq!(taken.expect("they follow"), 3);
+        for at in REGIONS {
+            let is_taken = |engine: &Engine| engine.trust().newest().list.version == 3;
+            federation.until(at, is_taken).await;
+            let size = federation.entry(HOME, HOME).state.head.size;
+            federation.until_known(at, HOME, size).await;
+        }
+        assert_eq!(quarantined(&federation).await.len(), 2);
+        is_quarantined_everywhere(&federation, (HOME, ISSUED)).await;
+    }
 }

@@ -9,5 +9,6 @@ mod home;
 mod recovery;
 mod refused_backups;
 mod restored;
+mod stated;
 mod support;
 mod witnessed;
