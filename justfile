@@ -21,5 +21,7 @@ bench *ARGS:
     cargo run --release --locked --bin huren -- bench {{ARGS}}
 simulate *ARGS:
     cargo run --release --locked -p huren-tests --example simulate -- {{ARGS}}
+chaos *ARGS:
+    cargo test --release --locked -p huren --test chaos -- {{ARGS}}
 node *ARGS:
     cargo run --release --locked --bin huren-node -- {{ARGS}}

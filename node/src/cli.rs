@@ -17,12 +17,17 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     backup::command::{BackupArgs, BackupKeysArgs, CommandError, RestoreArgs, RestoreKeysArgs},
     config::{self, Config},
+    data_key::DataKeyCommand,
     engine::{Clock, SystemClock},
     init::{self, InitError, InitOptions, InitReport},
     keys::{self, Purpose},
     startup::{NodeKeys, NodeTls},
     telemetry,
 };
+
+mod key;
+
+pub use key::{KeyCommand, NextArgs, NextRole};
 
 /// Exit code for a command that was refused and changed nothing.
 const REFUSED: u8 = 2;
@@ -43,6 +48,9 @@ pub enum NodeCommand {
     Serve(ServeArgs),
     /// Make the folder of a new node: keys, certificates, configuration.
     Init(InitArgs),
+    /// 准备更换密钥 / Prepare the change of a key; the trust list says when it counts.
+    #[command(subcommand)]
+    Key(KeyCommand),
     /// Show or check a configuration.
     Config {
         /// Which of the two.
@@ -58,6 +66,12 @@ pub enum NodeCommand {
     /// 备份密钥、证书与配置（与数据库分开） / Back up keys, certificates and configuration, apart
     /// from the database.
     BackupKeys(BackupKeysArgs),
+    /// 更换数据库密钥 / Change the keys that the database is kept under.
+    DataKey {
+        /// What to do.
+        #[command(subcommand)]
+        command: DataKeyCommand,
+    },
     /// 从密钥备份恢复节点文件夹 / Restore a node's folder from a backup of its keys.
     RestoreKeys(RestoreKeysArgs),
 }
@@ -150,6 +164,7 @@ pub async fn run(args: NodeArgs) -> ExitCode {
     let done = match args.command {
         NodeCommand::Serve(args) => serve(&args.file.config, args.accept_loss).await,
         NodeCommand::Init(args) => init(args),
+        NodeCommand::Key(command) => command.run(),
         NodeCommand::Config {
             command: ConfigCommand::Example,
         } => {
@@ -159,6 +174,7 @@ pub async fn run(args: NodeArgs) -> ExitCode {
         NodeCommand::Config {
             command: ConfigCommand::Check(file),
         } => check(&file.config),
+        NodeCommand::DataKey { command } => command.run().map(|told| print!("{told}")),
         NodeCommand::Backup(args) => say(args.run().await),
         NodeCommand::Restore(args) => say(args.run().await),
         NodeCommand::BackupKeys(args) => say(args.run()),

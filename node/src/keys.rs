@@ -5,6 +5,8 @@
 //! key put in another key's place is refused instead of used: the log key, the witness key,
 //! the mirror key and the record key of a member must never be the same.
 
+mod ring;
+
 use std::{
     fmt, fs,
     io::{self, Read, Write},
@@ -21,6 +23,8 @@ use huren_core::{
 };
 use rand::CryptoRng;
 use zeroize::Zeroizing;
+
+pub use ring::{Changed, change, earlier_files, load_ring};
 
 const VERSION: &str = "huren-key-v1";
 
@@ -110,6 +114,11 @@ impl Purpose {
             other => other,
         };
         directory.join(format!("{}.key", name.as_str()))
+    }
+
+    /// Where the key lies that is to take its place.
+    pub fn next_file_in(self, directory: &Path) -> PathBuf {
+        self.file_in(directory).with_extension("next.key")
     }
 
     fn comment(self) -> &'static str {

@@ -3,6 +3,7 @@
 pub mod backup;
 pub mod cli;
 pub mod config;
+pub mod data_key;
 pub mod engine;
 pub mod http;
 pub mod init;

@@ -1,14 +1,15 @@
 //! A running node: everything wired together, until it is told to stop.
 
+mod readiness;
+
 use std::{
     sync::Arc,
     time::{Duration, SystemTime},
 };
 
 use anyhow::Context;
-use async_trait::async_trait;
 use axum::Router;
-use huren_core::{audit::Actor, reason::Reason};
+use huren_core::audit::Actor;
 use huren_store::{HighWater, Sqlite, SqliteOptions, Store};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::{
@@ -19,18 +20,19 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     config::Config,
-    engine::{Clock, Engine, Options, Parts, SystemClock, SystemRandom},
+    engine::{Clock, Engine, Options, Parts, SystemClock, SystemRandom, take_data_keys},
     http::{
         self, RequestLimits,
-        health::{self, Obstacle, Readiness},
+        health::{self, Obstacle},
         page, policy, tiles,
         witness::{self, SubmitLimits},
     },
-    rpc::{self, RpcLimits},
+    rpc::{self, Links, RpcLimits},
     startup::{NodeKeys, NodeTls, load_trust, read_lists},
     telemetry,
     tls::{self, Clients, ServerTls},
 };
+use readiness::EngineReadiness;
 
 /// How often files are looked at for renewed certificates, and trust lists for new members.
 const RELOAD_INTERVAL: Duration = Duration::from_secs(60);
@@ -41,8 +43,9 @@ const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 /// Calls on one connection at once.
 const GRPC_STREAMS: u32 = 256;
 
-/// A certificate that ends within this time is warned of.
-const EXPIRY_WARNING: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+/// A certificate or trust list that ends within this time is warned of.
+const EXPIRY_WARNING: Duration = Duration::from_secs(30 * DAY);
+const DAY: u64 = 24 * 60 * 60;
 
 /// Runs a node until `shutdown`, then ends what is under way and returns. `accept_loss` is an
 /// operator's order for this one start: see [`Options::accept_loss`].
@@ -60,6 +63,8 @@ pub async fn serve(
     let store = Sqlite::open(&config.database, SqliteOptions::default()).await;
     let store: Arc<dyn Store> =
         Arc::new(store.with_context(|| format!("cannot open {}", config.database.display()))?);
+    // Before anything is read with them: what is kept under other keys must be known.
+    take_data_keys(store.as_ref(), &keys.writer).await?;
     let trust = load_trust(&config, &store.trust_lists().await?)?;
     let clients = Clients::CertifiedBy(node_tls.client_roots(&trust));
     let listeners = Listeners {
@@ -69,6 +74,7 @@ pub async fn serve(
     let grpc = bind(config.grpc_listen, "grpc.listen").await?;
     let http = bind(config.http_listen, "http.listen").await?;
     let list = trust.newest().list.clone();
+    let mut links = Links::default();
 
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let parts = Parts {
@@ -77,12 +83,9 @@ pub async fn serve(
         store: Arc::clone(&store),
         high_water: HighWater::open(&config.high_water)?,
         trust,
-        peers: rpc::peers(&list, &config.origin, &node_tls.identity),
+        peers: links.follow(&list, &config.origin, &node_tls.identity),
         keys: keys.writer,
-        log_key: keys.log,
-        answer_key: keys.answer,
-        mirror: Some(keys.mirror),
-        witness: config.witness.enabled.then_some(keys.witness),
+        signing: keys.signing,
         outside: if config.witness.enabled {
             config.witness.logs.clone()
         } else {
@@ -100,12 +103,14 @@ pub async fn serve(
             .clone()
             .run_until_cancelled_owned(upkeep(metrics.clone())),
     );
-    let reloading = reload(
-        config.clone(),
-        listeners.clone(),
-        Arc::clone(&engine),
-        Arc::clone(&clock),
-    );
+    let reloading = Reloading {
+        config: config.clone(),
+        listeners: listeners.clone(),
+        engine: Arc::clone(&engine),
+        clock: Arc::clone(&clock),
+        links,
+    };
+    let reloading = reloading.run();
     tasks.spawn(shutdown.clone().run_until_cancelled_owned(reloading));
 
     let rpc_limits = RpcLimits {
@@ -143,19 +148,25 @@ pub async fn serve(
             // The rest is for storing and answering.
             reading: config.limits.request_timeout() * 2 / 3,
         };
-        witness::routes(Arc::clone(&engine), clock, limits)
+        witness::routes(Arc::clone(&engine), Arc::clone(&clock), limits)
     } else {
         Router::new()
     };
-    let routes = health::routes(Arc::new(EngineReadiness { engine }), metrics)
-        .merge(tiles::routes(
-            store,
-            config.origin.clone(),
-            config.log_path(),
-        ))
-        .merge(policies)
-        .merge(submissions)
-        .merge(employers);
+    let routes = health::routes(
+        Arc::new(EngineReadiness {
+            engine,
+            clock: Arc::clone(&clock),
+        }),
+        metrics,
+    )
+    .merge(tiles::routes(
+        store,
+        config.origin.clone(),
+        config.log_path(),
+    ))
+    .merge(policies)
+    .merge(submissions)
+    .merge(employers);
     let http_tls = config.http_tls.then_some(listeners.http);
     tracing::info!(region = %config.region, http = %config.http_listen, "the node serves");
     http::serve(http, http::with_limits(routes, limits), http_tls, shutdown).await;
@@ -200,112 +211,107 @@ async fn upkeep(metrics: PrometheusHandle) {
     }
 }
 
-/// Takes up renewed certificates, and the authorities of members in newer trust lists: every
-/// minute, and at once on SIGHUP. What cannot be read leaves in force what was.
-async fn reload(config: Config, listeners: Listeners, engine: Arc<Engine>, clock: Arc<dyn Clock>) {
-    let mut hangups = signal(SignalKind::hangup())
-        .inspect_err(|error| tracing::warn!(%error, "SIGHUP is not listened to"))
-        .ok();
-    loop {
-        let hangup = async {
-            match &mut hangups {
-                Some(hangups) => drop(hangups.recv().await),
-                None => std::future::pending().await,
+/// What a running node looks at again: its files every minute and at once on SIGHUP, and
+/// everything that follows from a trust list whenever a newer one counts.
+struct Reloading {
+    config: Config,
+    listeners: Listeners,
+    engine: Arc<Engine>,
+    clock: Arc<dyn Clock>,
+    links: Links,
+}
+
+impl Reloading {
+    /// Runs for ever. What cannot be read leaves in force what was.
+    async fn run(mut self) {
+        let mut hangups = signal(SignalKind::hangup())
+            .inspect_err(|error| tracing::warn!(%error, "SIGHUP is not listened to"))
+            .ok();
+        let mut trust = self.engine.trust_changes();
+        self.warn_of_expiry();
+        loop {
+            let hangup = async {
+                match &mut hangups {
+                    Some(hangups) => drop(hangups.recv().await),
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                () = hangup => tracing::info!("reading keys, trust lists and certificates again"),
+                changed = trust.changed() => if changed.is_err() { return },
+                () = self.clock.sleep(RELOAD_INTERVAL) => {}
+            }
+            // Keys first: a list that names the next one may come right behind it.
+            match NodeKeys::signing(&self.config) {
+                Ok(keys) => self.engine.set_signing_keys(keys),
+                Err(error) => {
+                    let error: &dyn std::error::Error = &error;
+                    tracing::error!(error, "the keys in use stay in use");
+                }
+            }
+            // Then lists: members that they bring are let in by what is read next.
+            self.lists().await;
+            trust.mark_unchanged();
+            if let Err(error) = self.connections() {
+                let error: &dyn std::error::Error = error.as_ref();
+                tracing::error!(error, "the certificates in use stay in use");
+            }
+            self.warn_of_expiry();
+        }
+    }
+
+    /// Takes the lists that the operator put into the file since the start.
+    async fn lists(&self) {
+        let lists = match read_lists(&self.config) {
+            Ok(lists) => lists,
+            Err(error) => {
+                let error: &dyn std::error::Error = &error;
+                return tracing::error!(error, "the file of trust lists cannot be read");
             }
         };
-        tokio::select! {
-            () = hangup => tracing::info!("reading certificates again"),
-            () = clock.sleep(RELOAD_INTERVAL) => {}
-        }
-        // Lists first: members that they bring are let in by what is read next.
-        reload_lists(&config, &engine).await;
-        if let Err(error) = reload_once(&config, &listeners, &engine, clock.as_ref()) {
-            let error: &dyn std::error::Error = error.as_ref();
-            tracing::error!(error, "the certificates in use stay in use");
+        let notes: Vec<&[u8]> = lists.iter().map(String::as_bytes).collect();
+        if let Err(error) = self.engine.take_trust_lists(&notes, Actor::Machine).await {
+            let code = error.code();
+            tracing::error!(code, %error, "a trust list in the file is not taken");
+            metrics::counter!("huren_alarms_total", "kind" => "trust_list").increment(1);
         }
     }
-}
 
-/// Takes the lists that the operator put into the file since the start.
-async fn reload_lists(config: &Config, engine: &Engine) {
-    let lists = match read_lists(config) {
-        Ok(lists) => lists,
-        Err(error) => {
-            let error: &dyn std::error::Error = &error;
-            return tracing::error!(error, "the file of trust lists cannot be read");
+    /// What the ports present and whom they let in, and how the other members are reached.
+    fn connections(&mut self) -> anyhow::Result<()> {
+        let node_tls = NodeTls::load(&self.config)?;
+        let trust = self.engine.trust();
+        let clients = Clients::CertifiedBy(node_tls.client_roots(&trust));
+        self.listeners.grpc.replace(&node_tls.identity, &clients)?;
+        self.listeners
+            .http
+            .replace(&node_tls.identity, &Clients::Any)?;
+        let list = &trust.newest().list;
+        let links = &mut self.links;
+        let peers = links.follow(list, &self.config.origin, &node_tls.identity);
+        self.engine.set_peers(peers);
+
+        let end = tls::not_after(node_tls.identity.certificate())?;
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(self.clock.now());
+        let left = end.duration_since(now).unwrap_or_default();
+        metrics::gauge!("huren_tls_certificate_left_seconds").set(left.as_secs_f64());
+        if left < EXPIRY_WARNING {
+            let days = left.as_secs() / DAY;
+            let file = self.config.tls.certificate.display();
+            tracing::warn!(days, %file, "renew the certificate");
         }
-    };
-    let notes: Vec<&[u8]> = lists.iter().map(String::as_bytes).collect();
-    if let Err(error) = engine.take_trust_lists(&notes, Actor::Machine).await {
-        let code = error.code();
-        tracing::error!(code, %error, "a trust list in the file is not taken");
-        metrics::counter!("huren_alarms_total", "kind" => "trust_list").increment(1);
+        Ok(())
     }
-}
 
-fn reload_once(
-    config: &Config,
-    listeners: &Listeners,
-    engine: &Engine,
-    clock: &dyn Clock,
-) -> anyhow::Result<()> {
-    let node_tls = NodeTls::load(config)?;
-    let clients = Clients::CertifiedBy(node_tls.client_roots(&engine.trust()));
-    listeners.grpc.replace(&node_tls.identity, &clients)?;
-    listeners.http.replace(&node_tls.identity, &Clients::Any)?;
-
-    let end = tls::not_after(node_tls.identity.certificate())?;
-    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(clock.now());
-    let left = end.duration_since(now).unwrap_or_default();
-    metrics::gauge!("huren_tls_certificate_left_seconds").set(left.as_secs_f64());
-    if left < EXPIRY_WARNING {
-        let days = left.as_secs() / (24 * 60 * 60);
-        tracing::warn!(days, file = %config.tls.certificate.display(), "renew the certificate");
-    }
-    Ok(())
-}
-
-/// Ready is a node whose store can be read and whose own log takes submissions.
-struct EngineReadiness {
-    engine: Arc<Engine>,
-}
-
-#[async_trait]
-impl Readiness for EngineReadiness {
-    async fn obstacles(&self) -> Vec<Obstacle> {
-        let mut obstacles = Vec::new();
-        if self.engine.store().log(self.engine.origin()).await.is_err() {
-            obstacles.push(Obstacle {
-                code: "STORE_UNAVAILABLE",
-                zh: "数据库无法读取".to_owned(),
-                en: "the database cannot be read".to_owned(),
-            });
+    /// An expired list goes on counting, so it is warned of before and complained about after.
+    fn warn_of_expiry(&self) {
+        let expires = self.engine.trust().newest().list.expires;
+        let left = expires.as_second() - self.clock.now().cast_signed();
+        metrics::gauge!("huren_trust_list_left_seconds").set(left as f64);
+        if let Some(notice) = readiness::expiry(left) {
+            let Obstacle { code, zh, en } = &notice;
+            tracing::warn!(code, %expires, zh, "{en}");
         }
-        if self.engine.is_frozen() {
-            obstacles.push(Obstacle {
-                code: "LOG_FROZEN",
-                zh: "本省日志自相矛盾，已被冻结，不接受提交".to_owned(),
-                en: "the own log contradicted itself: it is frozen and takes nothing".to_owned(),
-            });
-        }
-        if !self.engine.is_writable() {
-            obstacles.push(Obstacle {
-                code: "LOG_NOT_WRITABLE",
-                zh: "本省日志暂不接受提交，原因见服务器日志".to_owned(),
-                en: "the own log takes no submissions; the server's log says why".to_owned(),
-            });
-        }
-        let withheld = self.engine.withheld().join(" ");
-        if !withheld.is_empty() {
-            obstacles.push(Obstacle {
-                code: Reason::RestoredNotCaughtUp.code(),
-                zh: format!("数据库由备份恢复，{withheld} 的日志尚未补齐，其披露信息暂不出示"),
-                en: format!(
-                    "the database was restored, and the logs of {withheld} have not caught up: \
-                     their disclosures are withheld"
-                ),
-            });
-        }
-        obstacles
     }
 }

@@ -7,16 +7,15 @@ use std::{
 };
 
 use huren_core::{
-    cosign::Cosigner,
     disclosure,
-    note::{KeyNameError, NoteSigner},
+    note::KeyNameError,
     trust::{RootKeys, TrustChain, TrustError, TrustList},
 };
 use rustls::pki_types::CertificateDer;
 
 use crate::{
     config::{Config, TrustFiles},
-    engine::WriterKeys,
+    engine::{Rotating, SigningKeys, WriterKeys},
     keys::{self, KeyError, Purpose, SecretKey},
     tls::{self, Identity, TlsError},
 };
@@ -67,14 +66,8 @@ pub enum StartupError {
 
 /// The keys of a node, ready for use.
 pub struct NodeKeys {
-    /// Signs checkpoints of the own log.
-    pub log: NoteSigner,
-    /// Cosigns as a witness.
-    pub witness: Cosigner,
-    /// Cosigns as a mirror.
-    pub mirror: Cosigner,
-    /// Signs answers and receipts.
-    pub answer: NoteSigner,
+    /// What it signs with.
+    pub signing: SigningKeys,
     /// What the own log is written with.
     pub writer: WriterKeys,
 }
@@ -82,25 +75,55 @@ pub struct NodeKeys {
 impl NodeKeys {
     /// Reads all key files that the configuration names.
     pub fn load(config: &Config) -> Result<Self, StartupError> {
-        let origin = &config.origin;
-        let key = |purpose: Purpose| keys::load(&purpose.file_in(&config.keys_dir), purpose);
         let symmetric = |key: SecretKey| disclosure::SecretKey::new(*key.expose());
         Ok(Self {
-            log: key(Purpose::Log)?.note_signer(origin)?,
-            witness: key(Purpose::Witness)?.cosigner(origin)?,
-            mirror: key(Purpose::Mirror)?.cosigner(origin)?,
-            answer: key(Purpose::Answer)?.note_signer(origin)?,
+            signing: Self::signing(config)?,
             writer: WriterKeys {
-                record: keys::load_signer(
-                    &Purpose::Record.file_in(&config.keys_dir),
-                    Purpose::record,
-                )?,
-                index: symmetric(key(Purpose::Index)?),
+                index: keys::load_ring(&config.keys_dir, Purpose::Index)?,
                 holder: symmetric(keys::load(&config.trust.holder_key, Purpose::Holder)?),
-                at_rest: symmetric(key(Purpose::AtRest)?),
+                at_rest: keys::load_ring(&config.keys_dir, Purpose::AtRest)?,
             },
         })
     }
+
+    /// Reads the key files that sign, each with the next one beside it if there is one.
+    pub fn signing(config: &Config) -> Result<SigningKeys, StartupError> {
+        let origin = &config.origin;
+        let note_signer = |purpose: Purpose| {
+            rotating(config, purpose, |path| {
+                Ok(keys::load(path, purpose)?.note_signer(origin)?)
+            })
+        };
+        let cosigner = |purpose: Purpose| {
+            rotating(config, purpose, |path| {
+                Ok(keys::load(path, purpose)?.cosigner(origin)?)
+            })
+        };
+        let record = |path: &Path| Ok(keys::load_signer(path, Purpose::record)?);
+        let witness = config.witness.enabled;
+        Ok(SigningKeys {
+            log: note_signer(Purpose::Log)?,
+            record: rotating(config, Purpose::Record, record)?,
+            answer: note_signer(Purpose::Answer)?,
+            mirror: Some(cosigner(Purpose::Mirror)?),
+            witness: Some(cosigner(Purpose::Witness)?).filter(|_| witness),
+        })
+    }
+}
+
+/// The key in use must be there, the next one may be.
+fn rotating<K>(
+    config: &Config,
+    purpose: Purpose,
+    load: impl Fn(&Path) -> Result<K, StartupError>,
+) -> Result<Rotating<K>, StartupError> {
+    let current = load(&purpose.file_in(&config.keys_dir))?;
+    let next = match load(&purpose.next_file_in(&config.keys_dir)) {
+        Ok(next) => Some(next),
+        Err(StartupError::Key(KeyError::Missing { .. })) => None,
+        Err(error) => return Err(error),
+    };
+    Ok(Rotating { current, next })
 }
 
 /// The node's certificate, and the authority of its own callers.

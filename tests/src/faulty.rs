@@ -17,8 +17,8 @@ use huren_core::{
     },
 };
 use huren_store::{
-    Advance, Append, AuditQuery, AuditRow, Bundle, Cosigned, DisclosureRow, Error, Found, Head,
-    LogState, Notes, Package, Release, Resealed, Role, Store, Tag, TokenRow,
+    Advance, Append, AuditQuery, AuditRow, Bundle, Cosigned, DataKey, DisclosureRow, Error, Found,
+    Head, LogState, Notes, Package, Rekey, Rekeyed, Release, Resealed, Role, Store, Tag, TokenRow,
 };
 
 macro_rules! operations {
@@ -55,6 +55,8 @@ operations! {
     AppendAudit,
     PutToken,
     RevokeToken,
+    PutDataKeys,
+    Rekey,
 }
 
 /// What a failing call leaves behind.
@@ -271,6 +273,21 @@ impl<M: Mishaps> Store for FaultyStore<M> {
         self.write(Operation::RevokeToken, call).await
     }
 
+    async fn put_data_keys(
+        &self,
+        expected: &[DataKey],
+        keys: &[DataKey],
+        walk_again: bool,
+    ) -> Result<(), Error> {
+        let call = self.inner.put_data_keys(expected, keys, walk_again);
+        self.write(Operation::PutDataKeys, call).await
+    }
+
+    async fn rekey(&self, origin: &Origin, rekey: Rekey) -> Result<(), Error> {
+        let call = self.inner.rekey(origin, rekey);
+        self.write(Operation::Rekey, call).await
+    }
+
     // ---- reads, passed on -------------------------------------------------------------
 
     async fn log(&self, origin: &Origin) -> Result<Option<LogState>, Error> {
@@ -319,6 +336,14 @@ impl<M: Mishaps> Store for FaultyStore<M> {
         range: Range<u64>,
     ) -> Result<Vec<DisclosureRow>, Error> {
         self.inner.disclosures(origin, range).await
+    }
+
+    async fn data_keys(&self) -> Result<Vec<DataKey>, Error> {
+        self.inner.data_keys().await
+    }
+
+    async fn rekeyed(&self) -> Result<HashMap<Origin, Rekeyed>, Error> {
+        self.inner.rekeyed().await
     }
 
     async fn erased(

@@ -7,19 +7,27 @@ use std::{
     time::Duration,
 };
 
-use huren_core::{codes::Region, keys::RecordSigner, merkle::empty_root, trust::RootKeys};
-use huren_node::engine::{
-    Clock, Engine, Entry, Options, Parts, Peer, Peers, SystemRandom, WriterKeys,
+use huren_core::{
+    audit::Actor,
+    codes::Region,
+    disclosure::KeyRing,
+    keys::RecordSigner,
+    merkle::empty_root,
+    trust::{RootKeys, TrustChain, TrustList},
 };
-use huren_store::{Error as StoreError, Head, HighWater, Store};
+use huren_node::engine::{
+    Clock, DataKeysError, Engine, Entry, Options, Parts, Peer, Peers, SystemRandom, WriterKeys,
+    take_data_keys,
+};
+use huren_store::{Head, HighWater, Store};
 use tempfile::TempDir;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     Lie, ManualClock, Wire,
     members::{
-        self, Closed, REGIONS, answer_key, log_signer, mirror, next_log_signer, origin,
-        outside_signer, trust_lists, witness, writer_keys,
+        self, Closed, REGIONS, next_signing_keys, origin, outside_signer, signing_keys,
+        trust_lists, writer_keys,
     },
 };
 
@@ -56,10 +64,39 @@ struct Site {
     place: Place,
     /// Versions of the trust list that its operator gave it.
     versions: u64,
+    /// The lists that a member was given that joined later.
+    given: Option<TrustChain>,
     /// Seed of the key that its operator has it sign records with.
     record_seed: [u8; 32],
+    /// What seals and tags its database: the at-rest keys and the index keys.
+    data_keys: (KeyRing, KeyRing),
     /// Its operator's order for its next start.
     accept_loss: Option<u64>,
+}
+
+impl Site {
+    fn new(region: Region, high_water: PathBuf, store: Arc<dyn Store>) -> Self {
+        let nothing = Head {
+            size: 0,
+            root: empty_root(),
+        };
+        HighWater::open(&high_water)
+            .and_then(|file| file.write(&origin(region), &nothing))
+            .expect("a high-water file");
+        Self {
+            store,
+            high_water,
+            place: Place::default(),
+            versions: 1,
+            given: None,
+            record_seed: members::record_seed(region),
+            data_keys: {
+                let keys = writer_keys(region);
+                (keys.at_rest, keys.index)
+            },
+            accept_loss: None,
+        }
+    }
 }
 
 /// Members and what they trust.
@@ -74,7 +111,7 @@ pub struct Federation {
     lie: Box<dyn Fn(Region, Region) -> Arc<dyn Lie> + Send + Sync>,
     /// What version 2 of the trust list decides.
     closed: Option<Closed>,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Federation {
@@ -97,21 +134,7 @@ impl Federation {
         let folder = tempfile::tempdir().expect("a folder");
         let site = |region: Region| {
             let high_water = folder.path().join(format!("high-water-{region}"));
-            let nothing = Head {
-                size: 0,
-                root: empty_root(),
-            };
-            HighWater::open(&high_water)
-                .and_then(|file| file.write(&origin(region), &nothing))
-                .expect("a high-water file");
-            Site {
-                store: store(region),
-                high_water,
-                place: Place::default(),
-                versions: 1,
-                record_seed: members::record_seed(region),
-                accept_loss: None,
-            }
+            Site::new(region, high_water, store(region))
         };
         let sites = REGIONS.map(|region| (region, site(region))).into();
         let (roots, _) = trust_lists(1, None);
@@ -122,7 +145,7 @@ impl Federation {
             running: BTreeMap::new(),
             lie: Box::new(lie),
             closed: None,
-            _folder: folder,
+            folder,
         }
     }
 
@@ -143,6 +166,83 @@ impl Federation {
     /// Gives a member the key of [`members::next_record_key`] to sign with, from its next start on.
     pub fn give_next_record_key(&mut self, region: Region) {
         self.site_mut(region).record_seed = members::next_record_seed(region);
+    }
+
+    /// Gives a member other keys for its database, for its next start.
+    pub fn give_data_keys(&mut self, region: Region, at_rest: KeyRing, index: KeyRing) {
+        self.site_mut(region).data_keys = (at_rest, index);
+    }
+
+    /// The list that would come behind the newest one that a member holds.
+    pub fn next_list(&self, at: Region, change: impl FnOnce(&mut TrustList)) -> Vec<u8> {
+        members::next_list(&self.engine(at).trust(), change)
+    }
+
+    /// A member's operator gives it a list while it runs.
+    pub async fn install(&self, at: Region, note: &[u8]) {
+        let taken = self
+            .engine(at)
+            .take_trust_lists(&[note], Actor::Machine)
+            .await;
+        taken.expect("a list that follows");
+    }
+
+    /// Waits until every running member holds a version of the trust list, and every member's log
+    /// has adopted it everywhere.
+    pub async fn until_adopted(&self, version: u64) {
+        for at in self.running.keys() {
+            self.until_found(*at, async |engine: &Engine| {
+                let chain = engine.trust();
+                let list = &chain.newest().list;
+                let mut adopted = list.version >= version;
+                for member in &list.members {
+                    let origin = member.origin.parse().expect("an origin");
+                    let rows = engine.store().adoptions(&origin).await.expect("a store");
+                    adopted &= rows.iter().any(|row| row.version == version);
+                }
+                adopted
+            })
+            .await;
+        }
+    }
+
+    /// A new member's node starts, with the trust lists that another one holds by now; and all
+    /// reach each other by what the list says of them.
+    pub async fn join(&mut self, region: Region, store: Arc<dyn Store>, from: Region) {
+        let high_water = self.folder.path().join(format!("high-water-{region}"));
+        let given = TrustChain::clone(&self.engine(from).trust());
+        let site = Site {
+            given: Some(given),
+            ..Site::new(region, high_water, store)
+        };
+        self.sites.insert(region, site);
+        self.open(region).await.expect("an engine");
+        self.connect();
+    }
+
+    /// All running members reach each other by what the newest list that each holds says: as a
+    /// node's wires do whenever a list counts.
+    pub fn connect(&self) {
+        for (at, running) in &self.running {
+            running.engine.set_peers(self.peers_of(*at));
+        }
+    }
+
+    /// Every other member, of the list that one holds if it runs.
+    fn peers_of(&self, region: Region) -> Peers {
+        let chain = self.running.get(&region).map(|at| at.engine.trust());
+        let is_member = |other: &Region| {
+            let list = chain.as_ref().map(|chain| &chain.newest().list);
+            list.is_none_or(|list| list.member(other).is_some())
+        };
+        let others = self.sites.iter().filter(|(other, _)| **other != region);
+        others
+            .filter(|(other, _)| is_member(other))
+            .map(|(other, there)| {
+                let wire = Wire::new(Arc::clone(&there.place), (self.lie)(*other, region));
+                (other.to_string(), Arc::new(wire) as Arc<dyn Peer>)
+            })
+            .collect()
     }
 
     /// Puts another store in the place of a member's, for its next start.
@@ -183,24 +283,28 @@ impl Federation {
     /// Starts a member over its store.
     ///
     /// # Errors
-    /// If the store fails; its operator would start it again.
-    pub async fn open(&mut self, region: Region) -> Result<(), StoreError> {
+    /// If the store fails, where its operator would start it again; or if a key is missing.
+    pub async fn open(&mut self, region: Region) -> Result<(), DataKeysError> {
         let site = &self.sites[&region];
-        let peers: Peers = self
-            .sites
-            .iter()
-            .filter(|(other, _)| **other != region)
-            .map(|(other, there)| {
-                let wire = Wire::new(Arc::clone(&there.place), (self.lie)(*other, region));
-                (other.to_string(), Arc::new(wire) as Arc<dyn Peer>)
-            })
-            .collect();
+        let peers = self.peers_of(region);
         let held = site.store.trust_lists().await?;
-        let trust = if held.len() as u64 > site.versions {
-            members::verified(&self.roots, &held)
-        } else {
-            trust_lists(site.versions, self.closed).1
+        let trust = match &site.given {
+            _ if held.len() as u64 > site.versions => members::verified(&self.roots, &held),
+            Some(given) => given.clone(),
+            None => trust_lists(site.versions, self.closed).1,
         };
+        let mut signing = signing_keys(region);
+        signing.record.current = RecordSigner::from_seed(&site.record_seed);
+        if self.closed.is_some_and(|closed| closed.of == region) {
+            signing.log = next_signing_keys(region).log;
+        }
+        let (at_rest, index) = site.data_keys.clone();
+        let keys = WriterKeys {
+            at_rest,
+            index,
+            ..writer_keys(region)
+        };
+        take_data_keys(site.store.as_ref(), &keys).await?;
         let parts = Parts {
             region,
             origin: origin(region),
@@ -208,17 +312,8 @@ impl Federation {
             high_water: HighWater::open(&site.high_water).expect("a high-water file"),
             trust,
             peers,
-            keys: WriterKeys {
-                record: RecordSigner::from_seed(&site.record_seed),
-                ..writer_keys(region)
-            },
-            log_key: match self.closed {
-                Some(closed) if closed.of == region => next_log_signer(region),
-                _ => log_signer(region),
-            },
-            answer_key: answer_key(region),
-            mirror: Some(mirror(region)),
-            witness: Some(witness(region)),
+            keys,
+            signing,
             outside: vec![outside_signer().verifier_key().clone()],
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
             random: Arc::new(SystemRandom),

@@ -25,8 +25,8 @@ pub use history::History;
 pub use machine::Machine;
 pub use members::{
     Closed, REGIONS, RETIRED_AT, county, county_pen, log_signer, member, mirror, newer_pen,
-    next_list, next_record_key, origin, outside_signer, record_pen, record_signer, retired_pen,
-    trust_list_notes, unlisted_pen, witness, writer_keys,
+    next_list, next_member, next_record_key, next_signing_keys, origin, outside_signer, record_pen,
+    record_signer, retired_pen, signing_keys, trust_list_notes, unlisted_pen, witness, writer_keys,
 };
 pub use peer::{Honest, Lie, Wire};
 pub use samples::{

@@ -10,7 +10,7 @@ use huren_core::{
     note::{Note, NoteSigner},
     trust::{self, LogKey, RecordKey, RootKeys, RootRole, TrustChain, TrustList},
 };
-use huren_node::engine::WriterKeys;
+use huren_node::engine::{Rotating, SigningKeys, WriterKeys};
 use huren_proto::v1;
 use jiff::Timestamp;
 
@@ -107,7 +107,7 @@ pub(crate) fn record_seed(region: Region) -> [u8; 32] {
 }
 
 pub(crate) fn next_record_seed(region: Region) -> [u8; 32] {
-    seed(region, 14)
+    seed(region, 18)
 }
 
 /// Signs any record of a member, for the whole province.
@@ -122,7 +122,7 @@ pub fn record_pen(region: Region) -> Pen {
 
 /// The key that takes its place when a list says so, for a member's whole province.
 pub fn next_record_key(region: Region) -> RecordKey {
-    let signer = RecordSigner::from_seed(&next_record_seed(region));
+    let signer = next_record_signer(region);
     RecordKey {
         alg: signer.algorithm().name().into(),
         public_key: BASE64_STANDARD.encode(signer.public_key()),
@@ -161,10 +161,71 @@ pub fn unlisted_pen(region: Region) -> Pen {
 /// The keys with which a member writes its log.
 pub fn writer_keys(region: Region) -> WriterKeys {
     WriterKeys {
-        record: record_signer(region),
-        index: SecretKey::new(seed(region, 6)),
+        index: SecretKey::new(seed(region, 6)).into(),
         holder: SecretKey::new([7; 32]),
-        at_rest: SecretKey::new(seed(region, 8)),
+        at_rest: SecretKey::new(seed(region, 8)).into(),
+    }
+}
+
+/// The keys that it signs with.
+pub fn signing_keys(region: Region) -> SigningKeys {
+    SigningKeys {
+        log: log_signer(region).into(),
+        record: record_signer(region).into(),
+        answer: answer_key(region).into(),
+        mirror: Some(mirror(region).into()),
+        witness: Some(witness(region).into()),
+    }
+}
+
+/// The same with the next one beside each.
+pub fn next_signing_keys(region: Region) -> SigningKeys {
+    fn both<K>(held: Rotating<K>, next: K) -> Rotating<K> {
+        Rotating {
+            next: Some(next),
+            ..held
+        }
+    }
+    let held = signing_keys(region);
+    let cosigners = |held: Option<Rotating<Cosigner>>, next| held.map(|held| both(held, next));
+    SigningKeys {
+        log: both(held.log, next_log_signer(region)),
+        record: both(held.record, next_record_signer(region)),
+        answer: both(held.answer, next_answer_key(region)),
+        mirror: cosigners(held.mirror, next_mirror(region)),
+        witness: cosigners(held.witness, next_witness(region)),
+    }
+}
+
+fn next_record_signer(region: Region) -> RecordSigner {
+    RecordSigner::from_seed(&next_record_seed(region))
+}
+
+fn next_answer_key(region: Region) -> NoteSigner {
+    signer(format!("{}/answer", origin(region)), seed(region, 17))
+}
+
+fn next_mirror(region: Region) -> Cosigner {
+    cosigner(region, "mirror", 16)
+}
+
+fn next_witness(region: Region) -> Cosigner {
+    cosigner(region, "witness", 15)
+}
+
+/// A member as it describes itself when it has made its next keys.
+pub fn next_member(region: Region) -> trust::Member {
+    trust::Member {
+        log_keys: vec![LogKey {
+            key: next_log_signer(region).verifier_key().to_string(),
+            from_index: 0,
+            until_index: None,
+        }],
+        witness_key: next_witness(region).verifier_key().to_string(),
+        mirror_key: next_mirror(region).verifier_key().to_string(),
+        answer_keys: vec![next_answer_key(region).verifier_key().to_string()],
+        record_keys: vec![next_record_key(region)],
+        ..member(region)
     }
 }
 

@@ -66,10 +66,10 @@ fn row(of: Region, index: u64, leaf: &Leaf) -> DisclosureRow {
     let number = certificate.and_then(|o| o.values.as_ref()?.get("number"));
     let (log, hash) = (origin(of), leaf_hash(&leaf.bytes));
     let place = (&log, &hash);
-    let sealed = disclosure::seal(&keys.at_rest, [1; 24], place, &leaf.openings);
+    let sealed = keys.at_rest.seal([1; 24], place, &leaf.openings);
     DisclosureRow {
         index,
-        number_tag: number.map(|number| Tag(disclosure::number_tag(&keys.index, number))),
+        number_tag: number.map(|number| Tag(disclosure::number_tag(keys.index.current(), number))),
         holder_tag: None,
         sealed: sealed.expect("small openings"),
     }

@@ -9,15 +9,17 @@ use huren_core::{
     checkpoint::{Origin, SignedCheckpoint},
     codes::Region,
     cosign::verify_cosignature,
+    disclosure::{KeyRing, SecretKey},
     merkle::Hash,
     witness::Refusal,
 };
 use huren_node::engine::{Audit, Engine, Placed, WitnessError};
 use huren_proto::v1;
-use huren_store::{AuditQuery, Memory, Release, Role, Store, TokenRow};
+use huren_store::{AuditQuery, DataKeyKind, Memory, Release, Role, Store, TokenRow};
 use huren_tests::{
     Fault, FaultyStore, Federation, Fork, History, Honest, Lie, ManualClock, Operation, Outcome,
     REGIONS, Shown, audit, certificate, change, erasure, origin, outside_signer, question, witness,
+    writer_keys,
 };
 
 const HOME: Region = Region::ZHEJIANG;
@@ -40,6 +42,8 @@ fn scripts(operation: Operation) -> Vec<Vec<Fault>> {
         ],
         Operation::CreateLog
         | Operation::PutCosigned
+        | Operation::PutDataKeys
+        | Operation::Rekey
         | Operation::PutNotes
         | Operation::PutRestored
         | Operation::Append
@@ -80,6 +84,8 @@ fn is_called_later(operation: Operation, at: Region) -> bool {
         | Operation::PutRestored
         | Operation::DropRegister
         | Operation::PutTrustList
+        | Operation::PutDataKeys
+        | Operation::Rekey
         | Operation::PutCosigned
         | Operation::AppendAudit
         | Operation::PutToken
@@ -353,6 +359,43 @@ async fn registers_are_rebuilt(operation: Operation) {
     }
 }
 
+/// A member is given other keys for its database, under which everything comes.
+async fn keys_are_changed(operation: Operation) {
+    for faults in scripts(operation) {
+        let (mut federation, faulty) = with_faults(HOME, Vec::new()).await;
+        let mut places = BTreeMap::new();
+        for round in rounds() {
+            submit_round(&federation, &round, &mut places).await;
+        }
+        federation.stop(HOME).await;
+        let before = writer_keys(HOME);
+        let at_rest = KeyRing::from(SecretKey::new([21; 32]));
+        let index = KeyRing::from(SecretKey::new([22; 32]));
+        let all = at_rest.clone().with_earlier(before.at_rest.keys().to_vec());
+        let index = index.with_earlier(before.index.keys().to_vec());
+        federation.give_data_keys(HOME, all, index);
+        faulty.arm(faults);
+        while federation.open(HOME).await.is_err() {}
+        federation.until(HOME, |engine| engine.is_writable()).await;
+        let is_done = async |engine: &Engine| {
+            let stands = engine.rekeying().await.expect("a store");
+            let mut keys = stands
+                .keys
+                .iter()
+                .filter(|key| key.kind == DataKeyKind::AtRest);
+            stands.left == 0 && keys.all(|key| key.current == key.needed)
+        };
+        federation.until_found(HOME, is_done).await;
+        assert_eq!(faulty.outstanding(), []);
+        for of in REGIONS {
+            let rows = faulty.disclosures(&origin(of), 0..100).await;
+            let mut rows = rows.expect("a store").into_iter();
+            assert!(rows.all(|row| at_rest.seals(&row.sealed)));
+        }
+        check(&federation, &places).await;
+    }
+}
+
 /// Every log of a member is marked as restored; it catches up with all of them.
 async fn restored_logs_catch_up(operation: Operation) {
     for faults in scripts(operation) {
@@ -568,6 +611,8 @@ survive! {
     append_audit_fails: AppendAudit the_trail_is_whole,
     put_token_fails: PutToken tokens_are_whole,
     revoke_token_fails: RevokeToken tokens_are_whole,
+    put_data_keys_fails: PutDataKeys keys_are_changed,
+    rekey_fails: Rekey keys_are_changed,
 }
 
 /// A batch that was written and reported failed was answered as not placed. It is in the log

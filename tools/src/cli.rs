@@ -8,7 +8,8 @@ use clap::{Args, Parser, Subcommand};
 use huren_proto::v1::issuance_service_client::IssuanceServiceClient;
 
 use crate::{
-    bench, connect::NodeArgs, demo, evidence, generate, import, log, peers, signed, trust, verify,
+    bench, connect::NodeArgs, demo, evidence, generate, import, log, peers, privacy, signed, trust,
+    verify,
 };
 
 /// 互认：长三角技能人才评价证书互查互认 / Huren: mutual recognition of skill certificates
@@ -53,6 +54,9 @@ pub enum Command {
     /// 信任清单 / the trust list
     #[command(subcommand)]
     Trust(trust::TrustCommand),
+    /// 个人信息：删除、证明、查找 / personal data: erasing it, proving that, searching for it
+    #[command(subcommand)]
+    Privacy(privacy::PrivacyCommand),
     /// 演示：四省一市节点互查互认 / four provincial nodes on this machine
     Demo(demo::DemoArgs),
     /// 测速，与极限并列 / speed beside its limits
@@ -79,7 +83,10 @@ pub async fn run(cli: Cli) -> ExitCode {
     let failure = match cli.command {
         Command::Verify(_)
         | Command::Receipt(_)
-        | Command::Evidence(evidence::EvidenceCommand::Verify { .. }) => 2,
+        | Command::Evidence(evidence::EvidenceCommand::Verify { .. })
+        | Command::Privacy(
+            privacy::PrivacyCommand::VerifyProof(_) | privacy::PrivacyCommand::Scan(_),
+        ) => 2,
         _ => 1,
     };
     match dispatch(cli).await {
@@ -134,6 +141,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode> {
         Command::Log(command) => log::run(&command, json).await.map(done),
         Command::Peers(node) => peers::run(&node, json).await.map(done),
         Command::Trust(command) => trust::run(&command, json),
+        Command::Privacy(command) => privacy::run(&command, json).await,
         Command::Demo(args) => demo::run(&args, json).await,
         Command::Bench(args) => bench::run(&args, json).await,
         Command::Node(args) => Ok(huren_node::cli::run(args).await),

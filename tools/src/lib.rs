@@ -11,6 +11,7 @@ pub mod import;
 pub mod local;
 pub mod log;
 pub mod peers;
+pub mod privacy;
 pub mod signed;
 pub mod trust;
 pub mod verify;

@@ -186,6 +186,21 @@ impl LocalNode {
         Ok(())
     }
 
+    /// Tells the process to read its files again (SIGHUP).
+    ///
+    /// # Errors
+    /// If it does not run.
+    pub async fn hang_up(&self) -> Result<()> {
+        let id = self.process.as_ref().and_then(Child::id);
+        let id = id.with_context(|| format!("{} 未启动 / is not started", self.region))?;
+        let mut kill = Command::new("kill");
+        let told = kill.arg("-HUP").arg(id.to_string()).status().await?;
+        if !told.success() {
+            bail!("SIGHUP 未送达 / was not delivered");
+        }
+        Ok(())
+    }
+
     /// Waits until the node says that it is ready.
     ///
     /// # Errors

@@ -7,8 +7,9 @@ use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand};
 use huren_core::{
     receipt::{self, Checked},
-    trust::RootKeys,
+    trust::{RootKeys, TrustChain},
 };
+use huren_node::startup::split_lists;
 use huren_proto::v1::{self, verification_service_client::VerificationServiceClient};
 use serde_json::json;
 
@@ -54,6 +55,10 @@ pub enum ReceiptCommand {
         /// 信任根公钥文件 / file of root keys
         #[arg(long, value_name = "ROOTS")]
         trust: PathBuf,
+        /// 较新的信任清单：据此判断此后才截止的密钥 / newer trust lists, which may have closed keys
+        /// since the receipt was given
+        #[arg(long, value_name = "LISTS")]
+        lists: Option<PathBuf>,
     },
 }
 
@@ -173,12 +178,22 @@ pub fn words(verdict: v1::Verdict) -> &'static str {
 
 /// Checks a receipt offline.
 pub fn receipt(command: &ReceiptCommand, json_out: bool) -> Result<ExitCode> {
-    let ReceiptCommand::Verify { file, trust } = command;
+    let ReceiptCommand::Verify { file, trust, lists } = command;
     let read = |path: &PathBuf| {
         std::fs::read(path).with_context(|| format!("无法读取 / cannot read {}", path.display()))
     };
     let roots: RootKeys = String::from_utf8(read(trust)?)?.parse()?;
-    match receipt::verify(&read(file)?, &roots) {
+    let receipt = read(file)?;
+    let checked = match lists {
+        None => receipt::verify(&receipt, &roots),
+        Some(lists) => {
+            let text = String::from_utf8(read(lists)?)?;
+            let notes = split_lists(&text);
+            let known = TrustChain::verify(&roots, notes.iter().map(|note| note.as_bytes()))?;
+            receipt::verify_known(&receipt, &roots, &known)
+        }
+    };
+    match checked {
         Ok(checked) => {
             if json_out {
                 writeln!(stdout(), "{:#}", checked_json(&checked))?;

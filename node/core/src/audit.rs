@@ -13,7 +13,12 @@ use huren_proto::v1;
 use prost::Message as _;
 
 use crate::{
-    checkpoint::Origin, codes::Region, disclosure::SecretKey, framing, merkle::Hash, normalise,
+    checkpoint::Origin,
+    codes::Region,
+    disclosure::{SecretKey, Values},
+    framing,
+    merkle::Hash,
+    normalise,
 };
 
 pub use v1::{AuditAction, Purpose};
@@ -81,6 +86,15 @@ impl Subject {
         let mut subject = [0; 16];
         subject.copy_from_slice(&tag[..16]);
         Self(subject)
+    }
+
+    /// The subject that an identity document names: its kind and number, normalised.
+    pub fn of_holder(holder_key: &SecretKey, holder_id: &Values) -> Option<Self> {
+        let (kind, number) = (holder_id.get("id_kind")?, holder_id.get("id_number")?);
+        let tag = holder_key.tag("huren/audit-holder/v1\n", &[kind, number]);
+        let mut subject = [0; 16];
+        subject.copy_from_slice(&tag[..16]);
+        Some(Self(subject))
     }
 }
 

@@ -1,5 +1,7 @@
 //! Salted digests of personal facts, what opens them, and how openings are sealed and found.
 
+mod ring;
+
 use std::collections::BTreeMap;
 
 use chacha20poly1305::{
@@ -13,6 +15,8 @@ use sha2::{Digest as _, Sha256};
 use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::{checkpoint::Origin, framing, merkle::Hash, normalise, record::RecordError};
+
+pub use ring::{KeyId, KeyMissing, KeyRing};
 
 /// Facts that are digested and disclosed together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -5,6 +5,7 @@
 //! *asserted* rests on the node that answered: that nothing later, up to a stated size,
 //! changes it.
 
+pub mod erasure;
 mod verify;
 
 use serde::{Deserialize, Serialize};

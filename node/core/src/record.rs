@@ -468,16 +468,29 @@ impl Draft {
             body: self.body.clone(),
         }
         .encode_to_vec();
-        let input = signing_input(signer.algorithm(), &signer.id().0, origin, &record);
-        let signature = signer.sign(&input).map_err(|_| RecordError::BadSignature)?;
-        let leaf = v1::SignedRecord {
-            alg: signer.algorithm().number(),
-            key_id: signer.id().0.to_vec(),
-            signature: signature.to_vec(),
-            record,
-        }
-        .encode_to_vec();
-        UnverifiedRecord::read_strict(&leaf)?;
-        Ok(leaf)
+        signed(record, origin, signer)
     }
+}
+
+/// The record of a leaf that is in no log yet, signed for the log `origin` by another key.
+///
+/// # Errors
+/// As [`Draft::sign`].
+pub fn sign_anew(leaf: &[u8], origin: &str, signer: &RecordSigner) -> Result<Vec<u8>, RecordError> {
+    let before = v1::SignedRecord::decode(leaf).map_err(|_| RecordError::Undecodable)?;
+    signed(before.record, origin, signer)
+}
+
+fn signed(record: Vec<u8>, origin: &str, signer: &RecordSigner) -> Result<Vec<u8>, RecordError> {
+    let input = signing_input(signer.algorithm(), &signer.id().0, origin, &record);
+    let signature = signer.sign(&input).map_err(|_| RecordError::BadSignature)?;
+    let leaf = v1::SignedRecord {
+        alg: signer.algorithm().number(),
+        key_id: signer.id().0.to_vec(),
+        signature: signature.to_vec(),
+        record,
+    }
+    .encode_to_vec();
+    UnverifiedRecord::read_strict(&leaf)?;
+    Ok(leaf)
 }

@@ -38,11 +38,11 @@ pub enum ContentError {
     AtRestKey,
 }
 
-/// Checks every log of a store; `at_rest` is the key that its disclosures are sealed with.
+/// Checks every log of a store; `at_rest` are the keys that its disclosures are sealed with.
 pub(super) async fn logs(
     store: &dyn Store,
     chain: &TrustChain,
-    at_rest: &disclosure::SecretKey,
+    at_rest: &disclosure::KeyRing,
     progress: &ProgressBar,
 ) -> Result<(), ContentError> {
     let logs = store.logs().await?;
@@ -121,7 +121,7 @@ async fn root(
 async fn opens(
     store: &dyn Store,
     state: &LogState,
-    at_rest: &disclosure::SecretKey,
+    at_rest: &disclosure::KeyRing,
 ) -> Result<(), ContentError> {
     let origin = &state.origin;
     let rows = store
@@ -135,7 +135,8 @@ async fn opens(
         let index = usize::try_from(row.index).unwrap_or(usize::MAX);
         let hash = entries.get(index).map(|entry| leaf_hash(entry));
         let hash = hash.ok_or(StoreError::Corrupt("a disclosure without a leaf"))?;
-        disclosure::unseal(at_rest, (origin, &hash), &row.sealed)
+        at_rest
+            .unseal((origin, &hash), &row.sealed)
             .map_err(|_| ContentError::AtRestKey)?;
     }
     Ok(())

@@ -152,8 +152,22 @@ fn collect(config: &Config, config_file: &Path) -> Result<Vec<Kept>, KeysError> 
             other => other.file_in(&config.keys_dir),
         };
         // What could not be used should not be kept as if it could.
-        keys::load(&path, purpose)?;
+        usable(&path, purpose)?;
         files.push((format!("keys/{purpose}.key"), path));
+        let next = purpose.next_file_in(&config.keys_dir);
+        match usable(&next, purpose) {
+            Ok(()) => files.push((format!("keys/{purpose}.next.key"), next)),
+            Err(KeyError::Missing { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    // Keys of the database that came before: what is not under the new ones yet needs them.
+    for purpose in [Purpose::AtRest, Purpose::Index] {
+        for path in keys::earlier_files(&config.keys_dir, purpose)? {
+            keys::load(&path, purpose)?;
+            let name = path.file_name().map(|name| name.to_string_lossy());
+            files.push((format!("keys/{}", name.unwrap_or_default()), path));
+        }
     }
     files.extend([
         ("tls/node.crt".to_owned(), config.tls.certificate.clone()),
@@ -254,9 +268,28 @@ fn is_kept(name: &str) -> bool {
     ];
     name == init::CONFIG
         || others.contains(&name)
-        || Purpose::ALL
+        || Purpose::ALL.iter().any(|purpose| {
+            name == format!("keys/{purpose}.key") || name == format!("keys/{purpose}.next.key")
+        })
+        || [Purpose::AtRest, Purpose::Index]
             .iter()
-            .any(|purpose| name == format!("keys/{purpose}.key"))
+            .any(|purpose| is_earlier(name, *purpose))
+}
+
+/// Whether it is the name of an earlier key of the database.
+fn is_earlier(name: &str, purpose: Purpose) -> bool {
+    let middle = name
+        .strip_prefix(&format!("keys/{purpose}.old"))
+        .and_then(|rest| rest.strip_suffix(".key"));
+    middle.is_some_and(|middle| !middle.contains(['/', '\\']))
+}
+
+/// Whether a key file holds a key for that; records are signed by either algorithm.
+fn usable(path: &Path, purpose: Purpose) -> Result<(), KeyError> {
+    match purpose {
+        Purpose::Record => keys::load_signer(path, Purpose::record).map(drop),
+        other => keys::load(path, other).map(drop),
+    }
 }
 
 #[cfg(test)]

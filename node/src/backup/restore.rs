@@ -7,7 +7,6 @@ use std::{
 
 use huren_core::{
     audit::{Act, Actor, AuditAction},
-    disclosure,
     note::VerifierKey,
 };
 use huren_store::{Error as StoreError, Sqlite, SqliteOptions, Store as _};
@@ -263,8 +262,7 @@ async fn check(
     let chain = load_trust(config, &store.trust_lists().await?)?;
     let manifest = unverified.verify(&answer_key(config)?, &chain);
     let manifest = manifest.ok_or(RestoreError::NotSigned)?;
-    let at_rest = keys::load(&Purpose::AtRest.file_in(&config.keys_dir), Purpose::AtRest)?;
-    let at_rest = disclosure::SecretKey::new(*at_rest.expose());
+    let at_rest = keys::load_ring(&config.keys_dir, Purpose::AtRest)?;
     check::logs(store, &chain, &at_rest, progress).await?;
     let logs = store.logs().await?;
     let held = logs.iter().map(|log| LogSize {

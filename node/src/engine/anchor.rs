@@ -86,9 +86,10 @@ impl Engine {
         self.store.audit(query).await
     }
 
-    /// The subject that a certificate number names in this node's audit trail.
+    /// The subject that a certificate number names in this node's audit trail: under the index key
+    /// in use. What was written under earlier ones is found by those.
     pub fn subject_of(&self, number: &str) -> Subject {
-        Subject::of_number(&self.keys.index, number)
+        Subject::of_number(self.keys.index.current(), number)
     }
 
     /// Anchors whatever has waited for it long enough, for ever.
@@ -163,8 +164,10 @@ impl Engine {
             .book
             .entry(&self.origin)
             .map_or(0, |own| own.state.head.size);
-        let (key, kind) = (self.keys.record.id(), v1::Kind::AuditAnchor as i32);
-        let trust = self.trust();
+        let (signing, trust) = (self.signing(), self.trust());
+        let place = (trust.newest().list.version, size);
+        let signer = signing.record_at(&trust, &self.origin, place);
+        let (key, kind) = (signer.id(), v1::Kind::AuditAnchor as i32);
         let authority = trust.newest().authority();
         let permitted = authority.check(&self.origin, key, size, kind, &self.region);
         permitted.map_err(|_| AnchorError::NotPermitted)?;
@@ -174,8 +177,13 @@ impl Engine {
         };
         let today = Date::today_in_shanghai(self.clock.now().cast_signed());
         let origin = self.origin.as_str();
-        let prepared =
-            prepare::anchor(anchor, self.region, today.as_yyyymmdd(), origin, &self.keys);
+        let prepared = prepare::anchor(
+            anchor,
+            self.region,
+            today.as_yyyymmdd(),
+            origin,
+            (&self.keys, signer),
+        );
         Ok(Some(prepared.map_err(AppendError::NotARecord)?))
     }
 }

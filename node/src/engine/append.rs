@@ -15,9 +15,8 @@ use std::{
 
 use huren_core::{
     checkpoint::{Checkpoint, Origin, SignedCheckpoint},
-    disclosure,
+    disclosure::{self, SecretKey},
     merkle::Hash,
-    note::NoteSigner,
     record::RecordError,
     register::{Changes, CheckedLeaf, Fold},
     trust::{Refusal, TrustChain},
@@ -36,6 +35,7 @@ use super::{
     fold,
     prepare::{Prepared, WriterKeys},
     reader::Reader,
+    signing::SigningKeys,
     work,
 };
 
@@ -73,6 +73,9 @@ pub enum AppendError {
     /// The log takes nothing at present: try again.
     #[error("the log takes nothing at present")]
     Unavailable,
+    /// The trust list names none of the node's log keys for the next checkpoint.
+    #[error("the trust list names none of the node's log keys for the next checkpoint")]
+    NoLogKey,
     /// The node's record key may not sign it at its place: every member would quarantine it.
     #[error("the node's record key has no authority for this record at its place in the log")]
     NoAuthority(#[source] Refusal),
@@ -94,6 +97,7 @@ impl AppendError {
             Self::StatusUnfit => "STATUS_UNFIT",
             Self::NotARecord(error) => error.code(),
             Self::Unavailable => "LOG_UNAVAILABLE",
+            Self::NoLogKey => "LOG_KEY_NOT_LISTED",
             Self::NoAuthority(refusal) => refusal.code(),
             Self::Frozen => "LOG_FROZEN",
             Self::Full => "STORE_FULL",
@@ -109,6 +113,7 @@ impl AppendError {
             Self::StatusUnfit => "该变更不适用于证书的当前状态。",
             Self::NotARecord(_) => "提交内容无法构成合规记录。",
             Self::Unavailable => "日志暂不可写，请稍后重试。",
+            Self::NoLogKey => "信任清单未列出本节点可签署下一检查点的日志密钥，请放置新密钥。",
             Self::NoAuthority(_) => {
                 "信任清单已不准本节点的记录密钥在该位置签署此记录，请更换密钥。"
             }
@@ -141,7 +146,7 @@ pub(super) struct Writer {
     pub(super) trust: watch::Receiver<Arc<TrustChain>>,
     pub(super) origin: Origin,
     pub(super) keys: Arc<WriterKeys>,
-    pub(super) signer: NoteSigner,
+    pub(super) signing: watch::Receiver<Arc<SigningKeys>>,
     /// See [`fold::Sealing`].
     pub(super) judging: Arc<RwLock<()>>,
     pub(super) high_water: Arc<HighWater>,
@@ -159,16 +164,22 @@ impl Writer {
     /// Serves the queue until it closes.
     pub(super) async fn run(&mut self, queue: &mut mpsc::Receiver<Work>) {
         let (clock, mut trust) = (Arc::clone(&self.clock), self.trust.clone());
+        let mut signing = self.signing.clone();
+        // What came since start-up opened the log is followed at once.
+        trust.mark_changed();
         let mut works = Vec::new();
         // While a batch commits, the next one gathers: batches grow with the load by themselves.
         loop {
             tokio::select! {
                 biased;
+                // First: a key that a list closes or brings counts from the adoption on.
+                Ok(()) = trust.changed() => self.look_again().await,
+                // The key may have come that adopts the list.
+                Ok(()) = signing.changed(), if self.is_behind() => self.look_again().await,
                 count = queue.recv_many(&mut works, self.batch_max) => match count {
                     0 => return,
                     _ => self.commit(std::mem::take(&mut works)).await,
                 },
-                Ok(()) = trust.changed() => self.look_again().await,
                 () = clock.sleep(LOOK_AGAIN), if self.tail.is_none() => self.look_again().await,
             }
         }
@@ -186,6 +197,12 @@ impl Writer {
         if let Err(error) = looked.await {
             tracing::warn!(%error, "the end of the log cannot be read, or takes no trust list");
         }
+    }
+
+    /// Whether the log has not adopted the newest trust list, as no key of this node's could.
+    fn is_behind(&self) -> bool {
+        let newest = self.trust.borrow().newest().list.version;
+        self.tail.as_ref().is_some_and(|tail| tail.adopted < newest)
     }
 
     async fn fold_again(&self) -> Result<(), StoreError> {
@@ -207,6 +224,7 @@ impl Writer {
             reader: &self.reader,
             random: self.random.as_ref(),
             at_rest: &self.keys.at_rest,
+            index: &self.keys.index,
             judging: &self.judging,
             trust: &self.trust,
         }
@@ -257,16 +275,20 @@ impl Writer {
             None => self.read_tail().await?,
         };
         let first = tail.head.size;
+        if self.has_no_log_key(first + 1) {
+            self.tail = Some(tail);
+            return Ok(vec![Err(AppendError::NoLogKey); works.len()]);
+        }
 
         // 2. What is in the log already, asked in sets.
-        let (tags, known) = self.tags(works).await?;
+        let (tags, known) = self.tags_of_all(works).await?;
         let new = works.iter().copied().zip(&tags);
         let new = new.filter(|(_, tag)| !known.contains_key(*tag));
         let new = new.map(|(work, _)| work);
         let found = Existing::look_up(self.store.as_ref(), &self.origin, new).await?;
 
         // 3. Each submission finds its place, or the reason why it has none.
-        let mut batch = Batch::default();
+        let mut batch = Batch::behind(tail.adopted);
         let mut places: HashMap<Tag, u64> = known;
         let mut answers = Vec::with_capacity(works.len());
         for (work, tag) in works.iter().zip(tags) {
@@ -292,11 +314,41 @@ impl Writer {
         Ok(answers)
     }
 
-    /// The tag of each submission, and the indexes of those that are in the log already. One
+    fn has_no_log_key(&self, size: u64) -> bool {
+        let (signing, chain) = (self.signing.borrow().clone(), self.trust.borrow().clone());
+        signing.log_at(&chain, &self.origin, size).is_none()
+    }
+
+    /// The tag of each submission under the index key in use, and the indexes of those that are in
+    /// the log already, under whichever key they are known.
+    async fn tags_of_all(
+        &self,
+        works: &[&Prepared],
+    ) -> Result<(Vec<Tag>, HashMap<Tag, u64>), StoreError> {
+        let (mut current, mut places) = (Vec::new(), HashMap::new());
+        for (rank, key) in self.keys.index.keys().iter().enumerate() {
+            let of_key = works.iter().filter_map(|work| work.tags.get(rank).copied());
+            let (tags, known) = self.tags(key, of_key.collect()).await?;
+            if rank == 0 {
+                current.clone_from(&tags);
+            }
+            for (own, tag) in current.iter().zip(&tags) {
+                if let Some(index) = known.get(tag) {
+                    places.entry(*own).or_insert(*index);
+                }
+            }
+        }
+        Ok((current, places))
+    }
+
+    /// The tags of submissions under a key, and the indexes of those that are known by them. One
     /// whose leaf has no effect any more, because its key turned out to be stolen when it was
     /// signed, is a new one when it is submitted again, by a tag that follows from the first.
-    async fn tags(&self, works: &[&Prepared]) -> Result<(Vec<Tag>, HashMap<Tag, u64>), StoreError> {
-        let mut tags: Vec<Tag> = works.iter().map(|work| work.tag).collect();
+    async fn tags(
+        &self,
+        key: &SecretKey,
+        mut tags: Vec<Tag>,
+    ) -> Result<(Vec<Tag>, HashMap<Tag, u64>), StoreError> {
         loop {
             let known = self.store.submissions(&tags).await?;
             let (quarantined, _) = self.store.quarantined(&self.origin, 0, 0).await?;
@@ -314,7 +366,7 @@ impl Writer {
                 return Ok((tags, known));
             }
             for tag in tags.iter_mut().filter(|tag| void.contains(*tag)) {
-                *tag = Tag(disclosure::submission_tag(&self.keys.index, &tag.0));
+                *tag = Tag(disclosure::submission_tag(key, &tag.0));
             }
         }
     }
@@ -329,7 +381,12 @@ impl Writer {
         let Growth { bundles, tiles } = tail.grow(batch.leaves, &batch.hashes)?;
         let head = tail.head;
         let checkpoint = Checkpoint::new(self.origin.clone(), head.size, head.root);
-        let checkpoint = SignedCheckpoint::sign(checkpoint, &self.signer)
+        let (signing, chain) = (self.signing.borrow().clone(), self.trust.borrow().clone());
+        let signer = signing.log_at(&chain, &self.origin, head.size);
+        let signer = signer.ok_or(StoreError::Corrupt(
+            "the trust list names no log key of this node's for this size",
+        ))?;
+        let checkpoint = SignedCheckpoint::sign(checkpoint, signer)
             .map_err(|_| StoreError::Corrupt("the origin makes no checkpoint"))?;
 
         // Point of no return 1: the transaction. A crash before it leaves nothing of the

@@ -267,7 +267,7 @@ impl Book {
         let chain = self.trust.borrow().clone();
         let list = &chain.newest().list;
         let region = list
-            .member_of(&state.origin)
+            .log_of(&state.origin)
             .and_then(|member| member.province())
             .unwrap_or(huren_core::codes::Region::SHANGHAI);
         let witnessed = SignedCheckpoint::parse(&state.notes.witnessed).ok();
@@ -301,7 +301,7 @@ impl Book {
             return Ok(());
         }
         let chain = self.trust.borrow().clone();
-        let Some(member) = chain.newest().list.member_of(origin) else {
+        let Some(member) = chain.newest().list.log_of(origin) else {
             return Ok(());
         };
         let Ok(policy) = chain.newest().list.policy(origin) else {
@@ -417,7 +417,7 @@ impl Book {
         let proven = chain
             .newest()
             .list
-            .member_of(origin)
+            .log_of(origin)
             .is_some_and(|member| evidence.proves(member, origin));
         if !proven {
             tracing::error!(%origin, "checkpoints do not fit together, but prove nothing");

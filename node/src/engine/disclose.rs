@@ -72,7 +72,7 @@ pub(super) async fn page(
         let Some(hash) = leaves.get(&row.index) else {
             continue;
         };
-        let openings = disclosure::unseal(sealing.at_rest, (origin, hash), &row.sealed)
+        let openings = (sealing.at_rest.unseal((origin, hash), &row.sealed))
             .map_err(|_| StoreError::Corrupt("sealed disclosures do not open"))?;
         let given: Vec<Opening> = openings.iter().filter_map(Opening::for_members).collect();
         let tag = |tag: Tag| v1::HolderTag {
@@ -235,14 +235,14 @@ impl Taking<'_> {
                 .and_then(|opening| opening.values.as_ref()?.get("number"));
             let number_tag = number
                 .filter(|_| is_certificate)
-                .map(|number| Tag(disclosure::number_tag(&keys.index, number)));
+                .map(|number| Tag(disclosure::number_tag(keys.index.current(), number)));
             let holder_tag = record
                 .holder_tags
                 .iter()
                 .filter(|tag| tag.key_id == keys.holder.id() && !is_gone(Group::HolderId))
                 .find_map(|tag| tag.tag.as_slice().try_into().ok().map(Tag));
             let nonce = random(sealing.random);
-            let sealed = disclosure::seal(sealing.at_rest, nonce, (origin, hash), &openings)
+            let sealed = (sealing.at_rest.seal(nonce, (origin, hash), &openings))
                 .map_err(|_| StoreError::Corrupt("sealing failed"))?;
             rows.push(DisclosureRow {
                 index: *index,

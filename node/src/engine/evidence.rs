@@ -118,7 +118,7 @@ impl Engine {
     pub(super) async fn hear(&self, region: &str, mut head: v1::Head) -> Result<(), HeadRefusal> {
         let origin: Origin = head.origin.parse().map_err(|_| HeadRefusal::Malformed)?;
         let chain = self.trust();
-        let Some(member) = chain.newest().list.member_of(&origin) else {
+        let Some(member) = chain.newest().list.log_of(&origin) else {
             return Ok(());
         };
         let evidence = std::mem::take(&mut head.evidence);
@@ -201,7 +201,7 @@ impl Engine {
         let chain = self.trust();
         let members = chain.lists().iter();
         members
-            .filter_map(|list| list.list.member_of(origin))
+            .filter_map(|list| list.list.log_of(origin))
             .any(|member| evidence.proves(member, origin))
     }
 
@@ -260,7 +260,7 @@ impl Engine {
         };
         let chain = self.trust();
         let list = &chain.newest().list;
-        let member = list.member_of(origin).ok_or(ReleaseError::NotHeld)?;
+        let member = list.log_of(origin).ok_or(ReleaseError::NotHeld)?;
         let evidence = Evidence::from_json(json);
         if evidence.is_ok_and(|evidence| evidence.proves(member, origin)) {
             return Err(ReleaseError::Undecided);
@@ -303,7 +303,8 @@ impl Engine {
                 Judgement::Older => {}
                 Judgement::Contradiction => refusal = ReleaseError::OtherHistory,
                 Judgement::NeedsProof { old, new } => {
-                    let Some(peer) = self.peers.get(&region) else {
+                    let peers = self.peers();
+                    let Some(peer) = peers.get(&region) else {
                         continue;
                     };
                     let Ok(proof) = peer.consistency(origin, old, new).await else {
@@ -330,7 +331,7 @@ impl Engine {
         for head in self.book.seen(&state.origin).values() {
             let lists = chain.lists().iter().rev();
             let signed = lists
-                .filter_map(|list| list.list.member_of(&state.origin))
+                .filter_map(|list| list.list.log_of(&state.origin))
                 .find_map(|member| {
                     replicate::read_checkpoint(member, &state.origin, &head.checkpoint).ok()
                 });

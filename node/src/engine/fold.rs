@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
 use huren_core::{
     checkpoint::Origin,
-    disclosure::{self, Group, SecretKey},
+    disclosure::{Group, KeyRing},
     merkle::{Hash, decode_bundle},
     register::{CheckedLeaf, ErasureRow, Fold, InstitutionKeys, KeysWanted},
     replicate::PACKAGE,
@@ -16,6 +16,7 @@ use tokio::sync::{RwLock, watch};
 use super::{
     clock::{Random, random},
     reader::Reader,
+    rekey::renewed_number_tag,
     work,
 };
 
@@ -213,8 +214,10 @@ pub(super) struct Sealing<'a> {
     pub reader: &'a Reader,
     /// Where nonces come from.
     pub random: &'a dyn Random,
-    /// The key that seals them.
-    pub at_rest: &'a SecretKey,
+    /// The keys that seal them.
+    pub at_rest: &'a KeyRing,
+    /// The keys that tag their numbers.
+    pub index: &'a KeyRing,
     /// Read by whoever folds, from looking at the trust lists until the outcome is kept; written
     /// while a newer list is taken.
     pub judging: &'a RwLock<()>,
@@ -266,15 +269,18 @@ impl Sealing<'_> {
         groups: &[u32],
     ) -> Result<DisclosureRow, StoreError> {
         let hash = self.reader.leaf_hash(origin, row.index).await?;
-        let mut openings = disclosure::unseal(self.at_rest, (origin, &hash), &row.sealed)
+        let mut openings = (self.at_rest.unseal((origin, &hash), &row.sealed))
             .map_err(|_| StoreError::Corrupt("sealed disclosures do not open"))?;
+        // Nobody can tag the number anew once it is erased.
+        let number_tag = renewed_number_tag(self.index, row.number_tag, &openings);
         openings.retain(|o| !groups.contains(&o.group.number().unsigned_abs()));
         let keeps_holder = openings.iter().any(|o| o.group == Group::HolderId);
         let nonce = random(self.random);
-        let sealed = disclosure::seal(self.at_rest, nonce, (origin, &hash), &openings)
+        let sealed = (self.at_rest.seal(nonce, (origin, &hash), &openings))
             .map_err(|_| StoreError::Corrupt("sealing failed"))?;
         Ok(DisclosureRow {
             sealed,
+            number_tag,
             holder_tag: row.holder_tag.filter(|_| keeps_holder),
             ..row
         })

@@ -5,11 +5,15 @@ use std::sync::Arc;
 
 use huren_core::{
     audit::{Act, Actor, AuditAction},
+    checkpoint::Origin,
     trust::{SignedTrustList, TrustChain, TrustError},
 };
-use huren_store::{Error as StoreError, LogState, Store};
+use huren_store::{Error as StoreError, LogState, Role, Store};
+use tokio::sync::watch;
 
-use super::{Audit, AuditError, Book, Engine, standing::Answer, tasks::MAX_DELAY};
+use super::{
+    Audit, AuditError, Book, Engine, Peers, SigningKeys, standing::Answer, tasks::MAX_DELAY,
+};
 
 /// Why newer trust lists are not taken.
 #[derive(Debug, thiserror::Error)]
@@ -37,9 +41,74 @@ impl TakeError {
 }
 
 impl Engine {
+    /// Wakes whenever a newer list counts.
+    pub fn trust_changes(&self) -> watch::Receiver<Arc<TrustChain>> {
+        self.trust.clone()
+    }
+
+    /// The other members, as they are reached now.
+    pub fn peers(&self) -> Arc<Peers> {
+        self.peers.borrow().clone()
+    }
+
+    /// Reaches the other members in this way from now on. Where a member's entry is another than
+    /// before, what goes on with it ends and begins anew.
+    pub fn set_peers(&self, peers: Peers) {
+        self.peers.send_replace(Arc::new(peers));
+    }
+
+    /// Signs with these keys from now on, each where the trust list names it.
+    pub fn set_signing_keys(&self, keys: SigningKeys) {
+        let (keys, chain) = (Arc::new(keys), self.trust());
+        let before = self.signing.send_replace(Arc::clone(&keys));
+        let mirror = |keys: &SigningKeys| {
+            let mirror = keys.mirror(&chain, &self.origin);
+            mirror.map(|mirror| mirror.verifier_key().clone())
+        };
+        if mirror(&before) != mirror(&keys) {
+            // What is held is cosigned anew, so that no log has to wait for its quorum.
+            for entry in self.book.entries() {
+                self.book.wake(&entry.state.origin);
+            }
+        }
+        self.check_keys();
+    }
+
+    pub(super) fn signing(&self) -> Arc<SigningKeys> {
+        self.signing.borrow().clone()
+    }
+
+    /// The roles for which the newest list names none of this node's keys.
+    pub fn unnamed_keys(&self) -> Vec<&'static str> {
+        let own = self.book.entry(&self.origin);
+        let size = own.map_or(0, |own| own.state.head.size);
+        self.signing().unnamed(&self.trust(), &self.origin, size)
+    }
+
+    /// Says which of the node's keys the newest list does not name.
+    pub(super) fn check_keys(&self) {
+        let chain = self.trust();
+        if chain.newest().list.member_of(&self.origin).is_none() {
+            tracing::error!(
+                "this node is no member of the newest trust list: it answers from what it holds, \
+                 and writes nothing"
+            );
+            metrics::counter!("huren_alarms_total", "kind" => "not_a_member").increment(1);
+            return;
+        }
+        for role in self.unnamed_keys() {
+            tracing::error!(
+                role,
+                "the newest trust list names none of this node's keys of that role: \
+                 see HANDBOOK.md"
+            );
+            metrics::counter!("huren_alarms_total", "kind" => "key_not_listed").increment(1);
+        }
+    }
+
     /// Takes newer trust lists from any member that has them.
     pub(super) async fn fetch_trust_lists(&self) {
-        for (region, peer) in &self.peers {
+        for (region, peer) in self.peers().iter() {
             if !self.is_asked(region, &self.origin, Answer::TrustLists) {
                 continue;
             }
@@ -93,6 +162,7 @@ impl Engine {
         for list in beyond(&longer, held.newest().list.version) {
             self.audit.record(taken(by.clone(), list)).await?;
         }
+        make_logs(self.store.as_ref(), &longer, &self.origin).await?;
         let kept = keep(self.store.as_ref(), &longer, Some(&self.book)).await;
         // Where that failed some of the lists may be kept all the same. They count then: what was
         // folded by older ones than the store holds would never be folded again.
@@ -110,11 +180,16 @@ impl Engine {
             self.adopt.send_replace(Arc::new(in_force));
             tracing::info!(version, source = %by, "a newer trust list counts");
         }
-        for entry in &entries {
-            let origin = &entry.state.origin;
-            shown = shown.and(self.book.reload(origin).await.map(drop));
-            self.book.wake(origin);
+        for member in self.trust().newest().list.logs() {
+            // Those of new members are in the book only now.
+            if let Ok(origin) = member.origin.parse() {
+                shown = shown.and(self.book.reload(&origin).await.map(drop));
+                self.book.wake(&origin);
+            }
         }
+        // Whoever attends to logs looks again.
+        self.peers.send_modify(|_| ());
+        self.check_keys();
         kept.and(shown)?;
         Ok(version)
     }
@@ -151,6 +226,23 @@ pub(super) async fn installed(
     for list in beyond(chain, kept as u64) {
         let recorded = audit.record(taken(Actor::Machine, list)).await;
         recorded.map_err(AuditError::into_store)?;
+    }
+    Ok(())
+}
+
+/// Every log has its place in the store before anybody asks for it. That of a member that left
+/// stays, and who joins later takes it too.
+pub(super) async fn make_logs(
+    store: &dyn Store,
+    chain: &TrustChain,
+    own: &Origin,
+) -> Result<(), StoreError> {
+    for member in chain.newest().list.logs() {
+        let Ok(log) = member.origin.parse::<Origin>() else {
+            continue;
+        };
+        let role = if log == *own { Role::Own } else { Role::Mirror };
+        store.create_log(&log, role).await?;
     }
     Ok(())
 }

@@ -20,7 +20,8 @@ pub(super) struct Lookup {
 }
 
 struct Waiting {
-    tag: Tag,
+    /// One for each index key.
+    tags: Vec<Tag>,
     answer: oneshot::Sender<Vec<Found>>,
 }
 
@@ -33,14 +34,15 @@ impl Lookup {
         }
     }
 
-    /// What the tag finds.
+    /// What the tags of a number find, ascending by (origin, index).
     ///
     /// # Errors
     /// If the store fails.
-    pub(super) async fn by_number(&self, tag: Tag) -> Result<Vec<Found>, StoreError> {
+    pub(super) async fn by_number(&self, tags: &[Tag]) -> Result<Vec<Found>, StoreError> {
         loop {
             let (answer, mut answered) = oneshot::channel();
-            self.line_up(Waiting { tag, answer });
+            let tags = tags.to_vec();
+            self.line_up(Waiting { tags, answer });
             let found = loop {
                 tokio::select! {
                     biased;
@@ -72,12 +74,15 @@ impl Lookup {
 
     async fn ask(&self) -> Result<(), StoreError> {
         let asked = self.next();
-        let tags: Vec<Tag> = asked.iter().map(|one| one.tag).collect();
+        let tags: Vec<Tag> = asked.iter().flat_map(|one| one.tags.clone()).collect();
         if tags.is_empty() {
             return Ok(());
         }
-        let found = self.store.find_by_number(&tags).await?;
-        for (one, found) in asked.into_iter().zip(found) {
+        let mut found = self.store.find_by_number(&tags).await?.into_iter();
+        for one in asked {
+            let of_number = found.by_ref().take(one.tags.len());
+            let mut found: Vec<Found> = of_number.flatten().collect();
+            found.sort_by(|a, b| (&a.origin, a.index).cmp(&(&b.origin, b.index)));
             // Whoever is gone needs no answer.
             let _ = one.answer.send(found);
         }
@@ -119,7 +124,7 @@ mod tests {
 
     /// The index of what a number finds.
     async fn index(lookup: &Lookup, number: u64) -> Option<u64> {
-        let found = lookup.by_number(tag(number)).await.unwrap();
+        let found = lookup.by_number(&[tag(number)]).await.unwrap();
         found.first().map(|found| found.index)
     }
 

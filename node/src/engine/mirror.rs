@@ -76,7 +76,9 @@ impl Engine {
     /// # Errors
     /// [`UploadError`].
     pub async fn begin_upload(&self, header: UploadHeader) -> Result<Upload, UploadError> {
-        if self.mirror.is_none() || !self.watched().contains(&header.origin) {
+        let signing = self.signing();
+        let mirror = signing.mirror(&self.trust(), &self.origin);
+        if mirror.is_none() || !self.watched().contains(&header.origin) {
             return Err(UploadRefusal::UnknownLog.into());
         }
         let (state, pending) = self.standing_of(&header.origin).await?;
@@ -168,7 +170,8 @@ impl Engine {
 
     /// Cosigns the head as the mirror; `None` if that is not the upload's end any more.
     async fn cosign_uploaded(&self, upload: &Upload) -> Result<Option<NoteSignature>, UploadError> {
-        let Some(mirror) = &self.mirror else {
+        let signing = self.signing();
+        let Some(mirror) = signing.mirror(&self.trust(), &self.origin) else {
             return Ok(None);
         };
         let origin = &upload.header.origin;

@@ -7,7 +7,9 @@ mod audit;
 mod book;
 mod clock;
 mod disclose;
+mod erasure;
 mod evidence;
+mod export;
 mod fold;
 mod lists;
 mod lookup;
@@ -16,8 +18,10 @@ mod peers;
 mod prepare;
 mod reader;
 mod recover;
+mod rekey;
 mod replicate;
 mod restored;
+mod signing;
 mod standing;
 mod tasks;
 mod verify;
@@ -33,9 +37,8 @@ use std::{
 use huren_core::{
     checkpoint::Origin,
     codes::Region,
-    cosign::Cosigner,
     merkle::Hash,
-    note::{NoteSigner, VerifierKey},
+    note::VerifierKey,
     reason::Reason,
     register::{InstitutionKeyRow, KeysWanted},
     replicate::read_checkpoint,
@@ -50,15 +53,19 @@ pub use audit::{Audit, AuditError};
 pub use book::{Book, Entry};
 pub use clock::{Clock, Random, SystemClock, SystemRandom};
 pub use disclose::DiscloseError;
+pub use erasure::{ErasureError, ErasureState, MemberErasure};
 pub use evidence::{Found, HeadRefusal, ReleaseError};
+pub use export::{ExportError, ExportPurpose};
 pub use lists::TakeError;
 pub use mirror::{Upload, UploadError, Uploaded};
 pub use peers::{Peer, PeerError, PeerPackage, Peers};
 pub use prepare::{Refused, WriterKeys};
 pub use reader::Reader;
 pub use recover::RecoverError;
+pub use rekey::{DataKeyState, DataKeysError, Rekeying, take_data_keys};
 pub use replicate::SyncError;
 pub(crate) use restored::revoke_tokens;
+pub use signing::{Rotating, SigningKeys};
 pub use standing::Refusals;
 pub use verify::VerifyError;
 pub use witness::WitnessError;
@@ -79,14 +86,8 @@ pub struct Parts {
     pub peers: Peers,
     /// Keys that write the log.
     pub keys: WriterKeys,
-    /// Signs checkpoints.
-    pub log_key: NoteSigner,
-    /// Signs answers.
-    pub answer_key: NoteSigner,
-    /// Cosigns mirrored logs.
-    pub mirror: Option<Cosigner>,
-    /// Cosigns what is submitted to it, of the other members' logs and of `outside`.
-    pub witness: Option<Cosigner>,
+    /// Keys that sign.
+    pub signing: SigningKeys,
     /// Keys of logs outside of the federation that are witnessed and mirrored too.
     pub outside: Vec<VerifierKey>,
     /// Time.
@@ -129,11 +130,10 @@ pub struct Engine {
     reader: Reader,
     lookup: lookup::Lookup,
     book: Arc<Book>,
-    peers: Peers,
+    /// The other members, as they are reached now.
+    peers: watch::Sender<Arc<Peers>>,
     keys: Arc<WriterKeys>,
-    answer_key: NoteSigner,
-    mirror: Option<Cosigner>,
-    witness: Option<Cosigner>,
+    signing: watch::Sender<Arc<SigningKeys>>,
     outside: Vec<VerifierKey>,
     /// Held from reading what witness and mirror vouched for to vouching for more.
     vouching: tokio::sync::Mutex<()>,
@@ -195,17 +195,7 @@ impl Engine {
         restored::mark_behind(database, high_water, &origin, clock.as_ref(), &audit).await?;
         lists::installed(database, &trust, &audit).await?;
         lists::keep(database, &trust, None).await?;
-        for member in &trust.newest().list.members {
-            let Ok(log) = member.origin.parse::<Origin>() else {
-                continue;
-            };
-            let role = if log == origin {
-                Role::Own
-            } else {
-                Role::Mirror
-            };
-            store.create_log(&log, role).await?;
-        }
+        lists::make_logs(database, &trust, &origin).await?;
         for key in &parts.outside {
             if let Ok(log) = key.name().as_str().parse::<Origin>()
                 && log != origin
@@ -226,6 +216,7 @@ impl Engine {
         );
         let book = Arc::new(book.await?);
         let keys = Arc::new(parts.keys);
+        let (signing, signing_keys) = watch::channel(Arc::new(parts.signing));
         let high_water = Arc::new(parts.high_water);
         let (sender, queue) = mpsc::channel(options.queue);
         let (mark, marked) = watch::channel(Vec::new());
@@ -238,7 +229,7 @@ impl Engine {
             trust: trust.clone(),
             origin: origin.clone(),
             keys: Arc::clone(&keys),
-            signer: parts.log_key,
+            signing: signing_keys,
             judging: Arc::clone(&judging),
             high_water: Arc::clone(&high_water),
             marked: mark,
@@ -252,11 +243,9 @@ impl Engine {
             reader,
             lookup,
             book,
-            peers,
+            peers: watch::Sender::new(Arc::new(peers)),
             keys,
-            answer_key: parts.answer_key,
-            mirror: parts.mirror,
-            witness: parts.witness,
+            signing,
             outside: parts.outside,
             vouching: tokio::sync::Mutex::default(),
             clock,
@@ -327,11 +316,17 @@ impl Engine {
                 Err(_) => return Ok(Err(AppendError::Unavailable)),
             },
         };
+        let (signing, chain) = (self.signing(), self.trust());
+        // Should the log grow beyond this key's end meanwhile, the writer signs anew.
+        let size = self.book.entry(&self.origin);
+        let size = size.map_or(0, |own| own.state.head.size);
+        let place = (chain.newest().list.version, size);
+        let signer = signing.record_at(&chain, &self.origin, place);
         let prepared = prepare::prepare(
             request,
             self.region,
             &self.origin,
-            &self.keys,
+            (&self.keys, signer),
             key.as_ref(),
             self.random.as_ref(),
         )?;
@@ -427,6 +422,7 @@ impl Engine {
             reader: &self.reader,
             random: self.random.as_ref(),
             at_rest: &self.keys.at_rest,
+            index: &self.keys.index,
             judging: &self.judging,
             trust: &self.trust,
         }
@@ -470,7 +466,7 @@ impl Engine {
         for entry in self.book.entries() {
             let state = &entry.state;
             let shown = self.book.seen(&state.origin);
-            let member = list.member_of(&state.origin);
+            let member = list.log_of(&state.origin);
             let known = shown
                 .values()
                 .flat_map(|head| [&head.checkpoint, &head.pending])
@@ -493,14 +489,18 @@ impl Engine {
                 source: progress.source,
             });
         }
+        let rekeying = self.rekeying().await?;
         Ok(v1::GetStatusResponse {
+            data_keys: rekeying.keys.iter().map(DataKeyState::status).collect(),
+            rekey_left: rekeying.left,
+            rekey_kept: rekeying.kept,
             region: self.region.to_string(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             trust_list_version: list.version,
             trust_list_expires: list.expires.to_string(),
             logs,
             members: self
-                .peers
+                .peers()
                 .keys()
                 .map(|region| {
                     let Refusals { count, last } = self.refusals(region);

@@ -11,7 +11,7 @@ use huren_core::{
     audit::Anchor,
     checkpoint::Origin,
     codes::Region,
-    disclosure::{self, Group, GroupDigests, Opening, SecretKey, Values},
+    disclosure::{self, Group, GroupDigests, KeyRing, Opening, SecretKey, Values},
     keys::RecordSigner,
     merkle::Hash,
     normalise,
@@ -27,20 +27,18 @@ use super::clock::{Random, random};
 
 /// The keys with which a node writes its own log.
 pub struct WriterKeys {
-    /// Signs records.
-    pub record: RecordSigner,
     /// Tags numbers and submissions in the database.
-    pub index: SecretKey,
+    pub index: KeyRing,
     /// Tags holders; members share it.
     pub holder: SecretKey,
     /// Seals disclosures.
-    pub at_rest: SecretKey,
+    pub at_rest: KeyRing,
 }
 
 /// A submission that is in order by itself.
 pub(super) struct Prepared {
-    /// Recognises the submission when it comes again.
-    pub tag: Tag,
+    /// Recognise the submission when it comes again: one for each index key, that in use first.
+    pub tags: Vec<Tag>,
     /// What is to be written.
     pub content: Content,
 }
@@ -59,14 +57,42 @@ pub(super) enum Content {
 pub(super) struct SignedCertificate {
     /// The leaf's bytes.
     pub leaf: Vec<u8>,
-    /// Tag of its number.
-    pub number_tag: Tag,
+    /// Tags of its number.
+    pub number: NumberTags,
     /// Tag of its holder.
     pub holder_tag: Option<Tag>,
     /// What opens it.
     pub openings: Vec<Opening>,
     /// The institution's key that signed it; `None` if the province's own did.
     pub institution: Option<InstitutionKeyRow>,
+}
+
+/// The tags of a number, one for each index key, that in use first: there is at least one.
+#[derive(Clone)]
+pub(super) struct NumberTags(Vec<Tag>);
+
+impl NumberTags {
+    /// Those of a normalised number.
+    pub(super) fn of(number: &str, index: &KeyRing) -> Self {
+        Self(index.number_tags(number).into_iter().map(Tag).collect())
+    }
+
+    /// The tag under the key in use.
+    pub(super) fn current(&self) -> Tag {
+        self.0[0]
+    }
+
+    /// All of them.
+    pub(super) fn all(&self) -> &[Tag] {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+impl From<Tag> for NumberTags {
+    fn from(tag: Tag) -> Self {
+        Self(vec![tag])
+    }
 }
 
 /// A status change or erasure.
@@ -84,7 +110,7 @@ pub(super) struct PendingChange {
 /// How a change names its certificate.
 pub(super) enum ChangeTarget {
     /// By number.
-    Number(Tag),
+    Number(NumberTags),
     /// By leaf hash.
     Leaf(Hash),
 }
@@ -132,7 +158,7 @@ pub(super) fn prepare(
     request: &v1::SubmitRequest,
     province: Region,
     origin: &Origin,
-    keys: &WriterKeys,
+    (keys, signer): (&WriterKeys, &RecordSigner),
     key: Option<&InstitutionKeyRow>,
     source: &dyn Random,
 ) -> Result<Prepared, Refused> {
@@ -163,7 +189,7 @@ pub(super) fn prepare(
             let tags = CertificateTags::of(&checked, keys);
             let envelope = (writer_region, provenance);
             let salt = || random(source);
-            let signed = submission::sign(checked, envelope, origin, &keys.record, salt);
+            let signed = submission::sign(checked, envelope, origin, signer, salt);
             let (leaf, openings) = signed.inspect_err(warn)?;
             tags.prepared(leaf, openings, None)
         }
@@ -205,14 +231,14 @@ pub(super) fn prepare(
             };
             let date = fields::effective_date(status.effective_date)?;
             let (target, named) = fields::target(status.target.as_ref(), keys)?;
+            let reference = fields::reference(&status.reference)?;
             let facts = [
-                named.as_slice(),
                 &(action as i32).to_be_bytes(),
                 &(reason as i32).to_be_bytes(),
                 &date.to_be_bytes(),
-                fields::reference(&status.reference)?.as_bytes(),
+                reference.as_bytes(),
             ];
-            let tag = content_tag(keys, "status", &facts, &groups);
+            let tags = content_tags(keys, "status", &named, &facts, &groups);
             let openings = disclosure::open(groups, || random(source));
             let body = v1::StatusChange {
                 action: action as i32,
@@ -231,7 +257,7 @@ pub(super) fn prepare(
                 openings,
             };
             Prepared {
-                tag,
+                tags,
                 content: Content::Change(Box::new(change)),
             }
         }
@@ -259,16 +285,16 @@ pub(super) fn prepare(
                 .iter()
                 .flat_map(|group| group.to_be_bytes())
                 .collect();
-            let facts = [named.as_slice(), &listed, &date.to_be_bytes()];
+            let facts = [listed.as_slice(), &date.to_be_bytes()];
             let change = PendingChange {
                 target,
                 envelope: envelope(v1::Kind::Erasure, date),
                 body: v1::Erasure { groups }.encode_to_vec(),
                 openings: Vec::new(),
             };
-            let tag = content_tag(keys, "erasure", &facts, &BTreeMap::new());
+            let tags = content_tags(keys, "erasure", &named, &facts, &BTreeMap::new());
             Prepared {
-                tag,
+                tags,
                 content: Content::Change(Box::new(change)),
             }
         }
@@ -277,19 +303,16 @@ pub(super) fn prepare(
             let entry = submission::institution(&entry, province).map_err(Refused)?;
             let date = fields::effective_date(institution.effective_date)?;
             let body = entry.encode_to_vec();
-            let tag = content_tag(
-                keys,
-                "institution",
-                &[&body, &date.to_be_bytes()],
-                &BTreeMap::new(),
-            );
+            let facts = [body.as_slice(), &date.to_be_bytes()];
+            let of_key = |key| content_tag(key, "institution", &facts, &BTreeMap::new());
+            let tags = keys.index.keys().iter().map(of_key).collect();
             let draft = Draft {
                 envelope: envelope(v1::Kind::Institution, date),
                 body,
             };
             Prepared {
-                tag,
-                content: Content::Public(sign(&draft, origin.as_str(), keys)?),
+                tags,
+                content: Content::Public(sign(&draft, origin.as_str(), signer)?),
             }
         }
     };
@@ -298,8 +321,8 @@ pub(super) fn prepare(
 
 /// What a certificate is recognised and found by, whoever signed it.
 struct CertificateTags {
-    submission: Tag,
-    number: Tag,
+    submission: Vec<Tag>,
+    number: NumberTags,
     holder: Option<Tag>,
 }
 
@@ -311,8 +334,10 @@ impl CertificateTags {
             .get(&Group::HolderId)
             .and_then(|id| disclosure::holder_tag(&keys.holder, id));
         Self {
-            submission: content_tag(keys, "certificate", &[number.as_bytes()], groups),
-            number: Tag(disclosure::number_tag(&keys.index, number)),
+            submission: (keys.index.keys().iter())
+                .map(|key| certificate_tag(key, number, groups))
+                .collect(),
+            number: NumberTags::of(number, &keys.index),
             holder: holder.map(Tag),
         }
     }
@@ -325,13 +350,13 @@ impl CertificateTags {
     ) -> Prepared {
         let certificate = SignedCertificate {
             leaf,
-            number_tag: self.number,
+            number: self.number,
             holder_tag: self.holder,
             openings,
             institution,
         };
         Prepared {
-            tag: self.submission,
+            tags: self.submission,
             content: Content::Certificate(Box::new(certificate)),
         }
     }
@@ -346,14 +371,15 @@ pub(super) fn anchor(
     province: Region,
     today: u32,
     origin: &str,
-    keys: &WriterKeys,
+    (keys, signer): (&WriterKeys, &RecordSigner),
 ) -> Result<Prepared, RecordError> {
     let body = v1::AuditAnchor {
         sequence: anchor.sequence,
         digest: anchor.digest.0.to_vec(),
     }
     .encode_to_vec();
-    let tag = content_tag(keys, "audit-anchor", &[&body], &BTreeMap::new());
+    let of_key = |key| content_tag(key, "audit-anchor", &[&body], &BTreeMap::new());
+    let tags = keys.index.keys().iter().map(of_key).collect();
     let draft = Draft {
         envelope: Envelope {
             kind: v1::Kind::AuditAnchor as i32,
@@ -366,14 +392,42 @@ pub(super) fn anchor(
         body,
     };
     Ok(Prepared {
-        tag,
-        content: Content::Public(sign(&draft, origin, keys)?),
+        tags,
+        content: Content::Public(sign(&draft, origin, signer)?),
     })
+}
+
+/// What the submission of a certificate is recognised by.
+pub(super) fn certificate_tag(
+    index: &SecretKey,
+    number: &str,
+    groups: &BTreeMap<Group, Values>,
+) -> Tag {
+    content_tag(index, "certificate", &[number.as_bytes()], groups)
+}
+
+/// The keyed hashes of a submission that changes a certificate: one for each index key, as each
+/// key has its own way of naming the certificate.
+fn content_tags(
+    keys: &WriterKeys,
+    kind: &str,
+    named: &[Vec<u8>],
+    facts: &[&[u8]],
+    groups: &BTreeMap<Group, Values>,
+) -> Vec<Tag> {
+    let of_key = |(key, named): (&SecretKey, &Vec<u8>)| {
+        let facts: Vec<&[u8]> = [named.as_slice()]
+            .into_iter()
+            .chain(facts.iter().copied())
+            .collect();
+        content_tag(key, kind, &facts, groups)
+    };
+    keys.index.keys().iter().zip(named).map(of_key).collect()
 }
 
 /// The keyed hash of a whole normalised submission.
 fn content_tag(
-    keys: &WriterKeys,
+    index: &SecretKey,
     kind: &str,
     facts: &[&[u8]],
     groups: &BTreeMap<Group, Values>,
@@ -391,15 +445,19 @@ fn content_tag(
             push(value.as_bytes());
         }
     }
-    Tag(disclosure::submission_tag(&keys.index, &content))
+    Tag(disclosure::submission_tag(index, &content))
 }
 
 /// Signs a record for the log `origin`.
 ///
 /// # Errors
 /// If it is none that this program would read back.
-pub(super) fn sign(draft: &Draft, origin: &str, keys: &WriterKeys) -> Result<Vec<u8>, RecordError> {
-    draft.sign(origin, &keys.record).inspect_err(warn)
+pub(super) fn sign(
+    draft: &Draft,
+    origin: &str,
+    signer: &RecordSigner,
+) -> Result<Vec<u8>, RecordError> {
+    draft.sign(origin, signer).inspect_err(warn)
 }
 
 fn warn(error: &RecordError) {

@@ -176,7 +176,7 @@ impl Engine {
     /// is given up.
     fn members_to_ask(&self) -> usize {
         match self.options.accept_loss {
-            Some(_) => self.peers.len(),
+            Some(_) => self.peers().len(),
             None => self.quorum_of_answers(),
         }
     }
@@ -184,7 +184,7 @@ impl Engine {
     /// How many of the other members have to answer before what they show counts as all that
     /// there is: two, or all where there are fewer.
     pub(super) fn quorum_of_answers(&self) -> usize {
-        self.peers.len().min(2)
+        self.peers().len().min(2)
     }
 
     /// Waits until so many of the other members have shown what they hold of the own log.
@@ -192,7 +192,8 @@ impl Engine {
         let mut answered = BTreeSet::new();
         let mut told = None;
         while answered.len() < needed {
-            for (region, peer) in &self.peers {
+            let peers = self.peers();
+            for (region, peer) in peers.iter() {
                 if let Ok(heads) = peer.heads().await {
                     answered.insert(region.clone());
                     for head in heads {
@@ -202,10 +203,7 @@ impl Engine {
             }
             if answered.len() < needed {
                 if told.replace(answered.len()) != Some(answered.len()) {
-                    let silent = self
-                        .peers
-                        .keys()
-                        .filter(|region| !answered.contains(*region));
+                    let silent = peers.keys().filter(|region| !answered.contains(*region));
                     let silent: Vec<&str> = silent.map(String::as_str).collect();
                     tracing::warn!(
                         needed,
@@ -222,7 +220,7 @@ impl Engine {
     /// The largest checkpoint of the own log that members show in that place.
     fn largest_own_checkpoint(&self, place: impl Fn(&v1::Head) -> &Vec<u8>) -> Option<Head> {
         let chain = self.trust();
-        let member = chain.newest().list.member_of(&self.origin)?;
+        let member = chain.newest().list.log_of(&self.origin)?;
         self.book
             .seen(&self.origin)
             .values()

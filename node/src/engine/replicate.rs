@@ -169,9 +169,10 @@ impl Engine {
             .filter(|region| self.is_asked(region, origin, Answer::Packages))
             .collect();
         regions.sort_by_key(|region| Some(region) != home.as_ref());
+        let peers = self.peers();
         regions
             .into_iter()
-            .filter_map(|region| Some((region.clone(), Arc::clone(self.peers.get(&region)?))))
+            .filter_map(|region| Some((region.clone(), Arc::clone(peers.get(&region)?))))
             .collect()
     }
 
@@ -373,8 +374,9 @@ impl Engine {
         let mut seen: Vec<_> = self.book.seen(origin).into_iter().collect();
         seen.sort_by_key(|(region, _)| Some(region) != home.as_ref());
         let mut outcome = Ok(());
+        let peers = self.peers();
         for (region, head) in seen {
-            let Some(peer) = self.peers.get(&region) else {
+            let Some(peer) = peers.get(&region) else {
                 continue;
             };
             let range = self.state(origin).await?.disclosed..size.min(head.disclosed_size);

@@ -75,8 +75,7 @@ impl Engine {
         };
         let state = &entry.state;
         let chain = self.trust();
-        let (Some(_), Some(member)) = (state.restored, chain.newest().list.member_of(origin))
-        else {
+        let (Some(_), Some(member)) = (state.restored, chain.newest().list.log_of(origin)) else {
             return Ok(());
         };
         let size = |note: &[u8]| {

@@ -4,7 +4,11 @@
 //! whole engine: a simulation, which runs it on one thread by a clock of its own, then sees the
 //! same steps whenever it begins with the same seed.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 use futures::{StreamExt as _, stream::BoxStream};
@@ -19,8 +23,8 @@ use super::{
 };
 
 impl Engine {
-    /// Starts everything: the own log (checked first), publishing, listening to every member,
-    /// and one replication task for each mirrored log.
+    /// Starts everything: the own log (checked first), publishing, taking newer trust lists,
+    /// listening to every member, and one replication task for each mirrored log.
     pub fn start(self: &Arc<Self>, runner: Runner, tasks: &TaskTracker, stop: &CancellationToken) {
         let spawn = |future: futures::future::BoxFuture<'static, ()>| {
             let stop = stop.clone();
@@ -43,16 +47,65 @@ impl Engine {
         spawn(Box::pin(async move { audit.write_behind().await }));
         let engine = Arc::clone(self);
         spawn(Box::pin(async move { engine.anchor_regularly().await }));
-        for (region, peer) in &self.peers {
-            let (engine, region, peer) = (Arc::clone(self), region.clone(), Arc::clone(peer));
-            spawn(Box::pin(async move { engine.listen(&region, peer).await }));
-        }
-        for entry in self.book.entries() {
-            if entry.state.role == Role::Mirror {
-                let engine = Arc::clone(self);
-                let origin = entry.state.origin.clone();
-                spawn(Box::pin(async move { engine.replicate(&origin).await }));
+        let engine = Arc::clone(self);
+        spawn(Box::pin(async move { engine.rekey().await }));
+        let engine = Arc::clone(self);
+        spawn(Box::pin(async move { engine.follow_trust_lists().await }));
+        self.check_keys();
+        let (engine, tracker, ends) = (Arc::clone(self), tasks.clone(), stop.clone());
+        tasks.spawn(async move { engine.attend(&tracker, &ends).await });
+    }
+
+    /// Listens to every member and replicates every log, whichever there are: lists bring
+    /// members and take them away. What a member wrote is kept and passed on when it has left.
+    async fn attend(self: Arc<Self>, tasks: &TaskTracker, stop: &CancellationToken) {
+        let mut peers = self.peers.subscribe();
+        let mut listening: BTreeMap<String, (Arc<dyn Peer>, CancellationToken)> = BTreeMap::new();
+        let mut replicating: BTreeSet<Origin> = BTreeSet::new();
+        loop {
+            let now = peers.borrow_and_update().clone();
+            listening.retain(|region, (peer, listens)| {
+                let stays = now.get(region).is_some_and(|now| Arc::ptr_eq(now, peer));
+                if !stays {
+                    listens.cancel();
+                    self.reachable(region, false);
+                }
+                stays
+            });
+            for (region, peer) in now.iter() {
+                if listening.contains_key(region) {
+                    continue;
+                }
+                let listens = stop.child_token();
+                let known = (Arc::clone(peer), listens.clone());
+                listening.insert(region.clone(), known);
+                let (engine, region, peer) = (Arc::clone(&self), region.clone(), Arc::clone(peer));
+                let listen = async move { engine.listen(&region, peer).await };
+                tasks.spawn(listens.run_until_cancelled_owned(listen));
             }
+            for entry in self.book.entries() {
+                let origin = entry.state.origin.clone();
+                if entry.state.role == Role::Mirror && replicating.insert(origin.clone()) {
+                    let engine = Arc::clone(&self);
+                    let replicate = async move { engine.replicate(&origin).await };
+                    tasks.spawn(stop.clone().run_until_cancelled_owned(replicate));
+                }
+            }
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return,
+                changed = peers.changed() => if changed.is_err() { return },
+            }
+        }
+    }
+
+    /// Asks the members for newer trust lists now and then. A log that adopts one may be signed
+    /// with a key that stands in that list alone, so nothing else would tell of it.
+    async fn follow_trust_lists(&self) {
+        let pause = Duration::from_secs(self.options.poll_seconds.saturating_mul(LISTS_EVERY));
+        loop {
+            self.clock.sleep(pause).await;
+            self.fetch_trust_lists().await;
         }
     }
 
@@ -246,8 +299,7 @@ impl Engine {
         let member = chain
             .newest()
             .list
-            .members
-            .iter()
+            .logs()
             .find(|member| member.region == region);
         if let Some(origin) = member.and_then(|member| member.origin.parse().ok()) {
             self.progress(&origin, |progress| progress.reachable = reachable);
@@ -312,7 +364,8 @@ impl Engine {
     /// Cosigns the head of a mirrored log if it has not been, or not for a while: an unchanged
     /// head is cosigned again, so that its age stays low.
     pub(super) async fn cosign(&self, origin: &Origin) -> Result<(), StoreError> {
-        let Some(mirror) = &self.mirror else {
+        let signing = self.signing();
+        let Some(mirror) = signing.mirror(&self.trust(), &self.origin) else {
             return Ok(());
         };
         let age = self
@@ -328,12 +381,16 @@ impl Engine {
 
     /// How long a log's head needs no further cosignature.
     fn until_cosigning(&self, origin: &Origin) -> Duration {
-        let mirror = self.mirror.as_ref();
+        let signing = self.signing();
+        let mirror = signing.mirror(&self.trust(), &self.origin);
         let time = mirror.and_then(|mirror| self.book.cosigned_at(origin, mirror));
         let age = time.map_or(0, |time| self.clock.now().saturating_sub(time));
         Duration::from_secs(self.options.recosign_seconds.saturating_sub(age).max(1))
     }
 }
+
+/// Timed pulls between two looks for newer trust lists.
+const LISTS_EVERY: u64 = 6;
 
 /// The longest pause after failures.
 pub(super) const MAX_DELAY: Duration = Duration::from_secs(10);

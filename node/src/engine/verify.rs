@@ -17,9 +17,9 @@ use huren_core::{
     verdict::{self, Answer, Candidate, Change, LogView, Question, Verdict},
 };
 use huren_proto::v1;
-use huren_store::{Error as StoreError, Found, FoundStatus, Tag};
+use huren_store::{Error as StoreError, Found, FoundStatus};
 
-use super::{Engine, clock::random};
+use super::{Engine, clock::random, prepare::NumberTags};
 
 /// The largest age that is accepted when the caller names none: 24 hours.
 const DEFAULT_MAX_AGE: u64 = 24 * 60 * 60;
@@ -151,10 +151,10 @@ impl Engine {
     }
 
     async fn local_answer(&self, question: &Question) -> Result<Local, VerifyError> {
-        let tag = Tag(disclosure::number_tag(&self.keys.index, &question.number));
+        let tags = NumberTags::of(&question.number, &self.keys.index);
         let (found, logs) = loop {
             let doubts = self.book.doubts();
-            let found = self.lookup.by_number(tag).await?;
+            let found = self.lookup.by_number(tags.all()).await?;
             let entries = self.book.entries();
             let logs: Vec<LogView> = entries.iter().map(|entry| entry.view.clone()).collect();
             if doubts == self.book.doubts() {
@@ -215,7 +215,7 @@ impl Engine {
             return Ok(None);
         };
         let open = |hash: &Hash, sealed: &[u8]| {
-            disclosure::unseal(&self.keys.at_rest, (&origin, hash), sealed)
+            (self.keys.at_rest.unseal((&origin, hash), sealed))
                 .map_err(|_| StoreError::Corrupt("sealed disclosures do not open"))
         };
         let mut changes = Vec::with_capacity(statuses.len());
@@ -279,7 +279,7 @@ impl Engine {
         question: &Question,
     ) -> Option<Result<v1::VerifyResponse, ()>> {
         let home = verdict::home_province(&question.number)?.to_string();
-        let peer = Arc::clone(self.peers.get(&home)?);
+        let peer = Arc::clone(self.peers().get(&home)?);
         let forwarded = v1::VerifyRequest {
             local_only: true,
             ..asked.clone()
@@ -428,7 +428,10 @@ impl Engine {
             trust_list_version: chain.newest().list.version,
             rules: concat!("huren/", env!("CARGO_PKG_VERSION")).to_owned(),
         };
-        let Some(asserted) = assertion.sign(&self.answer_key) else {
+        let signing = self.signing();
+        // Without a key that the list names nobody could check the answer.
+        let signer = signing.answer(&chain, &self.origin);
+        let Some(asserted) = signer.and_then(|signer| assertion.sign(signer)) else {
             return Ok(None);
         };
         let receipt = Receipt {
@@ -446,7 +449,7 @@ impl Engine {
     }
 
     /// A leaf with its proof and with the disclosure of the `certificate` group alone.
-    async fn proven(
+    pub(super) async fn proven(
         &self,
         origin: &Origin,
         index: u64,
@@ -485,7 +488,7 @@ fn replaced(leaf: &[u8]) -> GroupDigests {
 
 /// The values that a presented ID number may stand for: a person types a number and not its
 /// kind, so every kind that it fits is tried.
-fn holder_ids(presented: &str) -> Vec<Values> {
+pub(super) fn holder_ids(presented: &str) -> Vec<Values> {
     let number = normalise::id(presented);
     if number.is_empty() {
         return Vec::new();

@@ -50,7 +50,9 @@ impl Engine {
         let seen = request.checkpoint.checkpoint();
         let origin = &seen.origin;
         let keys = self.keys_of(origin, seen.size);
-        let (Some(witness), Some(keys)) = (&self.witness, keys) else {
+        let (signing, chain) = (self.signing(), self.trust());
+        let witness = signing.witness(&chain, &self.origin);
+        let (Some(witness), Some(keys)) = (witness, keys) else {
             return Err(Refusal::UnknownLog.into());
         };
         let _one_at_a_time = self.vouching.lock().await;
@@ -193,7 +195,7 @@ impl Engine {
     /// Freezes a log on evidence. A log from outside has no place in the trust list: there the
     /// evidence is kept as it was judged.
     async fn keep_evidence(&self, origin: &Origin, evidence: &Evidence) -> Result<(), StoreError> {
-        if self.trust().newest().list.member_of(origin).is_some() {
+        if self.trust().newest().list.log_of(origin).is_some() {
             return self.book.freeze(origin, evidence).await;
         }
         tracing::error!(%origin, "a log from outside signed two histories: frozen");
@@ -249,8 +251,9 @@ impl Engine {
         if latest.size <= tree.size || cosigned.iter().any(same) {
             return Ok(Some(latest));
         }
+        let peers = self.peers();
         for (region, shown) in self.book.seen(origin) {
-            let Some(peer) = self.peers.get(&region) else {
+            let Some(peer) = peers.get(&region) else {
                 continue;
             };
             if let Ok(proof) = peer.consistency(origin, tree.size, latest.size).await {

@@ -18,6 +18,11 @@ use serde::Serialize;
 pub trait Readiness: Send + Sync + 'static {
     /// Everything that keeps it; nothing if it is ready.
     async fn obstacles(&self) -> Vec<Obstacle>;
+
+    /// What should be seen to, though the node does its work as yet.
+    async fn notices(&self) -> Vec<Obstacle> {
+        Vec::new()
+    }
 }
 
 /// Something that keeps a node from doing its work. Says nothing about persons, as anybody
@@ -44,17 +49,27 @@ pub fn routes(readiness: Arc<dyn Readiness>, metrics: PrometheusHandle) -> Route
 struct Ready {
     ready: bool,
     obstacles: Vec<Obstacle>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notices: Vec<Obstacle>,
 }
 
 async fn readyz(State(readiness): State<Arc<dyn Readiness>>) -> impl IntoResponse {
     let obstacles = readiness.obstacles().await;
+    let notices = readiness.notices().await;
     let ready = obstacles.is_empty();
     let status = if ready {
         StatusCode::OK
     } else {
         StatusCode::SERVICE_UNAVAILABLE
     };
-    (status, uncached(Json(Ready { ready, obstacles })))
+    (
+        status,
+        uncached(Json(Ready {
+            ready,
+            obstacles,
+            notices,
+        })),
+    )
 }
 
 async fn render(State(metrics): State<PrometheusHandle>) -> impl IntoResponse {

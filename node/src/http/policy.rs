@@ -41,7 +41,7 @@ fn policy(engine: &Engine, origin: Option<Origin>) -> Response {
     let chain = engine.trust();
     let list = &chain.newest().list;
     let policy = origin
-        .filter(|origin| list.member_of(origin).is_some())
+        .filter(|origin| list.log_of(origin).is_some())
         .and_then(|origin| list.policy(&origin).ok());
     // It changes with the trust list, which nobody can foresee.
     let headers = [

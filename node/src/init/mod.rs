@@ -1,6 +1,7 @@
 //! Making a node: keys, certificates, configuration, and what its federation has to know.
 
 mod member;
+mod next;
 
 use std::{
     fs, io,
@@ -19,9 +20,11 @@ use rand::CryptoRng;
 use crate::{
     config::{self, Config, ConfigError, Values},
     keys::{self, KeyError, Purpose, SecretKey},
-    tls::{Authority, IssueError, Issued, NotACertificate, SpkiSha256},
+    tls::{Authority, IssueError, Issued, NotACertificate, SpkiSha256, TlsError},
 };
 use member::MemberKeys;
+
+pub use next::{next_certificate, next_key};
 
 /// Name of the configuration in a node's folder.
 pub const CONFIG: &str = "config.toml";
@@ -136,6 +139,18 @@ pub enum InitError {
     /// A certificate just made cannot be read.
     #[error(transparent)]
     NotACertificate(#[from] NotACertificate),
+    /// A certificate given cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// A file given, or the member's description, cannot be read.
+    #[error("无法读取 / cannot read {}", .path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
     /// The high-water file was not made.
     #[error(transparent)]
     HighWater(#[from] HighWaterError),

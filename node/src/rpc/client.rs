@@ -1,6 +1,6 @@
 //! Other members over gRPC: the engine's `Peer`, on the wire.
 
-use std::{ops::Range, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, ops::Range, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use futures::{StreamExt as _, TryStreamExt as _, stream::BoxStream};
@@ -9,6 +9,7 @@ use huren_proto::v1::{
     self, federation_service_client::FederationServiceClient,
     verification_service_client::VerificationServiceClient,
 };
+use rustls::pki_types::CertificateDer;
 use tonic::{Code, Status, transport::Channel};
 use tonic_types::StatusExt as _;
 
@@ -41,35 +42,86 @@ impl RemotePeer {
     }
 }
 
-/// The other members of a trust list, each bound to the TLS keys that the list names. One
-/// whose entry cannot be used is left out with a warning.
-pub fn peers(list: &TrustList, own: &Origin, identity: &Identity) -> Peers {
-    let mut peers = Peers::new();
-    for member in list
-        .members
-        .iter()
-        .filter(|member| member.origin != own.as_str())
-    {
-        let pins: Vec<SpkiSha256> = member
-            .tls_keys
-            .iter()
-            .filter_map(|key| key.parse().ok())
-            .collect();
-        let made = tls::parse_roots(member.tls_ca.as_bytes())
-            .and_then(|roots| ClientTls::new(identity, &roots, Some(pins)))
-            .map_err(|error| error.to_string())
-            .and_then(|tls| {
-                tls::channel(&member.grpc, Arc::new(tls)).map_err(|error| error.to_string())
-            });
-        match made {
-            Ok(channel) => {
-                let peer: Arc<dyn Peer> = Arc::new(RemotePeer::new(channel));
-                peers.insert(member.region.clone(), peer);
+/// How the other members are reached, kept in step with the trust list: each bound to the TLS
+/// keys that the list names.
+#[derive(Default)]
+pub struct Links {
+    links: BTreeMap<String, Link>,
+}
+
+struct Link {
+    entry: Reach,
+    tls: Arc<ClientTls>,
+    peer: Arc<dyn Peer>,
+}
+
+/// What decides how a member is reached: of its entry, and of this node.
+#[derive(PartialEq, Eq)]
+struct Reach {
+    /// The key that this node presents. A connection that is open goes on with the one that it
+    /// began with, which the next list may take out.
+    presented: SpkiSha256,
+    grpc: String,
+    tls_keys: Vec<String>,
+    tls_ca: String,
+}
+
+impl Links {
+    /// The other members of a list. Where a member's entry and this node's key are as they were,
+    /// the connection stays, and a renewed certificate is presented by later ones. One whose entry
+    /// cannot be used is left out with a warning.
+    pub fn follow(&mut self, list: &TrustList, own: &Origin, identity: &Identity) -> Peers {
+        let mut before = std::mem::take(&mut self.links);
+        let others = list.members.iter();
+        for member in others.filter(|member| member.origin != own.as_str()) {
+            let entry = Reach {
+                presented: identity.spki_sha256(),
+                grpc: member.grpc.clone(),
+                tls_keys: member.tls_keys.clone(),
+                tls_ca: member.tls_ca.clone(),
+            };
+            let known = before.remove(&member.region);
+            let link = match known.filter(|known| known.entry == entry) {
+                Some(known) => known.renewed(identity),
+                None => Link::new(entry, identity),
+            };
+            match link {
+                Ok(link) => drop(self.links.insert(member.region.clone(), link)),
+                Err(error) => tracing::warn!(member = member.region, error, "member left out"),
             }
-            Err(error) => tracing::warn!(member = member.region, error, "member left out"),
         }
+        let peer = |(region, link): (&String, &Link)| (region.clone(), Arc::clone(&link.peer));
+        self.links.iter().map(peer).collect()
     }
-    peers
+}
+
+impl Link {
+    fn new(entry: Reach, identity: &Identity) -> Result<Self, String> {
+        let (roots, pins) = entry.expected()?;
+        let tls = ClientTls::new(identity, &roots, Some(pins)).map_err(|e| e.to_string())?;
+        let tls = Arc::new(tls);
+        let channel = tls::channel(&entry.grpc, Arc::clone(&tls)).map_err(|e| e.to_string())?;
+        Ok(Self {
+            entry,
+            tls,
+            peer: Arc::new(RemotePeer::new(channel)),
+        })
+    }
+
+    fn renewed(self, identity: &Identity) -> Result<Self, String> {
+        let (roots, pins) = self.entry.expected()?;
+        let replaced = self.tls.replace(identity, &roots, Some(pins));
+        replaced.map_err(|error| error.to_string())?;
+        Ok(self)
+    }
+}
+
+impl Reach {
+    fn expected(&self) -> Result<(Vec<CertificateDer<'static>>, Vec<SpkiSha256>), String> {
+        let roots = tls::parse_roots(self.tls_ca.as_bytes()).map_err(|error| error.to_string())?;
+        let pins = self.tls_keys.iter().filter_map(|key| key.parse().ok());
+        Ok((roots, pins.collect()))
+    }
 }
 
 #[async_trait]

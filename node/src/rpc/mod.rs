@@ -28,7 +28,7 @@ use crate::{
 };
 
 pub use caller::{AllowedKinds, Caller, CallerRole};
-pub use client::{RemotePeer, peers};
+pub use client::{Links, RemotePeer};
 
 /// The largest message that a member may send: a package of 256 leaves of the largest size.
 pub(crate) const MAX_PACKAGE_BYTES: usize = 256 * (65_535 + 2) + 64 * 1024;

@@ -1,6 +1,9 @@
 //! OperatorService.
 
-use huren_core::{audit::Actor, checkpoint::Origin, evidence::ReleaseReason, merkle::Hash};
+use huren_core::{
+    audit::Actor, checkpoint::Origin, evidence::ReleaseReason, merkle::Hash,
+    receipt::erasure::ErasureReason,
+};
 use huren_proto::v1::{self, operator_service_server::OperatorService};
 use tonic::{Request, Response, Status};
 
@@ -59,6 +62,47 @@ impl OperatorService for Service {
         released
             .map(|()| Response::new(v1::ReleaseLogResponse {}))
             .map_err(|error| refuse::release(&error))
+    }
+
+    async fn get_erasure(
+        &self,
+        request: Request<v1::GetErasureRequest>,
+    ) -> Result<Response<v1::GetErasureResponse>, Status> {
+        self.0.operator(&request)?;
+        let v1::GetErasureRequest { index, reason } = request.into_inner();
+        let reason = ErasureReason::from_code(&reason).ok_or_else(|| {
+            let codes = ErasureReason::ALL.map(ErasureReason::code).join(", ");
+            refuse::bad_argument("ERASURE_REASON", "reason", &codes)
+        })?;
+        let state = self.0.engine.erasure(index, reason).await;
+        let state = state.map_err(|error| refuse::erasure(&error))?;
+        let proof = state.proof.and_then(|proof| proof.to_json().ok());
+        let members = state.members.into_iter();
+        Ok(Response::new(v1::GetErasureResponse {
+            members: members
+                .map(|member| v1::ErasureMember {
+                    region: member.region,
+                    reachable: member.reachable,
+                    erased: member.erased,
+                })
+                .collect(),
+            proof: proof.unwrap_or_default().into_bytes(),
+        }))
+    }
+
+    async fn export_person(
+        &self,
+        request: Request<v1::ExportPersonRequest>,
+    ) -> Result<Response<v1::ExportPersonResponse>, Status> {
+        self.0.operator(&request)?;
+        let actor = request.extensions().get::<PeerIdentity>();
+        let actor = actor.ok_or_else(refuse::unauthenticated)?;
+        let actor = Actor::Key(Hash(actor.spki_sha256.0));
+        let asked = request.into_inner();
+        let exported = self.0.engine.export_person(&asked, &actor).await;
+        exported
+            .map(Response::new)
+            .map_err(|error| refuse::export(&error))
     }
 }
 

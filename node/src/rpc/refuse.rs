@@ -9,7 +9,9 @@ use huren_store::Error as StoreError;
 use tonic::{Code, Status, Streaming};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
-use crate::engine::{AppendError, Refused, ReleaseError, VerifyError};
+use crate::engine::{
+    AppendError, AuditError, ErasureError, ExportError, Refused, ReleaseError, VerifyError,
+};
 
 const DOMAIN: &str = "huren.v1";
 /// When to try again what failed for want of room or of a database.
@@ -109,6 +111,20 @@ pub(super) fn not_held(code: &'static str) -> Status {
     with(Code::NotFound, code, zh, en, ErrorDetails::new())
 }
 
+/// What cannot be written down is not done.
+pub(super) fn audit(error: &AuditError) -> Status {
+    tracing::error!(
+        error = error as &dyn std::error::Error,
+        "an act is not done"
+    );
+    let details = ErrorDetails::with_retry_info(Some(RETRY));
+    let (zh, en) = (
+        "审计记录暂时无法写入，操作未执行。",
+        "The audit trail cannot be written at present: nothing was done.",
+    );
+    with(Code::Unavailable, error.code(), zh, en, details)
+}
+
 /// The store failed.
 pub(super) fn store(error: &StoreError) -> Status {
     tracing::error!(error = error as &dyn std::error::Error, "the store failed");
@@ -128,10 +144,32 @@ pub(super) fn store(error: &StoreError) -> Status {
     }
 }
 
+/// Nothing is given out about a person.
+pub(super) fn export(error: &ExportError) -> Status {
+    let code = match error {
+        ExportError::Store(error) => return store(error),
+        ExportError::Audit(error) => return audit(error),
+        _ => Code::InvalidArgument,
+    };
+    let details = ErrorDetails::new();
+    with(code, error.code(), error.zh(), &error.to_string(), details)
+}
+
+/// Nothing is said of an erasure.
+pub(super) fn erasure(error: &ErasureError) -> Status {
+    let code = match error {
+        ErasureError::Store(error) => return store(error),
+        ErasureError::NotAnErasure => Code::NotFound,
+    };
+    let details = ErrorDetails::new();
+    with(code, error.code(), error.zh(), &error.to_string(), details)
+}
+
 /// A frozen log that stays frozen.
 pub(super) fn release(error: &ReleaseError) -> Status {
     let code = match error {
         ReleaseError::Store(error) => return store(error),
+        ReleaseError::Audit(error) => return audit(error),
         ReleaseError::NotHeld => Code::NotFound,
         _ => Code::FailedPrecondition,
     };
@@ -188,7 +226,7 @@ pub(super) fn append(error: &AppendError) -> Status {
         AppendError::TargetUnknown => (Code::NotFound, ErrorDetails::new()),
         AppendError::StatusUnfit => (Code::FailedPrecondition, ErrorDetails::new()),
         AppendError::NotARecord(_) => (Code::InvalidArgument, ErrorDetails::new()),
-        AppendError::Frozen | AppendError::NoAuthority(_) => {
+        AppendError::Frozen | AppendError::NoLogKey | AppendError::NoAuthority(_) => {
             (Code::FailedPrecondition, ErrorDetails::new())
         }
         AppendError::Unavailable => (

@@ -10,8 +10,8 @@ use huren_core::{
     register::{CertificateRow, Changes, Effect, StatusRow},
 };
 use huren_store::{
-    Append, Bundle, DisclosureRow, Error, Head, Notes, Resealed, Role, Sqlite, SqliteOptions,
-    Store, Tag,
+    Append, Bundle, DisclosureRow, Error, Head, Notes, Rekey, Rekeyed, Resealed, Role, Sqlite,
+    SqliteOptions, Store, Tag,
 };
 
 fn own() -> Origin {
@@ -117,6 +117,40 @@ async fn erased_bytes_are_in_no_file() {
     }
     let found = markers(&on_disk(directory.path()), "own");
     assert_eq!(found.into_iter().collect::<Vec<_>>(), kept);
+    assert_eq!(markers(&on_disk(directory.path()), "mirror").len(), 2_000);
+    store.close().await;
+}
+
+#[tokio::test]
+async fn what_another_key_sealed_is_in_no_file() {
+    const SIZE: u64 = 2_000;
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(&directory.path().join("huren.sqlite")).await;
+    two_logs_in_turns(&store, SIZE).await;
+    for start in (0..SIZE).step_by(500) {
+        let rows = (start..start + 500).map(|index| {
+            let row = marked("own", index);
+            DisclosureRow {
+                number_tag: Some(Tag([3; 32])),
+                sealed: String::from_utf8(row.sealed)
+                    .unwrap()
+                    .replace("own", "new")
+                    .into(),
+                ..row
+            }
+        });
+        let at = |up_to| Rekeyed { up_to, kept: 0 };
+        let rekey = Rekey {
+            from: at(start),
+            to: at(start + 500),
+            rows: rows.collect(),
+            submissions: Vec::new(),
+        };
+        store.rekey(&own(), rekey).await.unwrap();
+        let found = markers(&on_disk(directory.path()), "own");
+        assert!(found.into_iter().eq(start + 500..SIZE));
+    }
+    assert_eq!(markers(&on_disk(directory.path()), "new").len(), 2_000);
     assert_eq!(markers(&on_disk(directory.path()), "mirror").len(), 2_000);
     store.close().await;
 }

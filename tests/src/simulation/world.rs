@@ -7,7 +7,7 @@ use std::{
 };
 
 use huren_core::{codes::Region, merkle::empty_root};
-use huren_node::engine::{Clock, Engine, Options, Parts, Peer, Peers, Placed, WriterKeys};
+use huren_node::engine::{Clock, Engine, Options, Parts, Peer, Peers, Placed};
 use huren_store::{Head, HighWater, Memory, Store};
 use tempfile::TempDir;
 use tokio::time::Instant;
@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     FaultyStore, Fork, Honest, Lie, Place, Wire,
-    members::{REGIONS, answer_key, log_signer, mirror, origin, witness, writer_keys},
+    members::{REGIONS, origin, signing_keys, writer_keys},
 };
 
 /// Seconds after which an unchanged head is cosigned again.
@@ -219,6 +219,8 @@ impl World {
                 (other.to_string(), Arc::new(wire) as Arc<dyn Peer>)
             })
             .collect();
+        let mut signing = signing_keys(region);
+        signing.record.current = self.keyring.signer(region);
         let parts = Parts {
             region,
             origin: origin(region),
@@ -226,14 +228,8 @@ impl World {
             high_water: HighWater::open(&site.high_water).expect("a high-water file"),
             trust,
             peers,
-            keys: WriterKeys {
-                record: self.keyring.signer(region),
-                ..writer_keys(region)
-            },
-            log_key: log_signer(region),
-            answer_key: answer_key(region),
-            mirror: Some(mirror(region)),
-            witness: Some(witness(region)),
+            keys: writer_keys(region),
+            signing,
             outside: Vec::new(),
             clock: Arc::clone(&site.clock) as Arc<dyn Clock>,
             random: Arc::clone(&site.random) as _,

@@ -8,6 +8,7 @@ mod frozen;
 mod home;
 mod recovery;
 mod refused_backups;
+mod rekeyed;
 mod restored;
 mod stated;
 mod support;

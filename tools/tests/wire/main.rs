@@ -11,9 +11,15 @@ mod logs;
 #[cfg(test)]
 mod page;
 #[cfg(test)]
+mod privacy;
+#[cfg(test)]
 mod refusals;
 #[cfg(test)]
+mod rekey;
+#[cfg(test)]
 mod rights;
+#[cfg(test)]
+mod rotation;
 #[cfg(test)]
 mod signed;
 #[cfg(test)]

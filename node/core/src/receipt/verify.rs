@@ -2,6 +2,7 @@
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use huren_proto::v1::StatusAction;
+use serde::de::DeserializeOwned;
 
 use crate::{
     checkpoint::Origin,
@@ -173,7 +174,12 @@ fn check(
         None => &chain,
     };
 
-    let assertion = read_assertion(&receipt.asserted, list)?;
+    let assertion: Assertion = read_signed(
+        &receipt.asserted,
+        Assertion::HEADER,
+        list,
+        |assertion: &Assertion| &assertion.answered_by,
+    )?;
     if assertion.trust_list_version != list.list.version {
         return Err(ReceiptError::Contradiction);
     }
@@ -287,20 +293,27 @@ fn check(
     })
 }
 
-struct Context<'a> {
-    list: &'a SignedTrustList,
-    member: &'a Member,
-    origin: &'a Origin,
-    policy: &'a Policy,
+/// What leaves of one log are judged by.
+pub(super) struct Context<'a> {
+    pub(super) list: &'a SignedTrustList,
+    pub(super) member: &'a Member,
+    pub(super) origin: &'a Origin,
+    pub(super) policy: &'a Policy,
+}
+
+/// A leaf that is proven to stand in its log.
+pub(super) struct Included {
+    pub(super) index: u64,
+    pub(super) record: UnverifiedRecord,
 }
 
 /// A leaf that is proven, and who signed it.
-struct Signed {
-    index: u64,
-    key: Hash,
-    record: VerifiedRecord,
+pub(super) struct Signed {
+    pub(super) index: u64,
+    pub(super) key: Hash,
+    pub(super) record: VerifiedRecord,
     /// Code of the institution that the key is of; `None` if it is the province's own.
-    institution: Option<String>,
+    pub(super) institution: Option<String>,
 }
 
 impl Context<'_> {
@@ -314,13 +327,8 @@ impl Context<'_> {
         Ok((record.leaf, keys))
     }
 
-    /// A leaf that the log proves, signed by a key with authority for its place: one of the
-    /// trust list, or one of these of an institution.
-    fn leaf(
-        &self,
-        proven: &ProvenLeaf,
-        keys: &[InstitutionKeyRow],
-    ) -> Result<Signed, ReceiptError> {
+    /// A leaf that the log proves, whoever signed it.
+    pub(super) fn included(&self, proven: &ProvenLeaf) -> Result<Included, ReceiptError> {
         let bytes = BASE64_STANDARD
             .decode(&proven.leaf)
             .map_err(|_| ReceiptError::Format)?;
@@ -347,6 +355,17 @@ impl Context<'_> {
         if !log_keys.any(|key| proof.checkpoint.verify_log(&key).is_ok()) {
             return Err(ReceiptError::LogSignature);
         }
+        Ok(Included { index, record })
+    }
+
+    /// A leaf that the log proves, signed by a key with authority for its place: one of the
+    /// trust list, or one of these of an institution.
+    pub(super) fn leaf(
+        &self,
+        proven: &ProvenLeaf,
+        keys: &[InstitutionKeyRow],
+    ) -> Result<Signed, ReceiptError> {
+        let Included { index, record } = self.included(proven)?;
         if *record.body() == Body::Newer {
             return Err(ReceiptError::NewerRecord);
         }
@@ -392,20 +411,25 @@ fn opened(openings: &[Opening]) -> Option<&Values> {
         .and_then(|opening| opening.values.as_ref())
 }
 
-fn read_assertion(note: &str, list: &SignedTrustList) -> Result<Assertion, ReceiptError> {
+/// What a member's answer key signed: a note whose text is a header line and JSON.
+pub(super) fn read_signed<T: DeserializeOwned>(
+    note: &str,
+    header: &str,
+    list: &SignedTrustList,
+    signed_by: impl Fn(&T) -> &String,
+) -> Result<T, ReceiptError> {
     let note = Note::parse(note).map_err(|_| ReceiptError::AnswerSignature)?;
     let json = note
         .text()
-        .strip_prefix(Assertion::HEADER)
+        .strip_prefix(header)
         .and_then(|rest| rest.strip_prefix('\n'))
         .ok_or(ReceiptError::AnswerSignature)?;
-    let assertion: Assertion =
-        serde_json::from_str(json).map_err(|_| ReceiptError::AnswerSignature)?;
+    let said: T = serde_json::from_str(json).map_err(|_| ReceiptError::AnswerSignature)?;
     let member = list
         .list
         .members
         .iter()
-        .find(|m| m.region == assertion.answered_by);
+        .find(|m| m.region == *signed_by(&said));
     let keys: Vec<_> = member
         .into_iter()
         .flat_map(|member| &member.answer_keys)
@@ -413,7 +437,7 @@ fn read_assertion(note: &str, list: &SignedTrustList) -> Result<Assertion, Recei
         .collect();
     note.verify(&keys)
         .map_err(|_| ReceiptError::AnswerSignature)?;
-    Ok(assertion)
+    Ok(said)
 }
 
 /// The answer must be about this certificate and these changes, and must not make more of

@@ -138,6 +138,14 @@ impl CheckedLeaf {
         Some((&signed.key, envelope.kind, &envelope.writer_region))
     }
 
+    /// The version of the trust list that it adopts, if it adopts one: that list speaks for it.
+    pub fn adopts(&self) -> Option<u64> {
+        match self.outcome.as_ref().ok()?.body {
+            Body::TrustListAdoption { version, .. } => Some(version),
+            _ => None,
+        }
+    }
+
     /// The leaf's hash.
     pub const fn leaf(&self) -> Hash {
         self.leaf

@@ -127,6 +127,13 @@ impl Authority {
         Ok(())
     }
 
+    /// Whether a key is listed for a log and valid at an index, whatever it may sign there.
+    pub fn is_open(&self, origin: &Origin, key: &Hash, index: u64) -> bool {
+        let keys = self.logs.get(origin.as_str()).map(|log| &log.keys);
+        let key = keys.and_then(|keys| keys.get(key));
+        key.is_some_and(|(key, _)| key.window().contains(index))
+    }
+
     /// The first index of a log at which a key has fewer rights by `newer`, the list of a later
     /// version: what was folded from there on has to be folded again. `None` if there is none.
     pub fn narrowed_from(&self, newer: &Self, origin: &Origin) -> Option<u64> {

@@ -7,6 +7,7 @@ mod common;
 
 mod ceremonies;
 mod disclosures;
+mod erasures;
 mod evidence;
 mod fold;
 mod fold_properties;

@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::common::{Case, Federation};
 
 /// Paths to all strings and numbers, as JSON pointers.
-fn scalars(value: &Value, path: &str, found: &mut Vec<String>) {
+pub(crate) fn scalars(value: &Value, path: &str, found: &mut Vec<String>) {
     let escape = |name: &str| name.replace('~', "~0").replace('/', "~1");
     match value {
         Value::Object(fields) => {
@@ -36,7 +36,7 @@ fn other(c: char) -> char {
 }
 
 /// The string with one character replaced, left out, or put in, at every `step`th place.
-fn tampered(text: &str, step: usize) -> Vec<String> {
+pub(crate) fn tampered(text: &str, step: usize) -> Vec<String> {
     let chars: Vec<char> = text.chars().collect();
     let last = chars.len() - 1;
     let mut all = Vec::new();

@@ -6,8 +6,9 @@ use std::collections::{HashMap, HashSet};
 use huren_core::{
     disclosure::{self, Group, Opening},
     merkle::Hash,
-    record::{Draft, Envelope},
+    record::{self, Draft, Envelope},
     register::{CheckedLeaf, Effect, KeysWanted},
+    trust::Refusal,
 };
 use huren_proto::v1;
 use huren_store::{DisclosureRow, Tag};
@@ -38,6 +39,18 @@ pub(super) struct Batch {
     institution_keys: HashMap<Hash, String>,
     /// Codes of the institutions that the batch has entries of.
     institutions: HashSet<String>,
+    /// Version of the trust list that the log has adopted before it.
+    adopted: u64,
+}
+
+impl Batch {
+    /// An empty one, for a log that has adopted that version of the trust list.
+    pub(super) fn behind(adopted: u64) -> Self {
+        Self {
+            adopted,
+            ..Self::default()
+        }
+    }
 }
 
 impl Writer {
@@ -51,7 +64,7 @@ impl Writer {
     ) -> Result<Hash, AppendError> {
         match &work.content {
             Content::Certificate(certificate) => {
-                let tag = certificate.number_tag;
+                let tag = certificate.number.current();
                 if let Some(key) = &certificate.institution
                     && (batch.institutions.contains(&key.code)
                         || found.institution_keys.get(&key.key_id) != Some(key))
@@ -63,9 +76,12 @@ impl Writer {
                 if batch.numbers.contains_key(&tag) || found.holding(&tag).next().is_some() {
                     return Err(AppendError::NumberTaken);
                 }
-                let checked = match certificate.institution {
-                    Some(_) => CheckedLeaf::just_verified(&certificate.leaf),
-                    None => self.just_signed(&certificate.leaf, index)?,
+                let (checked, bytes) = match certificate.institution {
+                    Some(_) => {
+                        let checked = CheckedLeaf::just_verified(&certificate.leaf);
+                        (checked, certificate.leaf.clone())
+                    }
+                    None => self.just_signed(batch, &certificate.leaf, index)?,
                 };
                 let leaf = checked.leaf();
                 let sealed = self.seal(&leaf, &certificate.openings)?;
@@ -76,12 +92,12 @@ impl Writer {
                     holder_tag: certificate.holder_tag,
                     sealed,
                 });
-                Ok(push(batch, index, certificate.leaf.clone(), checked))
+                Ok(push(batch, index, bytes, checked))
             }
             Content::Public(leaf) => {
-                let checked = self.just_signed(leaf, index)?;
+                let (checked, bytes) = self.just_signed(batch, leaf, index)?;
                 take_in_keys(batch, &checked, found)?;
-                Ok(push(batch, index, leaf.clone(), checked))
+                Ok(push(batch, index, bytes, checked))
             }
             Content::Change(change) => self.take_in_change(batch, index, change, found),
         }
@@ -113,9 +129,11 @@ impl Writer {
             envelope,
             body: change.body.clone(),
         };
-        let leaf = prepare::sign(&draft, self.origin.as_str(), &self.keys)
-            .map_err(AppendError::NotARecord)?;
-        let checked = self.just_signed(&leaf, index)?;
+        let (chain, signing) = (self.trust.borrow().clone(), self.signing.borrow().clone());
+        let signer = signing.record_at(&chain, &self.origin, (batch.adopted, index));
+        let leaf =
+            prepare::sign(&draft, self.origin.as_str(), signer).map_err(AppendError::NotARecord)?;
+        let (checked, leaf) = self.just_signed(batch, &leaf, index)?;
         let hash = checked.leaf();
         if !change.openings.is_empty() {
             let sealed = self.seal(&hash, &change.openings)?;
@@ -134,21 +152,53 @@ impl Writer {
     }
 
     /// A leaf of the node's own key, if that has the authority for it at its place: what all
-    /// members would quarantine is not acknowledged.
-    fn just_signed(&self, leaf: &[u8], index: u64) -> Result<CheckedLeaf, AppendError> {
-        let (checked, chain) = (CheckedLeaf::just_signed(leaf), self.trust.borrow().clone());
-        if let Some((key, kind, writer)) = checked.claim() {
-            let authority = chain.newest().authority();
-            authority
-                .check(&self.origin, key, index, kind, writer)
-                .map_err(AppendError::NoAuthority)?;
+    /// members would quarantine is not acknowledged. Where another of its keys has it, because
+    /// the log has come to that key's beginning since the leaf was signed, that one signs.
+    fn just_signed(
+        &self,
+        batch: &Batch,
+        leaf: &[u8],
+        index: u64,
+    ) -> Result<(CheckedLeaf, Vec<u8>), AppendError> {
+        let (mut checked, mut leaf) = (CheckedLeaf::just_signed(leaf), leaf.to_vec());
+        let (chain, signing) = (self.trust.borrow().clone(), self.signing.borrow().clone());
+        let adopted = checked.adopts().unwrap_or(batch.adopted);
+        let signer = signing.record_at(&chain, &self.origin, (adopted, index));
+        if checked.claim().is_some_and(|(key, ..)| key != signer.id()) {
+            leaf = record::sign_anew(&leaf, self.origin.as_str(), signer)
+                .map_err(AppendError::NotARecord)?;
+            checked = CheckedLeaf::just_signed(&leaf);
         }
-        Ok(checked)
+        if let Some((key, kind, writer)) = checked.claim() {
+            let newest = chain.newest();
+            let lists = chain.version(adopted).into_iter().chain([newest]);
+            for list in lists {
+                let authority = list.authority();
+                authority
+                    .check(&self.origin, key, index, kind, writer)
+                    .map_err(|refusal| self.without_authority(refusal, adopted, index))?;
+            }
+        }
+        Ok((checked, leaf))
+    }
+
+    /// Whether the record is to come again: a key of this node's has the right to sign it once the
+    /// newest list is adopted.
+    fn without_authority(&self, refusal: Refusal, adopted: u64, index: u64) -> AppendError {
+        let (chain, signing) = (self.trust.borrow().clone(), self.signing.borrow().clone());
+        let newest = chain.newest();
+        let version = newest.list.version;
+        let then = signing.record_at(&chain, &self.origin, (version, index));
+        if adopted < version && newest.authority().is_open(&self.origin, then.id(), index) {
+            return AppendError::Unavailable;
+        }
+        AppendError::NoAuthority(refusal)
     }
 
     fn seal(&self, leaf: &Hash, openings: &[Opening]) -> Result<Vec<u8>, AppendError> {
         let nonce = random(self.random.as_ref());
-        disclosure::seal(&self.keys.at_rest, nonce, (&self.origin, leaf), openings)
+        (self.keys.at_rest)
+            .seal(nonce, (&self.origin, leaf), openings)
             .map_err(|_| AppendError::Unavailable)
     }
 

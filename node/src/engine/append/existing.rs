@@ -13,7 +13,7 @@ use huren_core::{
 use huren_store::{Error as StoreError, Found, Store, Tag};
 
 use super::batch::Batch;
-use crate::engine::prepare::{ChangeTarget, Content, Prepared};
+use crate::engine::prepare::{ChangeTarget, Content, NumberTags, Prepared};
 
 /// Where a certificate stands: what its next change builds on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -81,13 +81,13 @@ impl Existing {
         for work in works {
             match &work.content {
                 Content::Certificate(certificate) => {
-                    numbers.push(certificate.number_tag);
+                    numbers.push(certificate.number.clone());
                     let key = certificate.institution.as_ref();
                     keys.ids.extend(key.map(|key| key.key_id));
                 }
-                Content::Change(change) => match change.target {
-                    ChangeTarget::Number(tag) => numbers.push(tag),
-                    ChangeTarget::Leaf(leaf) => leaves.push(leaf),
+                Content::Change(change) => match &change.target {
+                    ChangeTarget::Number(number) => numbers.push(number.clone()),
+                    ChangeTarget::Leaf(leaf) => leaves.push(*leaf),
                 },
                 Content::Public(leaf) => {
                     keys.ids
@@ -95,19 +95,25 @@ impl Existing {
                 }
             }
         }
-        numbers.sort_unstable();
-        numbers.dedup();
-        let found = store.find_by_number(&numbers).await?;
+        let mut tags: Vec<Tag> = numbers.iter().flat_map(NumberTags::all).copied().collect();
+        tags.sort_unstable();
+        tags.dedup();
+        let found = store.find_by_number(&tags).await?;
         let own = |found: Vec<Found>| {
             let own = found
                 .into_iter()
                 .filter(|f| f.origin == *origin && f.leaf.is_some());
             own.collect::<Vec<_>>()
         };
-        let by_number: HashMap<Tag, Vec<Found>> = numbers
-            .into_iter()
-            .zip(found.into_iter().map(own))
-            .collect();
+        let by_tag: HashMap<Tag, Vec<Found>> =
+            tags.into_iter().zip(found.into_iter().map(own)).collect();
+        let by_number = numbers.iter().map(|number| {
+            let found = number.all().iter().filter_map(|tag| by_tag.get(tag));
+            let mut found: Vec<Found> = found.flatten().cloned().collect();
+            found.sort_by_key(|found| found.index);
+            (number.current(), found)
+        });
+        let by_number: HashMap<Tag, Vec<Found>> = by_number.collect();
         let mut by_leaf = HashMap::new();
         for (leaf, target) in store.targets(origin, &leaves).await? {
             let changes = store.statuses(origin, target.index).await?;
@@ -135,11 +141,12 @@ impl Existing {
     pub(super) fn target(&self, batch: &Batch, target: &ChangeTarget) -> Option<(Hash, Standing)> {
         let (leaf, stored) = match target {
             ChangeTarget::Leaf(leaf) => (*leaf, self.by_leaf.get(leaf).copied()),
-            ChangeTarget::Number(number) => match batch.numbers.get(number) {
+            ChangeTarget::Number(number) => match batch.numbers.get(&number.current()) {
                 Some(leaf) => (*leaf, None),
                 None => {
-                    let last = || self.by_number.get(number)?.last();
-                    let found = self.holding(number).last().or_else(last)?;
+                    let number = number.current();
+                    let last = || self.by_number.get(&number)?.last();
+                    let found = self.holding(&number).last().or_else(last)?;
                     let changes = found.statuses.iter().map(|status| &status.row);
                     (found.leaf?, Some(Standing::after(changes)))
                 }

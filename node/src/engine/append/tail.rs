@@ -158,11 +158,16 @@ impl Writer {
             }
             .encode_to_vec(),
         };
-        let leaf = prepare::sign(&draft, self.origin.as_str(), &self.keys)
+        let signing = self.signing.borrow().clone();
+        let size = self.tail.as_ref().map_or(0, |tail| tail.head.size);
+        // The list speaks for its own adoption.
+        let place = (newest.list.version, size);
+        let signer = signing.record_at(&chain, &self.origin, place);
+        let leaf = prepare::sign(&draft, self.origin.as_str(), signer)
             .map_err(|_| StoreError::Corrupt("adoption record"))?;
-        let tag = disclosure::submission_tag(&self.keys.index, &newest.digest.0);
+        let of_key = |key| Tag(disclosure::submission_tag(key, &newest.digest.0));
         let prepared = Prepared {
-            tag: Tag(tag),
+            tags: self.keys.index.keys().iter().map(of_key).collect(),
             content: Content::Public(leaf),
         };
         for placed in self.place(&[&prepared]).await? {

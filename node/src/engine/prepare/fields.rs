@@ -3,14 +3,12 @@
 
 use huren_core::{
     codes::{Date, Region},
-    disclosure,
     merkle::Hash,
     normalise,
 };
 use huren_proto::v1;
-use huren_store::Tag;
 
-use super::{ChangeTarget, Refused, WriterKeys};
+use super::{ChangeTarget, NumberTags, Refused, WriterKeys};
 
 /// On whose behalf the caller writes: the province or a region in it.
 pub(super) fn writer_region(given: &str, province: Region) -> Result<Region, Refused> {
@@ -97,7 +95,7 @@ pub(super) fn reference(given: &str) -> Result<&str, Refused> {
 pub(super) fn target(
     target: Option<&v1::Target>,
     keys: &WriterKeys,
-) -> Result<(ChangeTarget, Vec<u8>), Refused> {
+) -> Result<(ChangeTarget, Vec<Vec<u8>>), Refused> {
     let missing = || {
         Refused::one(
             "TARGET_MISSING",
@@ -111,12 +109,14 @@ pub(super) fn target(
         .ok_or_else(missing)?
     {
         v1::target::Target::Number(number) => {
-            let tag = disclosure::number_tag(&keys.index, &normalise::number(number));
-            Ok((ChangeTarget::Number(Tag(tag)), tag.to_vec()))
+            let tags = NumberTags::of(&normalise::number(number), &keys.index);
+            let named = tags.all().iter().map(|tag| tag.0.to_vec()).collect();
+            Ok((ChangeTarget::Number(tags), named))
         }
         v1::target::Target::LeafHash(bytes) => {
             let hash = Hash::from_slice(bytes).ok_or_else(missing)?;
-            Ok((ChangeTarget::Leaf(hash), bytes.clone()))
+            let named = vec![bytes.clone(); keys.index.keys().len()];
+            Ok((ChangeTarget::Leaf(hash), named))
         }
     }
 }

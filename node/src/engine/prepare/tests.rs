@@ -8,18 +8,18 @@ use crate::engine::SystemRandom;
 
 /// Code and field of every fault of a submission to the log of Zhejiang; none if it is in order.
 fn faults(request: &v1::SubmitRequest) -> Vec<(&'static str, &'static str)> {
+    let signer = RecordSigner::from_seed(&[1; 32]);
     let keys = WriterKeys {
-        record: RecordSigner::from_seed(&[1; 32]),
-        index: SecretKey::new([2; 32]),
+        index: SecretKey::new([2; 32]).into(),
         holder: SecretKey::new([3; 32]),
-        at_rest: SecretKey::new([4; 32]),
+        at_rest: SecretKey::new([4; 32]).into(),
     };
     let origin = "huren.test/log/33".parse().unwrap();
     let prepared = prepare(
         request,
         Region::ZHEJIANG,
         &origin,
-        &keys,
+        (&keys, &signer),
         None,
         &SystemRandom,
     );

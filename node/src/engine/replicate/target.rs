@@ -61,7 +61,7 @@ impl Engine {
         chain: &TrustChain,
         state: &LogState,
     ) -> Result<Option<SignedCheckpoint>, SyncError> {
-        let Some(member) = chain.newest().list.member_of(&state.origin) else {
+        let Some(member) = chain.newest().list.log_of(&state.origin) else {
             return Ok(None);
         };
         let head = Base {
@@ -215,8 +215,9 @@ impl Engine {
         base: &Base<'_>,
         shown: &Shown,
     ) -> Result<Relation, SyncError> {
+        let peers = self.peers();
         let (Some(peer), true) = (
-            self.peers.get(&shown.by),
+            peers.get(&shown.by),
             self.is_asked(&shown.by, origin, Answer::Proofs),
         ) else {
             return Ok(Relation::Unproven);

@@ -157,6 +157,33 @@ pub trait Store: Send + Sync + 'static {
         range: Range<u64>,
     ) -> Result<Vec<DisclosureRow>, Error>;
 
+    /// The keys that disclosures are tagged and sealed with, as they were last put.
+    async fn data_keys(&self) -> Result<Vec<DataKey>, Error>;
+
+    /// Replaces these keys, in whose order they come back; with `walk_again` nothing counts as
+    /// put under them yet ([`Self::rekeyed`]).
+    ///
+    /// # Errors
+    /// `Conflict` unless they are exactly `expected`.
+    async fn put_data_keys(
+        &self,
+        expected: &[DataKey],
+        keys: &[DataKey],
+        walk_again: bool,
+    ) -> Result<(), Error>;
+
+    /// How far each log's disclosures have been put under the keys in use; a log that is missing
+    /// stands at the beginning.
+    async fn rekeyed(&self) -> Result<HashMap<Origin, Rekeyed>, Error>;
+
+    /// Puts disclosures of a log, and tags of submissions, under other keys, in place. Behind `Ok`
+    /// what was there before is in no file of the database.
+    ///
+    /// # Errors
+    /// `Conflict` unless the log stands exactly at `rekey.from` and does not go back, and unless
+    /// for each row one is held with tags and content of the same lengths.
+    async fn rekey(&self, origin: &Origin, rekey: Rekey) -> Result<(), Error>;
+
     /// Group numbers that were erased, for targets in a range of indexes; one entry for each
     /// erasure, in the order of the erasures.
     async fn erased(

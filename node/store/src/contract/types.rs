@@ -165,6 +165,47 @@ pub struct Resealed {
     pub row: Option<DisclosureRow>,
 }
 
+/// What a key of the database is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum DataKeyKind {
+    /// Seals disclosures.
+    AtRest = 1,
+    /// Tags numbers and submissions.
+    Index = 2,
+}
+
+/// A key of the database, by its id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DataKey {
+    /// What it is for.
+    pub kind: DataKeyKind,
+    /// Its id: the key itself never comes here.
+    pub id: [u8; 8],
+}
+
+/// How far a log's disclosures have been put under the keys in use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rekeyed {
+    /// Leaves below this index are done with.
+    pub up_to: u64,
+    /// How many numbers among them may stay tagged under an earlier key.
+    pub kept: u64,
+}
+
+/// A step of putting a log's disclosures under other keys.
+#[derive(Clone, Debug)]
+pub struct Rekey {
+    /// Where the log stands.
+    pub from: Rekeyed,
+    /// Where it stands afterwards.
+    pub to: Rekeyed,
+    /// Rows that change: for each leaf one is held, as long in every part.
+    pub rows: Vec<DisclosureRow>,
+    /// A submission's tag, the one that takes its place, and the index of its leaf. One that
+    /// is not held for that leaf is passed over.
+    pub submissions: Vec<(Tag, Tag, u64)>,
+}
+
 /// A certificate that was looked up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {

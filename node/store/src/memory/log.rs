@@ -196,6 +196,23 @@ impl Log {
         self.bundles.get(&number).cloned()
     }
 
+    /// Rows as long as those that are held for the same leaves.
+    pub(super) fn replace_in_place(&mut self, rows: Vec<DisclosureRow>) -> Result<(), Error> {
+        let fits = |row: &DisclosureRow| {
+            self.disclosures.get(&row.index).is_some_and(|held| {
+                held.sealed.len() == row.sealed.len()
+                    && held.number_tag.is_some() == row.number_tag.is_some()
+                    && held.holder_tag.is_some() == row.holder_tag.is_some()
+            })
+        };
+        if !rows.iter().all(fits) {
+            return Err(Error::Conflict);
+        }
+        let rows = rows.into_iter().map(|row| (row.index, row));
+        self.disclosures.extend(rows);
+        Ok(())
+    }
+
     pub(super) fn disclosures(&self, range: Range<u64>) -> Vec<DisclosureRow> {
         let within = |row: &&DisclosureRow| range.contains(&row.index);
         self.disclosures.values().filter(within).cloned().collect()

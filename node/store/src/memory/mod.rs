@@ -21,8 +21,9 @@ use huren_core::{
 };
 
 use crate::{
-    Advance, Append, AuditQuery, AuditRow, Bundle, COSIGNED_KEPT, Cosigned, DisclosureRow, Error,
-    Found, Head, LogState, Notes, Package, Release, Resealed, Role, Store, Tag, TokenRow,
+    Advance, Append, AuditQuery, AuditRow, Bundle, COSIGNED_KEPT, Cosigned, DataKey, DisclosureRow,
+    Error, Found, Head, LogState, Notes, Package, Rekey, Rekeyed, Release, Resealed, Role, Store,
+    Tag, TokenRow,
 };
 use log::Log;
 
@@ -39,6 +40,8 @@ struct State {
     submissions: HashMap<Tag, u64>,
     /// Of each log ascending by size.
     cosigned: BTreeMap<Origin, Vec<Cosigned>>,
+    data_keys: Vec<DataKey>,
+    rekeyed: HashMap<Origin, Rekeyed>,
     /// Version 1 first.
     trust_lists: Vec<Vec<u8>>,
     audit: audit::Trail,
@@ -191,6 +194,50 @@ impl Store for Memory {
         rows: Vec<DisclosureRow>,
     ) -> Result<(), Error> {
         self.write(origin, |log| log.put_disclosures(range, rows))
+    }
+
+    async fn data_keys(&self) -> Result<Vec<DataKey>, Error> {
+        Ok(self.state().data_keys.clone())
+    }
+
+    async fn put_data_keys(
+        &self,
+        expected: &[DataKey],
+        keys: &[DataKey],
+        walk_again: bool,
+    ) -> Result<(), Error> {
+        let mut state = self.state();
+        if state.data_keys != expected {
+            return Err(Error::Conflict);
+        }
+        state.data_keys = keys.to_vec();
+        if walk_again {
+            state.rekeyed.clear();
+        }
+        Ok(())
+    }
+
+    async fn rekeyed(&self) -> Result<HashMap<Origin, Rekeyed>, Error> {
+        Ok(self.state().rekeyed.clone())
+    }
+
+    async fn rekey(&self, origin: &Origin, rekey: Rekey) -> Result<(), Error> {
+        let mut state = self.state();
+        let held = state.rekeyed.get(origin).copied().unwrap_or_default();
+        if held != rekey.from || rekey.to.up_to < held.up_to {
+            return Err(Error::Conflict);
+        }
+        let log = state.logs.get_mut(origin).ok_or(Error::Conflict)?;
+        log.replace_in_place(rekey.rows)?;
+        for (old, new, index) in rekey.submissions {
+            if state.submissions.get(&old) == Some(&index) {
+                state.submissions.remove(&old);
+                let first = state.submissions.entry(new).or_insert(index);
+                *first = index.min(*first);
+            }
+        }
+        state.rekeyed.insert(origin.clone(), rekey.to);
+        Ok(())
     }
 
     async fn drop_register(&self, origin: &Origin) -> Result<(), Error> {

@@ -33,9 +33,9 @@ const PUBLIC: [&str; 16] = [
     "tokens",
 ];
 
-/// Tables about persons, though sealed and keyed. A new table belongs to one of the two lists: a
+/// Tables about persons, though sealed and keyed, and under which keys they are. A new table belongs to one of the two lists: a
 /// test says so.
-const PERSONAL: [&str; 2] = ["disclosures", "submissions"];
+const PERSONAL: [&str; 4] = ["disclosures", "submissions", "data_keys", "rekeyed"];
 
 /// Name of the migration table of sqlx, which every part has by itself.
 const MIGRATION_TABLE: &str = "_sqlx_migrations";

@@ -5,6 +5,7 @@ mod backup;
 mod bulk;
 mod connect;
 mod cosigned;
+mod data_keys;
 mod decode;
 mod disclosures;
 mod entries;
@@ -48,8 +49,8 @@ pub use connect::SqliteOptions;
 pub use yardstick::{Copied, copy_rows};
 
 use crate::{
-    Advance, Append, AuditQuery, AuditRow, Bundle, Cosigned, DisclosureRow, Error, Found, Head,
-    LogState, Notes, Package, Release, Resealed, Role, Store, Tag, TokenRow,
+    Advance, Append, AuditQuery, AuditRow, Bundle, Cosigned, DataKey, DisclosureRow, Error, Found,
+    Head, LogState, Notes, Package, Rekey, Rekeyed, Release, Resealed, Role, Store, Tag, TokenRow,
 };
 
 /// How often a write tries to empty the WAL while readers hold on to it; each time waits
@@ -264,6 +265,31 @@ impl Store for Sqlite {
         let mut tx = self.begin().await?;
         write::put_disclosures(&mut tx, origin, range, &rows).await?;
         self.commit(tx).await
+    }
+
+    async fn data_keys(&self) -> Result<Vec<DataKey>, Error> {
+        data_keys::all(&self.readers).await
+    }
+
+    async fn put_data_keys(
+        &self,
+        expected: &[DataKey],
+        keys: &[DataKey],
+        walk_again: bool,
+    ) -> Result<(), Error> {
+        let mut tx = self.begin().await?;
+        data_keys::put(&mut tx, expected, keys, walk_again).await?;
+        self.commit(tx).await
+    }
+
+    async fn rekeyed(&self) -> Result<HashMap<Origin, Rekeyed>, Error> {
+        data_keys::rekeyed(&self.readers).await
+    }
+
+    async fn rekey(&self, origin: &Origin, rekey: Rekey) -> Result<(), Error> {
+        let mut tx = self.begin().await?;
+        data_keys::rekey(&mut tx, origin, &rekey).await?;
+        self.commit_erasing(tx).await
     }
 
     async fn drop_register(&self, origin: &Origin) -> Result<(), Error> {

@@ -5,6 +5,7 @@
 mod append;
 mod audit;
 mod cosigned;
+mod data_keys;
 mod fixtures;
 mod logs;
 mod lookup;
@@ -109,4 +110,9 @@ contract! {
         entries_are_found_by_what_they_say
         a_long_trail_is_kept_whole
         tokens_are_kept_and_revoked_once;
+    data_keys:
+        data_keys_are_swapped_as_expected
+        rekeying_goes_step_by_step
+        rekeying_changes_no_length
+        submissions_are_recognised_by_their_new_tags;
 }

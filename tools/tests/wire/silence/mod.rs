@@ -11,6 +11,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use huren::privacy::scan::{Leak, Search, Secret, Words};
 use huren_core::codes::Region;
 use huren_proto::v1;
 use tonic::Status;
@@ -18,7 +19,6 @@ use tonic::Status;
 use crate::support::{
     nodes::{Nodes, Settings},
     samples::Sample,
-    secrets::{Leak, Secret, Secrets},
 };
 
 const REGIONS: [Region; 4] = [
@@ -32,11 +32,13 @@ const REGIONS: [Region; 4] = [
 const TRACE: Settings<'_> = &[("HUREN_LOG__FILTER", "trace")];
 
 /// Files that hold personal data by purpose: what a province imports, and the rows of it that
-/// were refused. They are the province's own; no node reads them.
-const BY_PURPOSE: [&str; 3] = [
+/// were refused. They are the province's own; no node reads them. And what was taken out for a person.
+const BY_PURPOSE: [&str; 5] = [
     "certificates.csv",
     "certificates.rejects.csv",
     "statuses.csv",
+    "export.json",
+    "export.txt",
 ];
 
 const ISSUED: Sample<'_> = Sample {
@@ -109,9 +111,11 @@ async fn what_a_run_writes_and_says_tells_nothing_about_persons() {
     run.ask(ERASED, v1::Verdict::Unknown).await;
     run.read_logs().await;
     run.restart().await;
+    run.scan().await;
     run.collect_files();
 
     let secrets = run.secrets();
+    let search = secrets.searches().next().unwrap();
     let sources = run.evidence.len();
     let bytes: usize = run
         .evidence
@@ -125,7 +129,7 @@ async fn what_a_run_writes_and_says_tells_nothing_about_persons() {
     let leaks: Vec<String> = run
         .evidence
         .iter()
-        .flat_map(|of| of.leaks(&secrets))
+        .flat_map(|of| of.leaks(&search))
         .collect();
     let (count, first) = (
         leaks.len(),
@@ -137,7 +141,7 @@ async fn what_a_run_writes_and_says_tells_nothing_about_persons() {
     for region in REGIONS {
         let table = fs::read(run.nodes.at(region).dir.join(BY_PURPOSE[0])).unwrap();
         for kind in [Secret::Name, Secret::Id, Secret::Number] {
-            let found = secrets
+            let found = search
                 .find(&table)
                 .iter()
                 .filter(|leak| leak.kind == kind)
@@ -148,19 +152,17 @@ async fn what_a_run_writes_and_says_tells_nothing_about_persons() {
 }
 
 impl Evidence {
-    fn leaks(&self, secrets: &Secrets) -> Vec<String> {
-        let leaks = secrets.find(&self.bytes).into_iter();
+    fn leaks(&self, search: &Search) -> Vec<String> {
+        let leaks = search.find(&self.bytes).into_iter();
         let leaks = leaks.filter(|leak| !self.may_hold.contains(&leak.kind));
         leaks
             .map(
                 |Leak {
-                     secret,
                      kind,
+                     row,
                      form,
                      at,
-                 }| {
-                    format!("{}: byte {at}: {kind:?} {secret}, {form}", self.what)
-                },
+                 }| { format!("{}: byte {at}: {kind:?} {row}, {form}", self.what) },
             )
             .collect()
     }
@@ -232,16 +234,16 @@ impl Run {
     }
 
     /// Everything about persons that occurred.
-    fn secrets(&self) -> Secrets {
-        let mut secrets = Secrets::default();
+    fn secrets(&self) -> Words {
+        let mut secrets = Words::default();
         for Sample { number, name, id } in
             [ISSUED, CORRECTED, ERASED, CONFLICTING, MISTYPED, UNKNOWN]
         {
-            secrets.add(Secret::Number, number);
-            secrets.add(Secret::Name, name);
-            secrets.add(Secret::Id, id);
+            secrets.add(Secret::Number, 0, number);
+            secrets.add(Secret::Name, 0, name);
+            secrets.add(Secret::Id, 0, id);
         }
-        secrets.add(Secret::Name, NEW_NAME);
+        secrets.add(Secret::Name, 0, NEW_NAME);
         for node in self.nodes.all() {
             let mut table = csv::Reader::from_path(node.dir.join(BY_PURPOSE[0])).unwrap();
             let headers = table.headers().unwrap().clone();
@@ -256,11 +258,11 @@ impl Run {
                     kind,
                 )
             });
-            for row in table.records() {
+            for (number, row) in (1..).zip(table.records()) {
                 let row = row.unwrap();
                 kinds
                     .iter()
-                    .for_each(|(column, kind)| secrets.add(*kind, &row[*column]));
+                    .for_each(|(column, kind)| secrets.add(*kind, number, &row[*column]));
             }
         }
         secrets

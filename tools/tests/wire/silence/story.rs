@@ -1,13 +1,15 @@
 //! What happens in the run: as much as possible of what nodes do with personal data.
 
-use huren::connect::NodeArgs;
+use std::process::Stdio;
+
+use huren::{connect::NodeArgs, privacy::scan::Secret};
 use huren_core::codes::Region;
 use huren_node::http::tiles::origin_hash;
 use huren_proto::v1::{
     self, federation_service_client::FederationServiceClient, submit_request::Body,
 };
 use prost::Message as _;
-use tokio::process::Command;
+use tokio::{io::AsyncWriteExt as _, process::Command};
 
 use super::{
     BY_PURPOSE, CONFLICTING, CORRECTED, ERASED, ISSUED, MISTYPED, NEW_NAME, REGIONS, Run, TRACE,
@@ -17,7 +19,6 @@ use crate::support::{
     http,
     nodes::{HUREN, Node},
     samples::{Sample, group, submission},
-    secrets::Secret,
 };
 
 impl Run {
@@ -26,7 +27,19 @@ impl Run {
     }
 
     async fn tool(&mut self, what: &str, arguments: &[&str], exit: i32) {
-        let output = Command::new(HUREN).args(arguments).output().await.unwrap();
+        self.tool_told(what, arguments, "", exit).await;
+    }
+
+    /// The same with something on its standard input.
+    async fn tool_told(&mut self, what: &str, arguments: &[&str], told: &str, exit: i32) {
+        let mut tool = Command::new(HUREN);
+        let tool = tool.args(arguments).stdin(Stdio::piped());
+        let tool = tool.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut tool = tool.spawn().unwrap();
+        let mut input = tool.stdin.take().unwrap();
+        input.write_all(told.as_bytes()).await.unwrap();
+        drop(input);
+        let output = tool.wait_with_output().await.unwrap();
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(exit), "{what}");
         self.hear(format!("{what}: stdout"), output.stdout);
@@ -256,12 +269,58 @@ impl Run {
         let changes = [
             submission(Body::Status(correction)),
             submission(Body::Status(revocation.clone())),
-            ERASED.erasure(),
         ];
         let mut issuance = self.zhejiang().issuance();
         for change in changes {
             let placed = issuance.submit(change).await.unwrap().into_inner();
             self.hear("an accepted change", placed.encode_to_vec());
+        }
+        let folder = self.zhejiang().dir.clone();
+        let proof = folder.join("erasure.json");
+        let erase = [
+            "privacy",
+            "erase",
+            "--dir",
+            folder.to_str().unwrap(),
+            "--number-file",
+            "-",
+            "--reason",
+            "HOLDER_REQUEST",
+            "--yes",
+            "--out",
+            proof.to_str().unwrap(),
+        ];
+        self.tool_told("erase", &erase, ERASED.number, 0).await;
+        let export = |out: &'static str| {
+            let out = folder.join(out);
+            let more = [
+                "--purpose",
+                "HOLDER_REQUEST",
+                "--reference",
+                "2024-7",
+                "--id-file",
+                "-",
+            ];
+            let begin = ["privacy", "export", "--dir"].map(str::to_owned);
+            let end = [
+                folder.display().to_string(),
+                "--out".into(),
+                out.display().to_string(),
+            ];
+            begin
+                .into_iter()
+                .chain(end)
+                .chain(more.map(str::to_owned))
+                .collect::<Vec<_>>()
+        };
+        for (out, id, exit) in [
+            ("one", CORRECTED.id, 0),
+            ("two", UNKNOWN.id, 0),
+            ("three", "", 1),
+        ] {
+            let export = export(out);
+            let export: Vec<&str> = export.iter().map(String::as_str).collect();
+            self.tool_told("export", &export, id, exit).await;
         }
         let again = v1::StatusSubmission {
             effective_date: 20_240_402,
@@ -302,6 +361,26 @@ impl Run {
             let answer = http::get(node, &path).await;
             assert_eq!(answer.status(), 200, "{path}");
             self.hear(path, answer.into_body());
+        }
+    }
+
+    /// The operator's own search says the same, and finds what is there without showing it.
+    pub(super) async fn scan(&mut self) {
+        let mut silent = vec!["privacy".to_owned(), "scan".into(), "--words".into()];
+        let file = |node: &Node, name: &str| node.dir.join(name).to_str().unwrap().to_owned();
+        let nodes: Vec<&Node> = self.nodes.all().collect();
+        silent.extend(nodes.iter().map(|node| file(node, BY_PURPOSE[0])));
+        let mut telling = silent.clone();
+        silent.push("--".into());
+        telling.push("--".into());
+        for name in ["data", "node.log", "high-water", "journal.jsonl"] {
+            silent.extend(nodes.iter().map(|node| file(node, name)));
+        }
+        silent.push(file(self.zhejiang(), "erasure.json"));
+        telling.extend(nodes.iter().map(|node| file(node, BY_PURPOSE[1])));
+        for (arguments, exit) in [(silent, 0), (telling, 1)] {
+            let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+            self.tool("scan", &arguments, exit).await;
         }
     }
 

@@ -5,4 +5,3 @@ pub(crate) mod http;
 pub(crate) mod nodes;
 pub(crate) mod refusal;
 pub(crate) mod samples;
-pub(crate) mod secrets;

@@ -74,7 +74,7 @@ async fn log(effects: &[Effect]) -> Memory {
 
 fn change(target: ChangeTarget) -> Prepared {
     Prepared {
-        tag: Tag([3; 32]),
+        tags: vec![Tag([3; 32])],
         content: Content::Change(Box::new(PendingChange {
             target,
             envelope: Envelope {
@@ -96,14 +96,16 @@ fn change(target: ChangeTarget) -> Prepared {
 async fn standing_after(effects: &[Effect]) -> Standing {
     let store = log(effects).await;
     let names = [
-        ChangeTarget::Number(NUMBER),
+        ChangeTarget::Number(NUMBER.into()),
         ChangeTarget::Leaf(CERTIFICATE),
     ];
     let works = names.map(change);
     let found = Existing::look_up(&store, &origin(), works.iter()).await;
     let found = found.unwrap();
     let batch = Batch::default();
-    let by_number = found.target(&batch, &ChangeTarget::Number(NUMBER)).unwrap();
+    let by_number = found
+        .target(&batch, &ChangeTarget::Number(NUMBER.into()))
+        .unwrap();
     let by_leaf = found.target(&batch, &ChangeTarget::Leaf(CERTIFICATE));
     assert_eq!(by_leaf, Some(by_number));
 
@@ -142,7 +144,7 @@ async fn a_number_is_given_back_by_what_is_surely_void() {
         (&[Effect::Void], 0),
         (&[Effect::Void, Effect::Newer], 1),
     ] {
-        let works = [change(ChangeTarget::Number(NUMBER))];
+        let works = [change(ChangeTarget::Number(NUMBER.into()))];
         let store = log(effects).await;
         let found = Existing::look_up(&store, &origin(), works.iter()).await;
         assert_eq!(found.unwrap().holding(&NUMBER).count(), held, "{effects:?}");
