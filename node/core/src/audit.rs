@@ -13,7 +13,12 @@ use huren_proto::v1;
 use prost::Message as _;
 
 use crate::{
-    checkpoint::Origin, codes::Region, disclosure::SecretKey, framing, merkle::Hash, normalise,
+    checkpoint::Origin,
+    codes::Region,
+    disclosure::{SecretKey, Values},
+    framing,
+    merkle::Hash,
+    normalise,
 };
 
 pub use v1::{AuditAction, Purpose};
@@ -71,7 +76,7 @@ impl std::fmt::Display for Actor {
 }
 
 /// Whom an act is about: a keyed tag, cut to 16 bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Subject(pub [u8; 16]);
 
 impl Subject {
@@ -83,16 +88,18 @@ impl Subject {
         Self(subject)
     }
 
-    /// The holder of an identity document, by the tag that their certificates are found by.
-    pub fn of_holder(tag: &[u8; 32]) -> Self {
+    /// The subject that an identity document names: its kind and number, normalised.
+    pub fn of_holder(holder_key: &SecretKey, holder_id: &Values) -> Option<Self> {
+        let (kind, number) = (holder_id.get("id_kind")?, holder_id.get("id_number")?);
+        let tag = holder_key.tag("huren/audit-holder/v1\n", &[kind, number]);
         let mut subject = [0; 16];
         subject.copy_from_slice(&tag[..16]);
-        Self(subject)
+        Some(Self(subject))
     }
 }
 
 /// What somebody does, before it has its place in the chain.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Act {
     actor: Actor,
     action: AuditAction,

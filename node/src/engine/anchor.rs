@@ -86,7 +86,8 @@ impl Engine {
         self.store.audit(query).await
     }
 
-    /// The subject that a certificate number names in this node's audit trail.
+    /// The subject that a certificate number names in this node's audit trail: under the index key
+    /// in use. What was written under earlier ones is found by those.
     pub fn subject_of(&self, number: &str) -> Subject {
         Subject::of_number(self.keys.index.current(), number)
     }
@@ -159,15 +160,16 @@ impl Engine {
         if head.sequence == newest.map_or(0, |anchor| anchor.sequence) {
             return Ok(None);
         }
-        let own = self.book.entry(&self.origin);
-        let size = own.map_or(0, |own| own.state.head.size);
-        let (trust, signing) = (self.trust(), self.signing.borrow().clone());
-        let newest = trust.newest();
-        let place = (newest.list.version, size);
+        let size = self
+            .book
+            .entry(&self.origin)
+            .map_or(0, |own| own.state.head.size);
+        let (signing, trust) = (self.signing(), self.trust());
+        let place = (trust.newest().list.version, size);
         let signer = signing.record_at(&trust, &self.origin, place);
-        let kind = v1::Kind::AuditAnchor as i32;
-        let authority = newest.authority();
-        let permitted = authority.check(&self.origin, signer.id(), size, kind, &self.region);
+        let (key, kind) = (signer.id(), v1::Kind::AuditAnchor as i32);
+        let authority = trust.newest().authority();
+        let permitted = authority.check(&self.origin, key, size, kind, &self.region);
         permitted.map_err(|_| AnchorError::NotPermitted)?;
         let anchor = Anchor {
             sequence: head.sequence,
@@ -175,8 +177,13 @@ impl Engine {
         };
         let today = Date::today_in_shanghai(self.clock.now().cast_signed());
         let origin = self.origin.as_str();
-        let keys = (self.keys.as_ref(), signer);
-        let prepared = prepare::anchor(anchor, self.region, today.as_yyyymmdd(), origin, keys);
+        let prepared = prepare::anchor(
+            anchor,
+            self.region,
+            today.as_yyyymmdd(),
+            origin,
+            (&self.keys, signer),
+        );
         Ok(Some(prepared.map_err(AppendError::NotARecord)?))
     }
 }

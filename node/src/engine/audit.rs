@@ -9,7 +9,7 @@
 //! There is no task that owns the trail: whoever needs it written writes what has gathered.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -50,6 +50,12 @@ pub struct Audit {
 #[error("the audit trail cannot be written")]
 pub struct AuditError(#[source] Option<StoreError>);
 
+impl From<StoreError> for AuditError {
+    fn from(error: StoreError) -> Self {
+        Self(Some(error))
+    }
+}
+
 impl AuditError {
     /// The stable reason code.
     pub const fn code(&self) -> &'static str {
@@ -69,7 +75,7 @@ struct Waiting {
     ticket: u64,
     recorded: Vec<Waiter>,
     /// Noted acts, by what they have in common.
-    tallies: HashMap<Act, Waiter>,
+    tallies: BTreeMap<Act, Waiter>,
     /// Noted acts that have all the subjects that an entry can have.
     full: Vec<Waiter>,
     /// How many found no room. Not by actor: those may be without number.
@@ -327,7 +333,7 @@ impl Waiting {
     fn take(&mut self, now: u64) -> Vec<Waiter> {
         let mut all = std::mem::take(&mut self.recorded);
         all.append(&mut self.full);
-        all.extend(self.tallies.drain().map(|(_, tally)| tally));
+        all.extend(std::mem::take(&mut self.tallies).into_values());
         let further = std::mem::take(&mut self.further);
         all.extend(further.into_iter().map(|(action, count)| {
             Waiter::noted(now, Act::further(Actor::Unknown, action, count))

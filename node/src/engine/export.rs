@@ -90,15 +90,15 @@ impl ExportError {
 }
 
 impl Engine {
-    /// Everything that is held about the holder of an identity document. `actor` is who
-    /// asks.
+    /// Everything that is held about the holder of an identity document. `actor` names the
+    /// operator's certificate.
     ///
     /// # Errors
     /// [`ExportError`].
     pub async fn export_person(
         &self,
         asked: &v1::ExportPersonRequest,
-        actor: Actor,
+        actor: &Actor,
     ) -> Result<v1::ExportPersonResponse, ExportError> {
         let purpose = ExportPurpose::from_code(&asked.purpose).ok_or(ExportError::Purpose)?;
         let reference = asked.reference.trim().chars().count();
@@ -109,13 +109,21 @@ impl Engine {
         if ids.is_empty() {
             return Err(ExportError::Id);
         }
+        // On disk before anything is read, and with nobody's name.
+        for id in &ids {
+            let act = Act::new(actor.clone(), AuditAction::PersonExported);
+            let act = match Subject::of_holder(&self.keys.holder, id) {
+                Some(subject) => act.subject(subject),
+                None => act,
+            };
+            self.audit.record(act).await?;
+        }
         let tags = ids
             .iter()
             .filter_map(|id| disclosure::holder_tag(&self.keys.holder, id));
-        let tags: Vec<[u8; 32]> = tags.collect();
         let mut places: BTreeSet<(Origin, u64)> = BTreeSet::new();
-        for tag in &tags {
-            for found in self.store.find_by_holder(&Tag(*tag)).await? {
+        for tag in tags {
+            for found in self.store.find_by_holder(&Tag(tag)).await? {
                 places.extend(self.about(found.origin, found.index).await?);
             }
         }
@@ -130,7 +138,7 @@ impl Engine {
                 }
             }
         }
-        self.exported(purpose, actor, &tags, records.len()).await?;
+        Self::exported(purpose, actor, records.len());
         Ok(v1::ExportPersonResponse {
             records,
             withheld: withheld.into_iter().collect(),
@@ -139,26 +147,11 @@ impl Engine {
         })
     }
 
-    /// The one place where this act is written down, before anything is given out: who, why, how
-    /// much, and about whom by tag alone.
-    async fn exported(
-        &self,
-        purpose: ExportPurpose,
-        actor: Actor,
-        tags: &[[u8; 32]],
-        records: usize,
-    ) -> Result<(), AuditError> {
-        let act = Act::new(actor, AuditAction::PersonExported).outcome(purpose.code());
-        let act = act.size(records as u64);
-        let act = match tags.first() {
-            Some(tag) => act.subject(Subject::of_holder(tag)),
-            None => act,
-        };
-        self.audit.record(act).await?;
+    /// For the node's log and metrics: who, why, how much, and nothing about whom.
+    fn exported(purpose: ExportPurpose, actor: &Actor, records: usize) {
         let purpose = purpose.code();
-        tracing::info!(purpose, records, "personal data were exported");
+        tracing::info!(purpose, %actor, records, "personal data were exported");
         metrics::counter!("huren_exports_total", "purpose" => purpose).increment(1);
-        Ok(())
     }
 
     /// A record with all that belongs to its certificate: what was found may be a correction.

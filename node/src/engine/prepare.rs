@@ -378,8 +378,8 @@ pub(super) fn anchor(
         digest: anchor.digest.0.to_vec(),
     }
     .encode_to_vec();
-    let tag = |key| content_tag(key, "audit-anchor", &[&body], &BTreeMap::new());
-    let tags = keys.index.keys().iter().map(tag).collect();
+    let of_key = |key| content_tag(key, "audit-anchor", &[&body], &BTreeMap::new());
+    let tags = keys.index.keys().iter().map(of_key).collect();
     let draft = Draft {
         envelope: Envelope {
             kind: v1::Kind::AuditAnchor as i32,

@@ -175,7 +175,7 @@ impl OperatorService for Service {
     ) -> Result<Response<v1::ExportPersonResponse>, Status> {
         let actor = access::who(&request)?.actor;
         let asked = request.into_inner();
-        let exported = self.0.engine.export_person(&asked, actor).await;
+        let exported = self.0.engine.export_person(&asked, &actor).await;
         exported
             .map(Response::new)
             .map_err(|error| refuse::export(&error))

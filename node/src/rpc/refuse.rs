@@ -232,7 +232,7 @@ pub(super) fn store(error: &StoreError) -> Status {
 pub(super) fn export(error: &ExportError) -> Status {
     let code = match error {
         ExportError::Store(error) => return store(error),
-        ExportError::Audit(_) => Code::Unavailable,
+        ExportError::Audit(error) => return audit(error),
         _ => Code::InvalidArgument,
     };
     let details = ErrorDetails::new();
@@ -253,6 +253,7 @@ pub(super) fn erasure(error: &ErasureError) -> Status {
 pub(super) fn release(error: &ReleaseError) -> Status {
     let code = match error {
         ReleaseError::Store(error) => return store(error),
+        ReleaseError::Audit(error) => return audit(error),
         ReleaseError::NotHeld => Code::NotFound,
         _ => Code::FailedPrecondition,
     };
