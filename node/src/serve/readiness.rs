@@ -24,15 +24,18 @@ impl Readiness for EngineReadiness {
         if self.engine.store().log(self.engine.origin()).await.is_err() {
             obstacles.push(Obstacle {
                 code: "STORE_UNAVAILABLE",
-                zh: "数据库无法读取".to_owned(),
-                en: "the database cannot be read".to_owned(),
+                zh: "数据库无法读取，请检查磁盘与服务器日志".to_owned(),
+                en: "the database cannot be read: see to the disk, and to the server's log"
+                    .to_owned(),
             });
         }
         if self.engine.is_frozen() {
             obstacles.push(Obstacle {
                 code: "LOG_FROZEN",
-                zh: "本省日志自相矛盾，已被冻结，不接受提交".to_owned(),
-                en: "the own log contradicted itself: it is frozen and takes nothing".to_owned(),
+                zh: "本省日志自相矛盾，已被冻结，不接受提交，见 huren evidence list".to_owned(),
+                en: "the own log contradicted itself: it is frozen and takes nothing; see \
+                     'huren evidence list'"
+                    .to_owned(),
             });
         }
         if !self.engine.is_writable() {
@@ -65,8 +68,13 @@ impl Readiness for EngineReadiness {
         if !roles.is_empty() {
             notices.push(Obstacle {
                 code: "KEY_NOT_LISTED",
-                zh: format!("信任清单未列出本节点现有的密钥：{roles}"),
-                en: format!("the trust list names none of this node's keys for: {roles}"),
+                zh: format!(
+                    "信任清单未列出本节点现有的密钥：{roles}；请将清单所列的密钥放为 keys/*.next.key"
+                ),
+                en: format!(
+                    "the trust list names none of this node's keys for: {roles}; put the key that \
+                     it names in place as keys/*.next.key"
+                ),
             });
         }
         notices

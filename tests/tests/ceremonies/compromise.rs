@@ -4,12 +4,10 @@ use std::sync::Arc;
 
 use huren_core::{
     receipt::{self, ReceiptError},
-    trust::{Edit, Role},
+    trust::Role,
 };
 use huren_proto::v1;
-use huren_tests::{
-    Federation, certificate_in, change, next_member, next_signing_keys, question_in,
-};
+use huren_tests::{Federation, certificate_in, change, next_signing_keys, question_in};
 
 use crate::support::*;
 
@@ -33,13 +31,7 @@ async fn a_compromised_record_key_ends_where_the_list_says() {
         .set_signing_keys(next_signing_keys(HOME));
     let until_index = Some(places[2].index);
     let note = federation.next_list(HOME, |list| {
-        let (role, from) = (Role::Record, Box::new(next_member(HOME)));
-        let edit = Edit::ReplaceKey {
-            role,
-            from,
-            until_index,
-        };
-        list.edit(edit).expect("a new key");
+        replace_key(list, Role::Record, until_index);
     });
     federation.install(HOME, &note).await;
     federation.until_adopted(2).await;
@@ -90,13 +82,7 @@ async fn a_next_key_that_comes_after_the_list_is_taken_up() {
     let until_index = Some(first.index + 1);
     let note = federation.next_list(HOME, |list| {
         for role in [Role::Record, Role::Mirror] {
-            let from = Box::new(next_member(HOME));
-            let edit = Edit::ReplaceKey {
-                role,
-                from,
-                until_index,
-            };
-            list.edit(edit).expect("a new key");
+            replace_key(list, role, until_index);
         }
     });
     federation.install(HOME, &note).await;
@@ -132,13 +118,7 @@ async fn a_compromised_log_key_ends_where_the_list_says() {
         .set_signing_keys(next_signing_keys(HOME));
     let until_index = Some(placed.index + 1);
     let note = federation.next_list(HOME, |list| {
-        let (role, from) = (Role::Log, Box::new(next_member(HOME)));
-        let edit = Edit::ReplaceKey {
-            role,
-            from,
-            until_index,
-        };
-        list.edit(edit).expect("a new key");
+        replace_key(list, Role::Log, until_index);
     });
     federation.install(HOME, &note).await;
     federation.until_adopted(2).await;

@@ -76,13 +76,7 @@ async fn keys_of_every_role_rotate_while_the_node_runs() {
     let note = federation.next_list(HOME, |list| {
         for (_, role) in Role::ALL {
             if role != Role::Tls {
-                let from = Box::new(next_member(HOME));
-                let edit = Edit::ReplaceKey {
-                    role,
-                    from,
-                    until_index,
-                };
-                list.edit(edit).expect("a new key");
+                replace_key(list, role, until_index);
             }
         }
     });

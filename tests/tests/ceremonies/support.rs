@@ -2,11 +2,18 @@
 
 use std::sync::Arc;
 
-use huren_core::{codes::Region, receipt, verdict::Verdict};
+use huren_core::{
+    codes::Region,
+    receipt,
+    trust::{Edit, Role, TrustList},
+    verdict::Verdict,
+};
 use huren_node::engine::Placed;
 use huren_proto::v1;
 use huren_store::{Memory, Store};
-use huren_tests::{Federation, Honest, Lie, REGIONS, certificate_in, origin, question_in};
+use huren_tests::{
+    Federation, Honest, Lie, REGIONS, certificate_in, next_member, origin, question_in,
+};
 
 pub(crate) const HOME: Region = Region::ZHEJIANG;
 pub(crate) const OTHER: Region = Region::SHANGHAI;
@@ -17,6 +24,16 @@ pub(crate) fn memory(_: Region) -> Arc<dyn Store> {
 
 pub(crate) fn honest(_: Region, _: Region) -> Arc<dyn Lie> {
     Arc::new(Honest)
+}
+
+/// Names home's next key of a role in a list, from a size on where the role has one.
+pub(crate) fn replace_key(list: &mut TrustList, role: Role, until_index: Option<u64>) {
+    let edit = Edit::ReplaceKey {
+        role,
+        from: Box::new(next_member(HOME)),
+        until_index,
+    };
+    list.edit(edit).expect("a new key");
 }
 
 /// Has a province's node put something into its log. What is refused because the node is busy
