@@ -12,6 +12,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         "federation",
         "verification",
         "operator",
+        "audit",
     ]
     .map(|name| format!("huren/v1/{name}.proto"));
     println!("cargo::rerun-if-changed=huren");

@@ -1,50 +1,39 @@
 //! A running node: everything wired together, until it is told to stop.
 
 mod readiness;
+mod reloading;
+mod trail;
 
-use std::{
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
 use axum::Router;
+use huren_core::audit::{Act, Actor, AuditAction};
 use huren_store::{HighWater, Sqlite, SqliteOptions, Store};
 use metrics_exporter_prometheus::PrometheusHandle;
-use tokio::{
-    net::TcpListener,
-    signal::unix::{SignalKind, signal},
-};
+use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     config::Config,
     engine::{Clock, Engine, Options, Parts, SystemClock, SystemRandom, take_data_keys},
     http::{
-        self, RequestLimits,
-        health::{self, Obstacle},
-        page, policy, tiles,
+        self, RequestLimits, health, page, policy, tiles,
         witness::{self, SubmitLimits},
     },
     rpc::{self, Links, RpcLimits},
-    startup::{NodeKeys, NodeTls, load_trust, read_lists},
+    startup::{NodeKeys, NodeTls, load_trust},
     telemetry,
     tls::{self, Clients, ServerTls},
 };
 use readiness::EngineReadiness;
-
-/// How often files are looked at for renewed certificates, and trust lists for new members.
-const RELOAD_INTERVAL: Duration = Duration::from_secs(60);
+use reloading::{Listeners, Reloading};
 
 /// How often collected durations are put into their buckets.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Calls on one connection at once.
 const GRPC_STREAMS: u32 = 256;
-
-/// A certificate or trust list that ends within this time is warned of.
-const EXPIRY_WARNING: Duration = Duration::from_secs(30 * DAY);
-const DAY: u64 = 24 * 60 * 60;
 
 /// Runs a node until `shutdown`, then ends what is under way and returns. `accept_loss` is an
 /// operator's order for this one start: see [`Options::accept_loss`].
@@ -95,6 +84,9 @@ pub async fn serve(
         options: engine_options(&config, accept_loss),
     };
     let (engine, runner) = Engine::open(parts).await?;
+    // Before any of it takes effect.
+    trail::record_start(&engine, &config).await?;
+    let audit = Arc::clone(engine.audit());
     let tasks = TaskTracker::new();
     engine.start(runner, &tasks, &shutdown);
     tasks.spawn(
@@ -108,6 +100,8 @@ pub async fn serve(
         engine: Arc::clone(&engine),
         clock: Arc::clone(&clock),
         links,
+        presented: node_tls.identity.spki_sha256(),
+        refused: None,
     };
     let reloading = reloading.run();
     tasks.spawn(shutdown.clone().run_until_cancelled_owned(reloading));
@@ -117,6 +111,8 @@ pub async fn serve(
         questions: config.limits.verify_in_flight,
         submissions: config.limits.batch_max_records * 2,
         streams: GRPC_STREAMS,
+        calls_per_second: config.limits.calls_per_second,
+        unknown_calls_per_minute: config.limits.unknown_calls_per_minute,
     };
     let calls = tls::incoming(grpc, Arc::clone(&listeners.grpc), shutdown.clone());
     let callers = config.callers.clone();
@@ -171,6 +167,11 @@ pub async fn serve(
     http::serve(http, http::with_limits(routes, limits), http_tls, shutdown).await;
     tasks.close();
     tasks.wait().await;
+    let stopped = Act::new(Actor::Node, AuditAction::NodeStopped);
+    // With what was noted at the end.
+    if let Err(error) = audit.record(stopped).await {
+        tracing::error!(%error, "the end of the audit trail is missing");
+    }
     tracing::info!("the node has stopped");
     Ok(())
 }
@@ -191,14 +192,8 @@ fn engine_options(config: &Config, accept_loss: Option<u64>) -> Options {
         recosign_seconds: replication.recosign.as_secs(),
         hold_publish_ms: u64::try_from(replication.hold_publish.as_millis()).unwrap_or(u64::MAX),
         accept_loss,
+        anchor_seconds: config.audit.anchor_seconds,
     }
-}
-
-/// What the ports present and whom they let in.
-#[derive(Clone)]
-struct Listeners {
-    grpc: Arc<ServerTls>,
-    http: Arc<ServerTls>,
 }
 
 /// Durations pile up in memory until somebody does this.
@@ -206,110 +201,5 @@ async fn upkeep(metrics: PrometheusHandle) {
     loop {
         tokio::time::sleep(UPKEEP_INTERVAL).await;
         metrics.run_upkeep();
-    }
-}
-
-/// What a running node looks at again: its files every minute and at once on SIGHUP, and
-/// everything that follows from a trust list whenever a newer one counts.
-struct Reloading {
-    config: Config,
-    listeners: Listeners,
-    engine: Arc<Engine>,
-    clock: Arc<dyn Clock>,
-    links: Links,
-}
-
-impl Reloading {
-    /// Runs for ever. What cannot be read leaves in force what was.
-    async fn run(mut self) {
-        let mut hangups = signal(SignalKind::hangup())
-            .inspect_err(|error| tracing::warn!(%error, "SIGHUP is not listened to"))
-            .ok();
-        let mut trust = self.engine.trust_changes();
-        self.warn_of_expiry();
-        loop {
-            let hangup = async {
-                match &mut hangups {
-                    Some(hangups) => drop(hangups.recv().await),
-                    None => std::future::pending().await,
-                }
-            };
-            tokio::select! {
-                biased;
-                () = hangup => tracing::info!("reading keys, trust lists and certificates again"),
-                changed = trust.changed() => if changed.is_err() { return },
-                () = self.clock.sleep(RELOAD_INTERVAL) => {}
-            }
-            // Keys first: a list that names the next one may come right behind it.
-            match NodeKeys::signing(&self.config) {
-                Ok(keys) => self.engine.set_signing_keys(keys),
-                Err(error) => {
-                    let error: &dyn std::error::Error = &error;
-                    tracing::error!(error, "the keys in use stay in use");
-                }
-            }
-            // Then lists: members that they bring are let in by what is read next.
-            self.lists().await;
-            trust.mark_unchanged();
-            if let Err(error) = self.connections() {
-                let error: &dyn std::error::Error = error.as_ref();
-                tracing::error!(error, "the certificates in use stay in use");
-            }
-            self.warn_of_expiry();
-        }
-    }
-
-    /// Takes the lists that the operator put into the file since the start.
-    async fn lists(&self) {
-        let lists = match read_lists(&self.config) {
-            Ok(lists) => lists,
-            Err(error) => {
-                let error: &dyn std::error::Error = &error;
-                return tracing::error!(error, "the file of trust lists cannot be read");
-            }
-        };
-        let notes: Vec<&[u8]> = lists.iter().map(String::as_bytes).collect();
-        if let Err(error) = self.engine.take_trust_lists(&notes, "file").await {
-            let code = error.code();
-            tracing::error!(code, %error, "a trust list in the file is not taken");
-            metrics::counter!("huren_alarms_total", "kind" => "trust_list").increment(1);
-        }
-    }
-
-    /// What the ports present and whom they let in, and how the other members are reached.
-    fn connections(&mut self) -> anyhow::Result<()> {
-        let node_tls = NodeTls::load(&self.config)?;
-        let trust = self.engine.trust();
-        let clients = Clients::CertifiedBy(node_tls.client_roots(&trust));
-        self.listeners.grpc.replace(&node_tls.identity, &clients)?;
-        self.listeners
-            .http
-            .replace(&node_tls.identity, &Clients::Any)?;
-        let list = &trust.newest().list;
-        let links = &mut self.links;
-        let peers = links.follow(list, &self.config.origin, &node_tls.identity);
-        self.engine.set_peers(peers);
-
-        let end = tls::not_after(node_tls.identity.certificate())?;
-        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(self.clock.now());
-        let left = end.duration_since(now).unwrap_or_default();
-        metrics::gauge!("huren_tls_certificate_left_seconds").set(left.as_secs_f64());
-        if left < EXPIRY_WARNING {
-            let days = left.as_secs() / DAY;
-            let file = self.config.tls.certificate.display();
-            tracing::warn!(days, %file, "renew the certificate");
-        }
-        Ok(())
-    }
-
-    /// An expired list goes on counting, so it is warned of before and complained about after.
-    fn warn_of_expiry(&self) {
-        let expires = self.engine.trust().newest().list.expires;
-        let left = expires.as_second() - self.clock.now().cast_signed();
-        metrics::gauge!("huren_trust_list_left_seconds").set(left as f64);
-        if let Some(notice) = readiness::expiry(left) {
-            let Obstacle { code, zh, en } = &notice;
-            tracing::warn!(code, %expires, zh, "{en}");
-        }
     }
 }

@@ -28,13 +28,14 @@ impl Leaves {
         self.0.iter().collect::<BTreeSet<_>>().len() == self.0.len()
     }
 
-    /// Those that adopt no trust list: what the province's own systems submitted.
+    /// Those that the node did not write by itself: what the province's own systems submitted.
     pub fn submitted(&self) -> usize {
-        let adopts = |leaf: &&Vec<u8>| {
-            UnverifiedRecord::read(leaf)
-                .is_ok_and(|record| matches!(record.body(), Body::TrustListAdoption { .. }))
+        let is_of_node =
+            |body: &Body| matches!(body, Body::TrustListAdoption { .. } | Body::AuditAnchor(_));
+        let is_of_node = |leaf: &&Vec<u8>| {
+            UnverifiedRecord::read(leaf).is_ok_and(|record| is_of_node(record.body()))
         };
-        self.0.len() - self.0.iter().filter(adopts).count()
+        self.0.len() - self.0.iter().filter(is_of_node).count()
     }
 }
 

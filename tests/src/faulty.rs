@@ -8,6 +8,7 @@ use std::{
 
 use async_trait::async_trait;
 use huren_core::{
+    audit::ChainHead,
     checkpoint::Origin,
     merkle::{Hash, TileId},
     register::{
@@ -16,8 +17,8 @@ use huren_core::{
     },
 };
 use huren_store::{
-    Advance, Append, Bundle, Cosigned, DataKey, DisclosureRow, Error, Found, Head, LogState, Notes,
-    Package, Rekey, Rekeyed, Release, Resealed, Role, Store, Tag,
+    Advance, Append, AuditQuery, AuditRow, Bundle, Cosigned, DataKey, DisclosureRow, Error, Found,
+    Head, LogState, Notes, Package, Rekey, Rekeyed, Release, Resealed, Role, Store, Tag, TokenRow,
 };
 
 macro_rules! operations {
@@ -51,6 +52,9 @@ operations! {
     DropRegister,
     PutTrustList,
     PutCosigned,
+    AppendAudit,
+    PutToken,
+    RevokeToken,
     PutDataKeys,
     Rekey,
 }
@@ -254,6 +258,21 @@ impl<M: Mishaps> Store for FaultyStore<M> {
         self.write(Operation::PutCosigned, call).await
     }
 
+    async fn append_audit(&self, expected: ChainHead, rows: Vec<AuditRow>) -> Result<(), Error> {
+        let call = self.inner.append_audit(expected, rows);
+        self.write(Operation::AppendAudit, call).await
+    }
+
+    async fn put_token(&self, token: TokenRow) -> Result<(), Error> {
+        let call = self.inner.put_token(token);
+        self.write(Operation::PutToken, call).await
+    }
+
+    async fn revoke_token(&self, id: &str, time: u64) -> Result<(), Error> {
+        let call = self.inner.revoke_token(id, time);
+        self.write(Operation::RevokeToken, call).await
+    }
+
     async fn put_data_keys(
         &self,
         expected: &[DataKey],
@@ -379,5 +398,17 @@ impl<M: Mishaps> Store for FaultyStore<M> {
 
     async fn trust_lists(&self) -> Result<Vec<Vec<u8>>, Error> {
         self.inner.trust_lists().await
+    }
+
+    async fn audit_head(&self) -> Result<ChainHead, Error> {
+        self.inner.audit_head().await
+    }
+
+    async fn audit(&self, query: &AuditQuery) -> Result<Vec<AuditRow>, Error> {
+        self.inner.audit(query).await
+    }
+
+    async fn tokens(&self) -> Result<Vec<TokenRow>, Error> {
+        self.inner.tokens().await
     }
 }

@@ -8,6 +8,7 @@ use std::{
 };
 
 use huren_core::{
+    audit::Actor,
     codes::Region,
     disclosure::KeyRing,
     keys::RecordSigner,
@@ -36,6 +37,9 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 const STANDSTILL: Duration = Duration::from_millis(20);
 /// By how much it is moved then.
 const STEP: Duration = Duration::from_millis(100);
+/// Seconds after which an entry of an audit trail is anchored: beyond the ages that evidence has
+/// in tests.
+const ANCHOR: u64 = 7 * 24 * 60 * 60;
 
 /// Where the others find a member's engine: empty while it does not run.
 pub type Place = Arc<RwLock<Option<Arc<Engine>>>>;
@@ -176,7 +180,10 @@ impl Federation {
 
     /// A member's operator gives it a list while it runs.
     pub async fn install(&self, at: Region, note: &[u8]) {
-        let taken = self.engine(at).take_trust_lists(&[note], "test").await;
+        let taken = self
+            .engine(at)
+            .take_trust_lists(&[note], Actor::Machine)
+            .await;
         taken.expect("a list that follows");
     }
 
@@ -319,6 +326,7 @@ impl Federation {
                 recosign_seconds: 3600,
                 hold_publish_ms: 200,
                 accept_loss: site.accept_loss,
+                anchor_seconds: ANCHOR,
             },
         };
         let (engine, runner) = Engine::open(parts).await?;

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use futures::future::join_all;
 use huren_core::{
+    audit::{Act, Actor, AuditAction, Check, Link},
     checkpoint::{Origin, SignedCheckpoint},
     codes::Region,
     cosign::verify_cosignature,
@@ -12,12 +13,13 @@ use huren_core::{
     merkle::Hash,
     witness::Refusal,
 };
-use huren_node::engine::{Engine, Placed, WitnessError};
+use huren_node::engine::{Audit, Engine, Placed, WitnessError};
 use huren_proto::v1;
-use huren_store::{DataKeyKind, Memory, Release, Role, Store};
+use huren_store::{AuditQuery, DataKeyKind, Memory, Release, Role, Store, TokenRow};
 use huren_tests::{
-    Fault, FaultyStore, Federation, Fork, History, Honest, Lie, Operation, Outcome, REGIONS, Shown,
-    audit, certificate, change, erasure, origin, outside_signer, question, witness, writer_keys,
+    Fault, FaultyStore, Federation, Fork, History, Honest, Lie, ManualClock, Operation, Outcome,
+    REGIONS, Shown, audit, certificate, change, erasure, origin, outside_signer, question, witness,
+    writer_keys,
 };
 
 const HOME: Region = Region::ZHEJIANG;
@@ -49,7 +51,10 @@ fn scripts(operation: Operation) -> Vec<Vec<Fault>> {
         | Operation::Advance
         | Operation::Apply
         | Operation::PutDisclosures
-        | Operation::DropRegister => vec![
+        | Operation::DropRegister
+        | Operation::AppendAudit
+        | Operation::PutToken
+        | Operation::RevokeToken => vec![
             vec![(1, NotPersisted), (2, Persisted)],
             vec![(1, Persisted), (2, NotPersisted)],
             vec![(1, Full), (3, Full)],
@@ -79,9 +84,12 @@ fn is_called_later(operation: Operation, at: Region) -> bool {
         | Operation::PutRestored
         | Operation::DropRegister
         | Operation::PutTrustList
+        | Operation::PutCosigned
         | Operation::PutDataKeys
         | Operation::Rekey
-        | Operation::PutCosigned => false,
+        | Operation::AppendAudit
+        | Operation::PutToken
+        | Operation::RevokeToken => false,
     }
 }
 
@@ -500,6 +508,76 @@ async fn a_lost_log_is_taken_back_through_faults() {
     join_all(runs).await;
 }
 
+/// Acts are recorded and noted while the trail cannot always be written.
+async fn the_trail_is_whole(operation: Operation) {
+    for faults in scripts(operation) {
+        let store = Arc::new(FaultyStore::new(Arc::new(Memory::new())));
+        store.arm(faults);
+        let clock = Arc::new(ManualClock::default());
+        let trail = Audit::new(Arc::clone(&store) as Arc<dyn Store>, clock);
+        let mut acknowledged = Vec::new();
+        for version in 1..=6 {
+            trail.note(Act::new(Actor::Unknown, AuditAction::CallRefused));
+            let act = Act::new(Actor::Machine, AuditAction::BackupMade);
+            if trail.record(act.version(version)).await.is_ok() {
+                acknowledged.push(version);
+            }
+        }
+        assert_eq!(store.outstanding(), []);
+        trail.flush().await.expect("no more faults");
+
+        let rows = store.audit(&AuditQuery::all(100)).await.expect("a store");
+        let links: Vec<Link> = rows.into_iter().map(|row| row.link).collect();
+        let mut chain = Check::new(Vec::new());
+        chain.take(&links).expect("a chain that holds");
+        let entries: Vec<_> = links
+            .iter()
+            .map(|link| link.read().expect("an entry"))
+            .collect();
+        let of = |action| entries.iter().filter(move |entry| entry.action() == action);
+        let refused: u64 = of(AuditAction::CallRefused).map(|entry| entry.count).sum();
+        assert_eq!(refused, 6, "nothing that was noted is lost or there twice");
+        let written: Vec<u64> = of(AuditAction::BackupMade).map(|e| e.version).collect();
+        assert!(written.is_sorted_by(|a, b| a < b), "nothing is there twice");
+        for version in &acknowledged {
+            assert!(written.contains(version), "what was acknowledged is there");
+        }
+        assert!(acknowledged.len() >= 4);
+    }
+}
+
+/// An operator makes and revokes tokens, as often as it takes.
+async fn tokens_are_whole(operation: Operation) {
+    for faults in scripts(operation) {
+        let store = FaultyStore::new(Arc::new(Memory::new()));
+        store.arm(faults);
+        for id in ["a", "b", "c"] {
+            let token = TokenRow {
+                id: id.to_owned(),
+                hash: [1; 32],
+                name: String::new(),
+                roles: "verifier".to_owned(),
+                kinds: String::new(),
+                regions: "33".to_owned(),
+                created: 1,
+                expires: 2,
+                revoked: None,
+            };
+            while let Err(error) = store.put_token(token.clone()).await {
+                // It had been kept, though a failure was reported.
+                if matches!(error, huren_store::Error::Conflict) {
+                    break;
+                }
+            }
+            while store.revoke_token(id, 1).await.is_err() {}
+        }
+        assert_eq!(store.outstanding(), []);
+        let held = store.tokens().await.expect("a store");
+        assert_eq!(held.len(), 3);
+        assert!(held.iter().all(|token| token.revoked == Some(1)));
+    }
+}
+
 macro_rules! survive {
     ($($name:ident: $operation:ident $test:ident,)*) => {
         #[test]
@@ -533,6 +611,9 @@ survive! {
     drop_register_fails: DropRegister registers_are_rebuilt,
     put_trust_list_fails: PutTrustList survives,
     put_cosigned_fails: PutCosigned cosigns,
+    append_audit_fails: AppendAudit the_trail_is_whole,
+    put_token_fails: PutToken tokens_are_whole,
+    revoke_token_fails: RevokeToken tokens_are_whole,
     put_data_keys_fails: PutDataKeys keys_are_changed,
     rekey_fails: Rekey keys_are_changed,
 }

@@ -8,8 +8,8 @@ use clap::{Args, Parser, Subcommand};
 use huren_proto::v1::issuance_service_client::IssuanceServiceClient;
 
 use crate::{
-    bench, connect::NodeArgs, demo, evidence, generate, import, log, peers, privacy, signed, trust,
-    verify,
+    audit, bench, connect::NodeArgs, demo, evidence, generate, import, log, peers, privacy, signed,
+    token, trust, verify,
 };
 
 /// 互认：长三角技能人才评价证书互查互认 / Huren: mutual recognition of skill certificates
@@ -54,6 +54,12 @@ pub enum Command {
     /// 信任清单 / the trust list
     #[command(subcommand)]
     Trust(trust::TrustCommand),
+    /// 审计记录 / the audit trail
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
+    /// 令牌：供无证书的程序调用 / tokens, for programs without a certificate
+    #[command(subcommand)]
+    Token(token::TokenCommand),
     /// 个人信息：删除、证明、查找 / personal data: erasing it, proving that, searching for it
     #[command(subcommand)]
     Privacy(privacy::PrivacyCommand),
@@ -84,6 +90,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Verify(_)
         | Command::Receipt(_)
         | Command::Evidence(evidence::EvidenceCommand::Verify { .. })
+        | Command::Audit(audit::AuditCommand::Verify(_))
         | Command::Privacy(
             privacy::PrivacyCommand::VerifyProof(_) | privacy::PrivacyCommand::Scan(_),
         ) => 2,
@@ -123,7 +130,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode> {
             let report = if args.import.check {
                 import::check(&args.import, &progress).await
             } else {
-                let client = IssuanceServiceClient::new(args.node.channel()?);
+                let client = IssuanceServiceClient::new(args.node.caller()?);
                 import::run(client, &args.import, &progress).await
             };
             if json {
@@ -141,6 +148,8 @@ async fn dispatch(cli: Cli) -> Result<ExitCode> {
         Command::Log(command) => log::run(&command, json).await.map(done),
         Command::Peers(node) => peers::run(&node, json).await.map(done),
         Command::Trust(command) => trust::run(&command, json),
+        Command::Audit(command) => audit::run(&command, json).await,
+        Command::Token(command) => token::run(&command, json).await.map(done),
         Command::Privacy(command) => privacy::run(&command, json).await,
         Command::Demo(args) => demo::run(&args, json).await,
         Command::Bench(args) => bench::run(&args, json).await,

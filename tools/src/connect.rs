@@ -13,7 +13,12 @@ use huren_node::{
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
-use tonic::transport::Channel;
+use tonic::{
+    Status,
+    metadata::{Ascii, MetadataValue},
+    service::{Interceptor, interceptor::InterceptedService},
+    transport::Channel,
+};
 
 /// The largest HTTP answer that is read: a bundle of 256 leaves of the largest size.
 const MAX_BODY: usize = 256 * 65_537 + 1024;
@@ -36,10 +41,68 @@ pub struct NodeArgs {
     /// 本人私钥（PEM，权限 0600） / own private key (PEM, mode 0600)
     #[arg(long, value_name = "FILE")]
     pub key: Option<PathBuf>,
+    /// 以令牌代替证书：存放令牌的文件（权限 0600） / instead of a certificate: a file with a token, mode 0600
+    #[arg(long, value_name = "FILE")]
+    pub token: Option<PathBuf>,
+}
+
+/// Calls to a node, with a token if there is one.
+pub type Calls = InterceptedService<Channel, Bearer>;
+
+/// Adds a token to every call.
+#[derive(Clone, Default)]
+pub struct Bearer(Option<MetadataValue<Ascii>>);
+
+impl Bearer {
+    /// That token.
+    ///
+    /// # Errors
+    /// If it cannot stand in a header.
+    pub fn new(token: &str) -> Result<Self> {
+        let value = format!("Bearer {token}").parse::<MetadataValue<Ascii>>();
+        let mut value = value.context("不是令牌 / not a token")?;
+        value.set_sensitive(true);
+        Ok(Self(Some(value)))
+    }
+}
+
+impl Interceptor for Bearer {
+    fn call(&mut self, mut request: tonic::Request<()>) -> Result<tonic::Request<()>, Status> {
+        if let Some(value) = &self.0 {
+            let metadata = request.metadata_mut();
+            metadata.insert("authorization", value.clone());
+        }
+        Ok(request)
+    }
 }
 
 impl NodeArgs {
-    /// Opens a channel; it connects with the first call.
+    /// Calls as the holder of a token, if one is named, and otherwise of a certificate. It
+    /// connects with the first call.
+    pub fn caller(&self) -> Result<Calls> {
+        let Some(file) = &self.token else {
+            return Ok(Calls::new(self.channel()?, Bearer::default()));
+        };
+        let token = std::fs::read_to_string(file)
+            .with_context(|| format!("无法读取 / cannot read {}", file.display()))?;
+        let (mut node, mut ca) = (self.node.clone(), self.ca.clone());
+        if let Some(dir) = &self.dir {
+            let config = Config::load(&dir.join("config.toml"))?;
+            node = node.or_else(|| Some(format!("https://{}", config.grpc_listen)));
+            ca = ca.or(Some(config.tls.ca));
+        }
+        let (Some(node), Some(ca)) = (node, ca) else {
+            bail!(
+                "令牌之外还须给出 --node 与 --ca，或 --dir / \
+                 beside a token give --node and --ca, or --dir"
+            );
+        };
+        let tls = ClientTls::without_certificate(&load_certificates(&ca)?)?;
+        let channel = tls::channel(&node, Arc::new(tls))?;
+        Ok(Calls::new(channel, Bearer::new(token.trim())?))
+    }
+
+    /// Opens a channel with a certificate; it connects with the first call.
     pub fn channel(&self) -> Result<Channel> {
         let (mut node, mut ca, mut cert, mut key) = (
             self.node.clone(),

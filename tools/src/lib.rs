@@ -1,5 +1,6 @@
 //! The operator's, caller's and auditor's tool.
 
+pub mod audit;
 pub mod bench;
 pub mod cli;
 pub mod connect;
@@ -13,5 +14,6 @@ pub mod log;
 pub mod peers;
 pub mod privacy;
 pub mod signed;
+pub mod token;
 pub mod trust;
 pub mod verify;

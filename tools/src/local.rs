@@ -194,10 +194,10 @@ impl LocalNode {
     pub async fn hang_up(&self) -> Result<()> {
         let id = self.process.as_ref().and_then(Child::id);
         let id = id.with_context(|| format!("{} 未启动 / is not started", self.region))?;
-        let mut kill = Command::new("kill");
-        let told = kill.arg("-HUP").arg(id.to_string()).status().await?;
+        let id = id.to_string();
+        let told = Command::new("kill").args(["-HUP", &id]).status().await?;
         if !told.success() {
-            bail!("SIGHUP 未送达 / was not delivered");
+            bail!("{} 未收到信号 / was not told", self.region);
         }
         Ok(())
     }

@@ -80,6 +80,50 @@ impl LogArgs {
         Ok(tiles)
     }
 
+    /// A leaf, proven to be under the log's checkpoint.
+    pub(crate) async fn proven_leaf(&self, index: u64) -> Result<Vec<u8>> {
+        Ok(self.proof(index).await?.0)
+    }
+
+    /// Shows every leaf, from the first on.
+    pub(crate) async fn each_leaf(&self, mut show: impl FnMut(&[u8])) -> Result<()> {
+        let size = self.checkpoint().await?.checkpoint().size;
+        for number in 0..size.div_ceil(256) {
+            for leaf in self.bundle(number, size).await? {
+                show(&leaf);
+            }
+        }
+        Ok(())
+    }
+
+    /// A leaf with its proof, which has been checked.
+    async fn proof(&self, index: u64) -> Result<(Vec<u8>, TlogProof)> {
+        let checkpoint = self.checkpoint().await?;
+        let (size, root) = (checkpoint.checkpoint().size, checkpoint.checkpoint().root);
+        if index >= size {
+            bail!("序号超出日志 / the log has {size} leaves");
+        }
+        let tiles = self
+            .tiles(&merkle::tiles_for_inclusion(index, size))
+            .await?;
+        let hashes = merkle::inclusion_proof(index, size, &tiles)?;
+        let mut entries = self.bundle(index / 256, size).await?;
+        let position = usize::try_from(index % 256)?;
+        if position >= entries.len() {
+            bail!("条目缺失 / entry missing");
+        }
+        let leaf = entries.swap_remove(position);
+        merkle::verify_inclusion(index, size, &merkle::leaf_hash(&leaf), &hashes, &root)
+            .context("日志的瓦片与其检查点不符 / the log's tiles do not fit its checkpoint")?;
+        let proof = TlogProof {
+            extra: None,
+            index,
+            hashes,
+            checkpoint,
+        };
+        Ok((leaf, proof))
+    }
+
     async fn bundle(&self, number: u64, size: u64) -> Result<Vec<Vec<u8>>> {
         let id = TileId::in_tree(0, number, size).context("序号超出日志 / beyond the log")?;
         let entries = self.get(&entries_path(number, id.width())).await?;
@@ -194,24 +238,8 @@ fn print_leaf(index: u64, leaf: &[u8], json_out: bool) -> Result<()> {
 }
 
 async fn prove(log: &LogArgs, index: u64, json_out: bool) -> Result<()> {
-    let checkpoint = log.checkpoint().await?;
-    let (size, root) = (checkpoint.checkpoint().size, checkpoint.checkpoint().root);
-    if index >= size {
-        bail!("序号超出日志 / the log has {size} leaves");
-    }
-    let tiles = log.tiles(&merkle::tiles_for_inclusion(index, size)).await?;
-    let hashes = merkle::inclusion_proof(index, size, &tiles)?;
-    let entries = log.bundle(index / 256, size).await?;
-    let position = usize::try_from(index % 256)?;
-    let leaf = merkle::leaf_hash(entries.get(position).context("条目缺失 / entry missing")?);
-    merkle::verify_inclusion(index, size, &leaf, &hashes, &root)
-        .context("日志的瓦片与其检查点不符 / the log's tiles do not fit its checkpoint")?;
-    let proof = TlogProof {
-        extra: None,
-        index,
-        hashes,
-        checkpoint,
-    };
+    let (leaf, proof) = log.proof(index).await?;
+    let leaf = merkle::leaf_hash(&leaf);
     if json_out {
         let value = json!({"index": index, "leaf": leaf.to_hex(), "proof": proof.to_string()});
         writeln!(stdout(), "{value:#}")?;

@@ -10,7 +10,7 @@ use crate::connect::NodeArgs;
 
 /// Fetches the state of a node.
 pub async fn status(node: &NodeArgs) -> Result<v1::GetStatusResponse> {
-    let mut client = OperatorServiceClient::new(node.channel()?);
+    let mut client = OperatorServiceClient::new(node.caller()?);
     Ok(client
         .get_status(v1::GetStatusRequest {})
         .await?

@@ -38,6 +38,14 @@ pub struct VerifyArgs {
     /// 证据最大时限（秒），缺省 24 小时 / largest age of the evidence in seconds [default: 24 hours]
     #[arg(long, default_value_t = 0)]
     pub max_age: u64,
+    /// 查询目的，记入节点的审计记录 / what the answer is for, written to the node's audit trail:
+    /// employment 用工, subsidy 补贴, settlement 积分落户, supervision 监管, holder 本人, audit 审计,
+    /// assessment 评价申报
+    #[arg(long, value_parser = purpose)]
+    pub purpose: v1::Purpose,
+    /// 代表哪个地区查询，缺省为调用方自身 / region on whose behalf to ask [default: the caller's own]
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub region: String,
     /// 将核验回执写入文件 / write the receipt to this file
     #[arg(long, value_name = "FILE")]
     pub receipt: Option<PathBuf>,
@@ -62,9 +70,21 @@ pub enum ReceiptCommand {
     },
 }
 
+fn purpose(name: &str) -> Result<v1::Purpose, String> {
+    let full = format!("PURPOSE_{}", name.to_uppercase());
+    let purpose = v1::Purpose::from_str_name(&full);
+    let is_callers = |purpose: &v1::Purpose| {
+        !matches!(purpose, v1::Purpose::Unspecified | v1::Purpose::PublicPage)
+    };
+    purpose.filter(is_callers).ok_or_else(|| {
+        "可用 / one of: employment, subsidy, settlement, supervision, holder, audit, assessment"
+            .to_owned()
+    })
+}
+
 /// Asks a node.
 pub async fn verify(args: &VerifyArgs, json_out: bool) -> Result<ExitCode> {
-    let mut client = VerificationServiceClient::new(args.node.channel()?);
+    let mut client = VerificationServiceClient::new(args.node.caller()?);
     let question = v1::VerifyRequest {
         number: args.number.clone(),
         holder_name: args.name.clone(),
@@ -72,6 +92,8 @@ pub async fn verify(args: &VerifyArgs, json_out: bool) -> Result<ExitCode> {
         as_of_date: args.as_of,
         max_age_seconds: args.max_age,
         want_receipt: args.receipt.is_some(),
+        purpose: args.purpose.into(),
+        on_behalf_of: args.region.clone(),
         ..Default::default()
     };
     let answer = client.verify(question).await?.into_inner();

@@ -441,7 +441,7 @@ impl SecretKey {
     }
 
     /// HMAC-SHA-256 over a domain and parts.
-    fn tag(&self, domain: &str, parts: &[&str]) -> [u8; 32] {
+    pub(crate) fn tag(&self, domain: &str, parts: &[&str]) -> [u8; 32] {
         #[expect(clippy::expect_used, reason = "HMAC takes keys of any length")]
         let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).expect("any length");
         mac.update(&framing::frame([domain.as_bytes()]));

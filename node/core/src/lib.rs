@@ -10,6 +10,8 @@ pub mod normalise;
 
 pub mod merkle;
 
+pub mod access;
+pub mod audit;
 pub mod checkpoint;
 pub mod cosign;
 pub mod disclosure;
@@ -26,6 +28,7 @@ pub mod register;
 pub mod replicate;
 pub mod submission;
 pub mod tlog_proof;
+pub mod token;
 pub mod trust;
 pub mod verdict;
 pub mod witness;

@@ -8,6 +8,7 @@ use huren_proto::v1;
 use prost::Message;
 
 use crate::{
+    audit::Anchor,
     codes::{Date, Region},
     disclosure::{Group, GroupDigests},
     framing,
@@ -78,6 +79,8 @@ pub enum Body {
         /// SHA-256 of its signed text.
         digest: Hash,
     },
+    /// A statement about the audit trail of the log's node.
+    AuditAnchor(Anchor),
     /// Something of a kind, schema or field that this program does not know.
     Newer,
 }
@@ -374,6 +377,21 @@ impl Body {
                     version: body.version,
                     digest,
                 })
+            }
+            Ok(v1::Kind::AuditAnchor) => {
+                let Some(body) = canonical::<v1::AuditAnchor>(bytes)? else {
+                    return Ok(Self::Newer);
+                };
+                rule(
+                    dated && !target && !previous,
+                    "an anchor has a date, no target",
+                )?;
+                let digest = Hash::from_slice(&body.digest).ok_or(RecordError::Rule("digest"))?;
+                rule(body.sequence > 0, "entries count from 1")?;
+                Ok(Self::AuditAnchor(Anchor {
+                    sequence: body.sequence,
+                    digest,
+                }))
             }
             Ok(v1::Kind::Unspecified) => Err(RecordError::Rule("no kind")),
             // Numbers that are reserved for later kinds, and numbers beyond.

@@ -1,8 +1,13 @@
 //! The commands: `backup`, `restore`, `backup-keys`, `restore-keys`.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use clap::Args;
+use huren_core::audit::{Act, Actor, AuditAction};
+use huren_store::{Sqlite, SqliteOptions, Store};
 
 use super::{
     BackupError, Keys, KeysError, Lock, LockError, Manifest, RestoreError, Wanted, back_up,
@@ -11,7 +16,7 @@ use super::{
 use crate::{
     cli::ConfigFile,
     config::{Config, ConfigError},
-    engine::{Clock as _, SystemClock},
+    engine::{Audit, AuditError, Clock as _, SystemClock},
 };
 
 /// What to encrypt for.
@@ -153,6 +158,10 @@ impl BackupArgs {
     pub async fn run(&self) -> Result<String, CommandError> {
         let config = Config::load(&self.file.config)?;
         let lock = self.lock.lock(&config)?;
+        if let Err(error) = write_down(&config).await {
+            // A disk that takes no more is the very time to back up what is on it.
+            tracing::warn!(%error, "the backup is not in the audit trail");
+        }
         let (progress, now) = (progress_bar(), SystemClock.now());
         let done = back_up(&config, &self.out, &lock, now, &progress).await;
         progress.finish_and_clear();
@@ -164,6 +173,21 @@ impl BackupArgs {
             summary(&manifest)
         ))
     }
+}
+
+/// Writes into the audit trail that data leave the database, beside the node if it is running.
+async fn write_down(config: &Config) -> Result<(), AuditError> {
+    let schema = huren_store::schema(&config.database).await;
+    if schema.ok() != Some(huren_store::newest_schema()) {
+        return Ok(()); // Opening it would change it; what is wrong is said next.
+    }
+    let store = Sqlite::open(&config.database, SqliteOptions::default()).await?;
+    let store = Arc::new(store);
+    let audit = Audit::new(Arc::clone(&store) as Arc<dyn Store>, Arc::new(SystemClock));
+    let act = Act::new(Actor::Machine, AuditAction::BackupMade);
+    let recorded = audit.record(act).await;
+    store.close().await;
+    recorded
 }
 
 impl RestoreArgs {

@@ -5,7 +5,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use huren_core::note::VerifierKey;
+use huren_core::{
+    audit::{Act, Actor, AuditAction},
+    note::VerifierKey,
+};
 use huren_store::{Error as StoreError, Sqlite, SqliteOptions, Store as _};
 use indicatif::ProgressBar;
 
@@ -20,6 +23,7 @@ use super::{
 };
 use crate::{
     config::Config,
+    engine::{Audit, revoke_tokens},
     keys::{self, KeyError, Purpose},
     startup::{StartupError, load_trust},
 };
@@ -170,18 +174,29 @@ pub async fn restore(
     let workshop = Workshop::take(&config.data_dir)?.ok_or(RestoreError::Busy)?;
     let (database, manifest) =
         assemble(config, folder, (keys, wanted), &workshop, progress).await?;
+    let store = Sqlite::open(&database, SqliteOptions::default()).await?;
     if wanted == Wanted::Everything {
-        let store = Sqlite::open(&database, SqliteOptions::default()).await?;
         for log in store.logs().await? {
             store.put_restored(&log.origin, Some(now)).await?;
         }
-        store.close().await;
     }
+    mark_trail(&store, now).await?;
+    // One that was revoked since would count again.
+    revoke_tokens(&store, now).await?;
+    store.close().await;
     // The point of no return: before it there is no database, behind it there is this one.
     if !publish(&database, &config.database)? {
         return Err(exists());
     }
     Ok(manifest)
+}
+
+/// Says in the audit trail up to where it came back, in front of whatever comes next.
+async fn mark_trail(store: &Sqlite, now: u64) -> Result<(), StoreError> {
+    let head = store.audit_head().await?;
+    let act = Act::new(Actor::Machine, AuditAction::BackupRestored).size(head.sequence);
+    let row = Audit::row(&head, &act, now);
+    store.append_audit(head, vec![row]).await
 }
 
 /// Does everything that [`restore`] does, but for leaving the result. The node may be serving.

@@ -8,8 +8,9 @@ use figment::{
 };
 use serde::{Deserialize, Serialize};
 
+use huren_core::access::Role;
+
 use super::ConfigError;
-use crate::rpc::CallerRole;
 
 /// Before the name of an environment variable that overrides a key.
 pub(super) const ENV_PREFIX: &str = "HUREN_";
@@ -45,6 +46,8 @@ pub(super) struct ConfigFile {
     pub(super) callers: Vec<CallerTable>,
     #[serde(default)]
     pub(super) log: super::Log,
+    #[serde(default)]
+    pub(super) audit: super::AuditTable,
 }
 
 fn data_dir() -> PathBuf {
@@ -122,7 +125,7 @@ impl Default for WitnessTable {
 pub(super) struct CallerTable {
     pub(super) name: String,
     pub(super) tls_key: String,
-    pub(super) roles: Vec<CallerRole>,
+    pub(super) roles: Vec<Role>,
     #[serde(default)]
     pub(super) kinds: Vec<String>,
     #[serde(default)]

@@ -14,15 +14,15 @@ use std::{
 };
 
 use huren_core::{
+    access::{Kinds, Rights},
     checkpoint::Origin,
     codes::Region,
     note::{SignatureType, VerifierKey},
-    trust::kind_name,
 };
-use huren_proto::v1::Kind;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
-use crate::rpc::{AllowedKinds, Caller};
+use crate::rpc::Caller;
 use file::{CallerTable, ConfigFile, ReplicationTable, WitnessTable};
 
 pub use template::{Values, example, render};
@@ -75,6 +75,10 @@ pub struct Config {
     pub callers: Vec<Caller>,
     /// How the node logs.
     pub log: Log,
+    /// The audit trail.
+    pub audit: AuditTable,
+    /// SHA-256 of what the file and the environment say, for the audit trail.
+    pub digest: [u8; 32],
 }
 
 /// Paths of the TLS files (PEM).
@@ -127,6 +131,11 @@ pub struct Limits {
     pub verify_in_flight: usize,
     /// Time for one request: 1 to 600 seconds.
     pub request_timeout_seconds: u64,
+    /// Calls and messages of streams that one member, caller or token may send in a second: 1 to
+    /// 1,000,000.
+    pub calls_per_second: u32,
+    /// Calls that one address may make in a minute without being known: 1 to 1,000,000.
+    pub unknown_calls_per_minute: u32,
 }
 
 impl Limits {
@@ -146,6 +155,8 @@ impl Default for Limits {
             cache_bytes: 32 << 20,
             verify_in_flight: 64,
             request_timeout_seconds: 30,
+            calls_per_second: 20_000,
+            unknown_calls_per_minute: 60,
         }
     }
 }
@@ -172,6 +183,22 @@ pub struct Witness {
     pub logs: Vec<VerifierKey>,
     /// Requests of one address in a minute.
     pub rate_per_minute: u32,
+}
+
+/// The audit trail.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AuditTable {
+    /// Seconds after which an entry is anchored in the own log: 1 to 604,800.
+    pub anchor_seconds: u64,
+}
+
+impl Default for AuditTable {
+    fn default() -> Self {
+        Self {
+            anchor_seconds: 24 * 60 * 60,
+        }
+    }
 }
 
 /// How the node logs.
@@ -259,6 +286,7 @@ impl Config {
     }
 
     fn check(file: ConfigFile, folder: &Path) -> Result<Self, ConfigError> {
+        let said = serde_json::to_vec(&file).unwrap_or_default();
         let region = parse_region("region", &file.region)?;
         if region != region.province() {
             return Err(ConfigError::value(
@@ -278,6 +306,8 @@ impl Config {
         }
         check_limits(&file.limits)?;
         let origin = parse_origin(file.origin)?;
+        let anchoring = file.audit.anchor_seconds;
+        in_range("audit.anchor_seconds", anchoring, 1, 7 * 24 * 60 * 60)?;
         Ok(Self {
             region,
             name: file.name,
@@ -305,6 +335,8 @@ impl Config {
             backup: check_backup(file.backup)?,
             callers: check_callers(file.callers)?,
             log: file.log,
+            audit: file.audit,
+            digest: Sha256::digest(said).into(),
         })
     }
 }
@@ -411,6 +443,18 @@ fn check_limits(limits: &Limits) -> Result<(), ConfigError> {
             limits.request_timeout_seconds,
             1,
             600,
+        ),
+        (
+            "calls_per_second",
+            limits.calls_per_second.into(),
+            1,
+            1_000_000,
+        ),
+        (
+            "unknown_calls_per_minute",
+            limits.unknown_calls_per_minute.into(),
+            1,
+            1_000_000,
         ),
     ];
     for (key, value, least, most) in bounded {
@@ -530,34 +574,29 @@ fn check_caller(table: CallerTable) -> Result<Caller, ConfigError> {
         .iter()
         .map(|text| parse_region(&key("regions"), text));
     let regions = regions.collect::<Result<_, _>>()?;
-    let kinds = if table.kinds.iter().any(|kind| kind == "*") {
-        AllowedKinds::All
-    } else {
-        let kinds = table.kinds.iter().map(|name| {
-            kind_named(name).ok_or_else(|| {
-                let remedy = "no such kind: write for instance \"certificate\", or \"*\" for all";
-                ConfigError::value(key("kinds"), name, remedy)
-            })
-        });
-        AllowedKinds::Only(kinds.collect::<Result<_, _>>()?)
-    };
+    let kinds = Kinds::from_names(table.kinds.iter().map(String::as_str)).map_err(|name| {
+        let remedy = "no such kind: write for instance \"certificate\", or \"*\" for all";
+        ConfigError::value(key("kinds"), name, remedy)
+    })?;
     if table.roles.is_empty() {
-        let remedy = "name at least one of \"issuer\", \"verifier\", \"operator\"";
+        let remedy = "name at least one of \"issuer\", \"verifier\", \"statistician\", \
+                      \"auditor\", \"operator\"";
         return Err(ConfigError::value(key("roles"), "[]", remedy));
+    }
+    let is_plain = !table.name.chars().any(char::is_control);
+    if !is_plain || !(1..=64).contains(&table.name.chars().count()) {
+        let remedy = "write a name of 1 to 64 characters: audits show it";
+        return Err(ConfigError::value("callers.name", table.name, remedy));
     }
     Ok(Caller {
         tls_key,
-        kinds,
-        regions,
-        roles: table.roles,
+        rights: Rights {
+            roles: table.roles,
+            kinds,
+            regions,
+        },
         name: table.name,
     })
-}
-
-fn kind_named(name: &str) -> Option<Kind> {
-    let kind = Kind::from_str_name(&format!("KIND_{}", name.to_uppercase()))?;
-    // Only the spelling that is written elsewhere too, and not the kind that is never valid.
-    (kind != Kind::Unspecified && kind_name(kind.into()) == name).then_some(kind)
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use std::{
 };
 
 use huren_core::{
+    audit::{Act, Actor, AuditAction},
     checkpoint::{Checkpoint, Origin, SignedCheckpoint},
     cosign::{Cosigner, verify_cosignature},
     evidence::Evidence,
@@ -25,7 +26,7 @@ use huren_proto::v1;
 use huren_store::{Error as StoreError, LogState, Notes, Role, Store};
 use tokio::sync::{Mutex, watch};
 
-use super::{clock::Clock, reader::Reader};
+use super::{audit::Audit, clock::Clock, reader::Reader};
 
 /// Cosignatures may be this many seconds ahead of the own clock; beyond that they do not count.
 const CLOCK_SKEW: u64 = 120;
@@ -36,6 +37,7 @@ pub struct Book {
     reader: Reader,
     clock: Arc<dyn Clock>,
     trust: watch::Receiver<Arc<TrustChain>>,
+    audit: Arc<Audit>,
     entries: RwLock<BTreeMap<Origin, Arc<Entry>>>,
     /// The newest head of each log that each peer showed, by origin and region.
     seen: RwLock<HashMap<Origin, BTreeMap<String, v1::Head>>>,
@@ -85,12 +87,14 @@ impl Book {
         reader: Reader,
         clock: Arc<dyn Clock>,
         trust: watch::Receiver<Arc<TrustChain>>,
+        audit: Arc<Audit>,
     ) -> Result<Self, StoreError> {
         let book = Self {
             store,
             reader,
             clock,
             trust,
+            audit,
             entries: RwLock::default(),
             seen: RwLock::default(),
             news: RwLock::default(),
@@ -426,7 +430,10 @@ impl Book {
         let frozen = self.store.freeze(origin, &json).await;
         // Where that failed it may be frozen or not: see which.
         self.reload(origin).await?;
-        frozen
+        frozen?;
+        let act = Act::new(Actor::Node, AuditAction::LogFrozen);
+        self.audit.note(act.log(origin));
+        Ok(())
     }
 
     /// When the head that is held of a log was last cosigned with this key, in seconds since

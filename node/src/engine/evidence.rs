@@ -3,6 +3,7 @@
 //! one act that lets a frozen log go on.
 
 use huren_core::{
+    audit::{Act, Actor, AuditAction},
     checkpoint::Origin,
     evidence::{Evidence, EvidenceError, EvidenceFile, ReleaseReason},
     replicate::{self, Judgement},
@@ -11,7 +12,7 @@ use huren_core::{
 use huren_proto::v1;
 use huren_store::{Error as StoreError, LogState, Release, Role};
 
-use super::{Engine, standing::Answer};
+use super::{AuditError, Engine, standing::Answer};
 
 /// Why a member's head is refused.
 #[derive(Debug, thiserror::Error)]
@@ -64,6 +65,9 @@ pub enum ReleaseError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The act could not be written down.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
 }
 
 impl ReleaseError {
@@ -76,6 +80,7 @@ impl ReleaseError {
             Self::NotContinued => "RELEASE_NOT_CONTINUED",
             Self::OtherHistory => "RELEASE_OTHER_HISTORY",
             Self::Store(_) => "STORE",
+            Self::Audit(error) => error.code(),
         }
     }
 
@@ -89,7 +94,7 @@ impl ReleaseError {
             }
             Self::NotContinued => "尚无成员出示该日志在现行信任清单下接续本节点所存历史的检查点。",
             Self::OtherHistory => "该日志接续的是另一段历史，与本节点所存不同。",
-            Self::Store(_) => "数据库暂不可用。",
+            Self::Store(_) | Self::Audit(_) => "数据库暂不可用。",
         }
     }
 }
@@ -121,7 +126,8 @@ impl Engine {
             self.check_note(region, member, &origin, note)?;
         }
         if !evidence.is_empty() {
-            self.hear_evidence(member, &origin, &evidence).await?;
+            self.hear_evidence(region, member, &origin, &evidence)
+                .await?;
         }
         let is_new = self.book.see(region, head);
         let mut is_owed = false;
@@ -163,6 +169,7 @@ impl Engine {
     /// Freezes the log if the evidence proves its contradiction.
     async fn hear_evidence(
         &self,
+        region: &str,
         member: &Member,
         origin: &Origin,
         json: &[u8],
@@ -181,6 +188,8 @@ impl Engine {
                 Err(error)
             };
         }
+        let act = Act::new(Actor::Member(region.to_owned()), AuditAction::EvidenceTaken);
+        self.audit.note(act.log(origin));
         if let Err(error) = self.book.freeze(origin, &evidence).await {
             tracing::error!(%origin, %error, "evidence could not be kept; it comes again");
         }
@@ -242,7 +251,7 @@ impl Engine {
         &self,
         origin: &Origin,
         reason: ReleaseReason,
-        actor: &str,
+        actor: &Actor,
     ) -> Result<(), ReleaseError> {
         let entry = self.book.reload(origin).await?;
         let state = entry.ok_or(ReleaseError::NotHeld)?.state.clone();
@@ -260,18 +269,20 @@ impl Engine {
             Role::Mirror => self.goes_on_from(&state, member).await?,
             Role::Own => self.is_held_by_others(&state, list.quorum).await?,
         }
+        let act = Act::new(actor.clone(), AuditAction::LogUnfrozen);
+        let act = act.log(origin).size(state.head.size);
+        self.audit.record(act.digest(state.head.root)).await?;
         let release = Release {
             evidence: json.clone(),
             time: self.clock.now(),
-            actor: actor.to_owned(),
+            actor: actor.to_string(),
             reason: reason.code().to_owned(),
         };
         let released = self.store.release(origin, release).await;
         // Where that failed it may be frozen or not: see which.
         self.book.reload(origin).await?;
         released?;
-        // The one place where the act is done: whoever keeps an audit trail adds to it here.
-        tracing::warn!(%origin, actor, reason = reason.code(), "a frozen log goes on by order");
+        tracing::warn!(%origin, %actor, reason = reason.code(), "a frozen log goes on by order");
         metrics::counter!("huren_alarms_total", "kind" => "released").increment(1);
         self.book.wake(origin);
         Ok(())

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use huren_core::{
+    audit::{Act, Actor, AuditAction, Subject},
     checkpoint::Origin,
     disclosure::{self, Group, GroupDigests, Opening},
     record::{Body, UnverifiedRecord},
@@ -11,7 +12,7 @@ use huren_proto::v1;
 use huren_store::{DisclosureRow, Error as StoreError, Tag};
 
 use super::{
-    Engine,
+    AuditError, Engine,
     verify::{holder_ids, rfc3339},
 };
 
@@ -60,6 +61,9 @@ pub enum ExportError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The act could not be written down.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
 }
 
 impl ExportError {
@@ -70,6 +74,7 @@ impl ExportError {
             Self::Reference => "REFERENCE_MISSING",
             Self::Id => "ID_MISSING",
             Self::Store(_) => "STORE",
+            Self::Audit(error) => error.code(),
         }
     }
 
@@ -79,7 +84,7 @@ impl ExportError {
             Self::Purpose => "用途代码应为 HOLDER_REQUEST 或 LEGAL_ORDER。",
             Self::Reference => "请填写申请的办理编号（不超过 64 字）。",
             Self::Id => "请填写证件号码。",
-            Self::Store(_) => "本节点暂时无法读取数据，请稍后重试。",
+            Self::Store(_) | Self::Audit(_) => "本节点暂时无法读取数据，请稍后重试。",
         }
     }
 }
@@ -93,7 +98,7 @@ impl Engine {
     pub async fn export_person(
         &self,
         asked: &v1::ExportPersonRequest,
-        actor: &str,
+        actor: &Actor,
     ) -> Result<v1::ExportPersonResponse, ExportError> {
         let purpose = ExportPurpose::from_code(&asked.purpose).ok_or(ExportError::Purpose)?;
         let reference = asked.reference.trim().chars().count();
@@ -103,6 +108,15 @@ impl Engine {
         let ids = holder_ids(&asked.id_number);
         if ids.is_empty() {
             return Err(ExportError::Id);
+        }
+        // On disk before anything is read, and with nobody's name.
+        for id in &ids {
+            let act = Act::new(actor.clone(), AuditAction::PersonExported);
+            let act = match Subject::of_holder(&self.keys.holder, id) {
+                Some(subject) => act.subject(subject),
+                None => act,
+            };
+            self.audit.record(act).await?;
         }
         let tags = ids
             .iter()
@@ -133,10 +147,10 @@ impl Engine {
         })
     }
 
-    /// The one place where this act is noted: who, why, how much, and nothing about whom.
-    fn exported(purpose: ExportPurpose, actor: &str, records: usize) {
+    /// For the node's log and metrics: who, why, how much, and nothing about whom.
+    fn exported(purpose: ExportPurpose, actor: &Actor, records: usize) {
         let purpose = purpose.code();
-        tracing::info!(purpose, actor, records, "personal data were exported");
+        tracing::info!(purpose, %actor, records, "personal data were exported");
         metrics::counter!("huren_exports_total", "purpose" => purpose).increment(1);
     }
 

@@ -4,13 +4,16 @@
 use std::sync::Arc;
 
 use huren_core::{
+    audit::{Act, Actor, AuditAction},
     checkpoint::Origin,
-    trust::{TrustChain, TrustError},
+    trust::{SignedTrustList, TrustChain, TrustError},
 };
 use huren_store::{Error as StoreError, LogState, Role, Store};
 use tokio::sync::watch;
 
-use super::{Book, Engine, Peers, SigningKeys, standing::Answer, tasks::MAX_DELAY};
+use super::{
+    Audit, AuditError, Book, Engine, Peers, SigningKeys, standing::Answer, tasks::MAX_DELAY,
+};
 
 /// Why newer trust lists are not taken.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +24,9 @@ pub enum TakeError {
     /// One could not be kept.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// It could not be written down.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
 }
 
 impl TakeError {
@@ -29,6 +35,7 @@ impl TakeError {
         match self {
             Self::Refused(error) => error.code(),
             Self::Store(_) => "STORE",
+            Self::Audit(error) => error.code(),
         }
     }
 }
@@ -114,14 +121,21 @@ impl Engine {
             let first = notes.first().map(|note| self.trust().extended(note));
             let taken = match first {
                 Some(Err(error)) => Err(error.into()),
-                _ => self.take_trust_lists(&notes, region).await,
+                _ => {
+                    let member = Actor::Member(region.clone());
+                    self.take_trust_lists(&notes, member).await
+                }
             };
             match taken {
                 Ok(_) => {}
                 Err(TakeError::Refused(error)) => {
-                    self.refuse(region, &self.origin, Answer::TrustLists, error.code());
+                    let code = error.code();
+                    let act =
+                        Act::new(Actor::Member(region.clone()), AuditAction::TrustListRefused);
+                    self.audit.note(act.outcome(code).version(next));
+                    self.refuse(region, &self.origin, Answer::TrustLists, code);
                 }
-                Err(TakeError::Store(error)) => {
+                Err(error @ (TakeError::Store(_) | TakeError::Audit(_))) => {
                     tracing::warn!(%error, "a trust list could not be kept");
                     return;
                 }
@@ -130,12 +144,12 @@ impl Engine {
     }
 
     /// Takes what `notes` hold beyond the newest trust list, if it verifies from there, and gives
-    /// the version in force then. `source` is for the node's log.
+    /// the version in force then. `by` is who gave it: a member, or whoever may write the node's file.
     ///
     /// # Errors
     /// [`TakeError`]; refused ones do not count. Of those that the store failed to keep, the ones
     /// that it holds all the same do.
-    pub async fn take_trust_lists(&self, notes: &[&[u8]], source: &str) -> Result<u64, TakeError> {
+    pub async fn take_trust_lists(&self, notes: &[&[u8]], by: Actor) -> Result<u64, TakeError> {
         // Nothing is folded or appended meanwhile.
         let _alone = self.judging.write().await;
         let held = self.trust();
@@ -143,6 +157,10 @@ impl Engine {
         let version = longer.newest().list.version;
         if version == held.newest().list.version {
             return Ok(version);
+        }
+        // Whoever gave it, it is written down before it counts.
+        for list in beyond(&longer, held.newest().list.version) {
+            self.audit.record(taken(by.clone(), list)).await?;
         }
         make_logs(self.store.as_ref(), &longer, &self.origin).await?;
         let kept = keep(self.store.as_ref(), &longer, Some(&self.book)).await;
@@ -160,7 +178,7 @@ impl Engine {
         }
         if version > held.newest().list.version {
             self.adopt.send_replace(Arc::new(in_force));
-            tracing::info!(version, source, "a newer trust list counts");
+            tracing::info!(version, source = %by, "a newer trust list counts");
         }
         for member in self.trust().newest().list.logs() {
             // Those of new members are in the book only now.
@@ -195,6 +213,23 @@ impl Engine {
     }
 }
 
+/// Writes down the lists that the operator put into the file while the node was down.
+///
+/// # Errors
+/// If the store fails.
+pub(super) async fn installed(
+    store: &dyn Store,
+    chain: &TrustChain,
+    audit: &Audit,
+) -> Result<(), StoreError> {
+    let kept = store.trust_lists().await?.len();
+    for list in beyond(chain, kept as u64) {
+        let recorded = audit.record(taken(Actor::Machine, list)).await;
+        recorded.map_err(AuditError::into_store)?;
+    }
+    Ok(())
+}
+
 /// Every log has its place in the store before anybody asks for it. That of a member that left
 /// stays, and who joins later takes it too.
 pub(super) async fn make_logs(
@@ -210,6 +245,22 @@ pub(super) async fn make_logs(
         store.create_log(&log, role).await?;
     }
     Ok(())
+}
+
+fn beyond(chain: &TrustChain, version: u64) -> impl Iterator<Item = &SignedTrustList> {
+    let lists = chain.lists().iter();
+    lists.filter(move |list| list.list.version > version)
+}
+
+fn taken(by: Actor, list: &SignedTrustList) -> Act {
+    let action = if by == Actor::Machine {
+        AuditAction::TrustListInstalled
+    } else {
+        AuditAction::TrustListTaken
+    };
+    Act::new(by, action)
+        .version(list.list.version)
+        .digest(list.digest)
 }
 
 /// Keeps what a chain has beyond the lists that are kept already. What was judged by those and

@@ -1,7 +1,9 @@
 //! The engine: time, retries, tasks and the order of steps. It decides nothing that
 //! `huren-core` decides and knows no wire.
 
+mod anchor;
 mod append;
+mod audit;
 mod book;
 mod clock;
 mod disclose;
@@ -14,6 +16,7 @@ mod lookup;
 mod mirror;
 mod peers;
 mod prepare;
+mod rate;
 mod reader;
 mod recover;
 mod rekey;
@@ -22,6 +25,7 @@ mod restored;
 mod signing;
 mod standing;
 mod tasks;
+mod tokens;
 mod verify;
 mod witness;
 mod work;
@@ -47,6 +51,7 @@ use huren_store::{Error as StoreError, HighWater, Role, Store};
 use tokio::sync::{mpsc, oneshot, watch};
 
 pub use append::{AppendError, Placed};
+pub use audit::{Audit, AuditError};
 pub use book::{Book, Entry};
 pub use clock::{Clock, Random, SystemClock, SystemRandom};
 pub use disclose::DiscloseError;
@@ -57,12 +62,15 @@ pub use lists::TakeError;
 pub use mirror::{Upload, UploadError, Uploaded};
 pub use peers::{Peer, PeerError, PeerPackage, Peers};
 pub use prepare::{Refused, WriterKeys};
+pub use rate::{RateLimit, network};
 pub use reader::Reader;
 pub use recover::RecoverError;
 pub use rekey::{DataKeyState, DataKeysError, Rekeying, take_data_keys};
 pub use replicate::SyncError;
+pub(crate) use restored::revoke_tokens;
 pub use signing::{Rotating, SigningKeys};
 pub use standing::Refusals;
+pub use tokens::{NewToken, TokenError, Tokens};
 pub use verify::VerifyError;
 pub use witness::WitnessError;
 
@@ -114,6 +122,8 @@ pub struct Options {
     /// The size at which the own log may go on though more was signed, once every other member
     /// has answered and holds no more. An operator's order, for one start.
     pub accept_loss: Option<u64>,
+    /// Seconds after which an entry of the audit trail is anchored in the own log.
+    pub anchor_seconds: u64,
 }
 
 /// A running node without its wires.
@@ -146,6 +156,8 @@ pub struct Engine {
     writable: watch::Sender<bool>,
     /// What members were refused for, and who is not asked for a while.
     standing: standing::Standing,
+    audit: Arc<Audit>,
+    tokens: Tokens,
     /// State of each log's replication, for people.
     progress: Mutex<BTreeMap<Origin, Progress>>,
 }
@@ -183,9 +195,12 @@ impl Engine {
             random,
             ..
         } = parts;
-        lists::keep(store.as_ref(), &trust, None).await?;
-        lists::make_logs(store.as_ref(), &trust, &origin).await?;
-        restored::mark_behind(store.as_ref(), &parts.high_water, &origin, clock.now()).await?;
+        let audit = Arc::new(Audit::new(Arc::clone(&store), Arc::clone(&clock)));
+        let (database, high_water) = (store.as_ref(), &parts.high_water);
+        restored::mark_behind(database, high_water, &origin, clock.as_ref(), &audit).await?;
+        lists::installed(database, &trust, &audit).await?;
+        lists::keep(database, &trust, None).await?;
+        lists::make_logs(database, &trust, &origin).await?;
         for key in &parts.outside {
             if let Ok(log) = key.name().as_str().parse::<Origin>()
                 && log != origin
@@ -194,6 +209,13 @@ impl Engine {
             }
         }
         let judging = Arc::new(tokio::sync::RwLock::default());
+        let tokens = Tokens::open(
+            Arc::clone(&store),
+            Arc::clone(&audit),
+            Arc::clone(&clock),
+            Arc::clone(&random),
+        );
+        let tokens = tokens.await?;
         let (adopt, trust) = watch::channel(Arc::new(trust));
         let reader = Reader::new(Arc::clone(&store), options.cache_bytes);
         let lookup = lookup::Lookup::new(Arc::clone(&store));
@@ -202,6 +224,7 @@ impl Engine {
             reader.clone(),
             Arc::clone(&clock),
             trust.clone(),
+            Arc::clone(&audit),
         );
         let book = Arc::new(book.await?);
         let keys = Arc::new(parts.keys);
@@ -248,6 +271,8 @@ impl Engine {
             marked,
             writable: watch::Sender::new(false),
             standing: standing::Standing::default(),
+            audit,
+            tokens,
             progress: Mutex::default(),
         };
         Ok((Arc::new(engine), Runner { writer, queue }))
@@ -276,6 +301,21 @@ impl Engine {
     /// The store.
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.store
+    }
+
+    /// The audit trail: every act on the node goes into it.
+    pub const fn audit(&self) -> &Arc<Audit> {
+        &self.audit
+    }
+
+    /// The tokens that callers come with.
+    pub const fn tokens(&self) -> &Tokens {
+        &self.tokens
+    }
+
+    /// Time.
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
     }
 
     /// The trust lists in force.

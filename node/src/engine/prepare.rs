@@ -8,6 +8,7 @@ mod tests;
 use std::collections::BTreeMap;
 
 use huren_core::{
+    audit::Anchor,
     checkpoint::Origin,
     codes::Region,
     disclosure::{self, Group, GroupDigests, KeyRing, Opening, SecretKey, Values},
@@ -359,6 +360,41 @@ impl CertificateTags {
             content: Content::Certificate(Box::new(certificate)),
         }
     }
+}
+
+/// A statement of the node itself about its audit trail.
+///
+/// # Errors
+/// As [`sign`].
+pub(super) fn anchor(
+    anchor: Anchor,
+    province: Region,
+    today: u32,
+    origin: &str,
+    (keys, signer): (&WriterKeys, &RecordSigner),
+) -> Result<Prepared, RecordError> {
+    let body = v1::AuditAnchor {
+        sequence: anchor.sequence,
+        digest: anchor.digest.0.to_vec(),
+    }
+    .encode_to_vec();
+    let of_key = |key| content_tag(key, "audit-anchor", &[&body], &BTreeMap::new());
+    let tags = keys.index.keys().iter().map(of_key).collect();
+    let draft = Draft {
+        envelope: Envelope {
+            kind: v1::Kind::AuditAnchor as i32,
+            writer_region: province,
+            provenance: v1::Provenance::Issued,
+            effective_date: today,
+            target: None,
+            previous: None,
+        },
+        body,
+    };
+    Ok(Prepared {
+        tags,
+        content: Content::Public(sign(&draft, origin, signer)?),
+    })
 }
 
 /// What the submission of a certificate is recognised by.

@@ -3,11 +3,14 @@
 
 use std::collections::BTreeSet;
 
-use huren_core::{merkle, replicate as rules};
+use huren_core::{
+    audit::{Act, Actor, AuditAction},
+    merkle, replicate as rules,
+};
 use huren_proto::v1;
 use huren_store::{Error as StoreError, Head, HighWaterError};
 
-use super::{Engine, SyncError};
+use super::{AuditError, Engine, SyncError};
 
 /// Why the own log is not opened for writing.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +43,9 @@ pub enum RecoverError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The operator's order could not be written down.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
 }
 
 impl RecoverError {
@@ -51,13 +57,17 @@ impl RecoverError {
             Self::OtherTree(_) => "LOG_OTHER_TREE",
             Self::Sync(error) => error.code(),
             Self::Store(_) => "STORE",
+            Self::Audit(error) => error.code(),
         }
     }
 
     /// Whether the same attempt may succeed later: a member that was away may hold what the
     /// others do not.
     pub(super) const fn is_passing(&self) -> bool {
-        matches!(self, Self::Sync(_) | Self::Store(_) | Self::Lost { .. })
+        matches!(
+            self,
+            Self::Sync(_) | Self::Store(_) | Self::Audit(_) | Self::Lost { .. }
+        )
     }
 }
 
@@ -120,7 +130,7 @@ impl Engine {
                     found: found_size,
                 });
             }
-            self.accept_loss(signed, held)?;
+            self.accept_loss(signed, held).await?;
         }
         self.complete().await?;
         tracing::warn!(size = held.size, "the own log is complete again");
@@ -128,7 +138,10 @@ impl Engine {
     }
 
     /// Lets the log go on behind what was signed, because its operator said so.
-    fn accept_loss(&self, signed: Head, held: Head) -> Result<(), RecoverError> {
+    async fn accept_loss(&self, signed: Head, held: Head) -> Result<(), RecoverError> {
+        let act = Act::new(Actor::Machine, AuditAction::LossAccepted);
+        let act = act.log(&self.origin).size(held.size);
+        self.audit.record(act.digest(held.root)).await?;
         self.high_water
             .lower(&self.origin, &held, self.clock.now())?;
         metrics::counter!("huren_alarms_total", "kind" => "accepted_loss").increment(1);

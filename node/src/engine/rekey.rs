@@ -134,6 +134,15 @@ fn of_kind(keys: &[DataKey], kind: DataKeyKind) -> Vec<KeyId> {
 }
 
 impl Engine {
+    /// What names the keys of this node, of every role, in public.
+    pub fn key_ids(&self) -> Vec<(&'static str, String)> {
+        let mut ids = self.signing().ids();
+        let data = rings(&self.keys).map(|(kind, ring)| (file(kind), ring.current().id()));
+        ids.extend(data.map(|(role, id)| (role, hex::encode(id))));
+        ids.push(("holder", hex::encode(self.keys.holder.id())));
+        ids
+    }
+
     /// How the keys of the database stand.
     ///
     /// # Errors

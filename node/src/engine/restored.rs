@@ -6,13 +6,18 @@
 //! of it, and everything shown is folded: the same rule, with the same limit. An erasure that
 //! none of those who answered has heard of yet is not known here either.
 
-use huren_core::{checkpoint::Origin, replicate as rules};
+use huren_core::{
+    audit::{Act, Actor, AuditAction},
+    checkpoint::Origin,
+    replicate as rules,
+};
 use huren_store::{Error as StoreError, HighWater, Store};
 
-use super::Engine;
+use super::{Audit, AuditError, Engine, clock::Clock};
 
 /// Takes a database that is older than what was signed for one out of a backup, whoever copied
-/// it back.
+/// it back: disclosures are withheld, tokens count no more, as some may have been revoked since,
+/// and the audit trail says up to where it came back, before anything else is written behind that.
 ///
 /// # Errors
 /// If the store fails.
@@ -20,19 +25,40 @@ pub(super) async fn mark_behind(
     store: &dyn Store,
     high_water: &HighWater,
     own: &Origin,
-    now: u64,
+    clock: &dyn Clock,
+    audit: &Audit,
 ) -> Result<(), StoreError> {
+    let now = clock.now();
     let held = store.log(own).await?.map_or(0, |state| state.head.size);
     // A file that cannot be read says no more than one that is missing.
     let signed = high_water.read().ok().flatten();
     let signed = signed.filter(|(origin, _)| origin == own);
-    if signed.is_some_and(|(_, head)| head.size <= held) {
+    if signed.as_ref().is_some_and(|(_, head)| head.size <= held) {
         return Ok(());
+    }
+    // Beside an empty database without that file there is nothing yet that could be behind.
+    if signed.is_some() || held > 0 {
+        let kept = store.audit_head().await?.sequence;
+        let act = Act::new(Actor::Node, AuditAction::BackupRestored).size(kept);
+        let recorded = audit.record(act).await;
+        recorded.map_err(AuditError::into_store)?;
+        revoke_tokens(store, now).await?;
     }
     for state in store.logs().await? {
         if state.disclosed > 0 && state.restored.is_none() {
             store.put_restored(&state.origin, Some(now)).await?;
         }
+    }
+    Ok(())
+}
+
+/// Revokes every token.
+///
+/// # Errors
+/// If the store fails.
+pub(crate) async fn revoke_tokens(store: &dyn Store, now: u64) -> Result<(), StoreError> {
+    for token in store.tokens().await? {
+        store.revoke_token(&token.id, now).await?;
     }
     Ok(())
 }

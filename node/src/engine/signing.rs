@@ -121,6 +121,22 @@ impl SigningKeys {
         self.witness.as_ref()?.named_last(named, is_cosigner)
     }
 
+    /// The public names of all of them, with their roles.
+    pub(super) fn ids(&self) -> Vec<(&'static str, String)> {
+        let noted = |key: &NoteSigner| key.verifier_key().to_string();
+        let cosigns = |key: &Cosigner| key.verifier_key().to_string();
+        let mut ids = Vec::new();
+        ids.extend(self.log.held().map(|key| ("log", noted(key))));
+        let record = self.record.held();
+        ids.extend(record.map(|key| ("record", key.id().to_hex())));
+        ids.extend(self.answer.held().map(|key| ("answer", noted(key))));
+        let mirror = self.mirror.iter().flat_map(Rotating::held);
+        ids.extend(mirror.map(|key| ("mirror", cosigns(key))));
+        let witness = self.witness.iter().flat_map(Rotating::held);
+        ids.extend(witness.map(|key| ("witness", cosigns(key))));
+        ids
+    }
+
     /// The roles for which the newest list names none of the keys held at the end of a log: the
     /// list names a new one whose file is not here.
     pub(super) fn unnamed(

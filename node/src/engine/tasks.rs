@@ -43,6 +43,10 @@ impl Engine {
 
         let engine = Arc::clone(self);
         spawn(Box::pin(async move { engine.publish_heads().await }));
+        let audit = Arc::clone(&self.audit);
+        spawn(Box::pin(async move { audit.write_behind().await }));
+        let engine = Arc::clone(self);
+        spawn(Box::pin(async move { engine.anchor_regularly().await }));
         let engine = Arc::clone(self);
         spawn(Box::pin(async move { engine.rekey().await }));
         let engine = Arc::clone(self);

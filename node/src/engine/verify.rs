@@ -282,6 +282,8 @@ impl Engine {
         let peer = Arc::clone(self.peers().get(&home)?);
         let forwarded = v1::VerifyRequest {
             local_only: true,
+            // On whose behalf this node was asked is written down here.
+            on_behalf_of: String::new(),
             ..asked.clone()
         };
         let answer = tokio::select! {

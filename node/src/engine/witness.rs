@@ -9,6 +9,7 @@
 use std::collections::BTreeMap;
 
 use huren_core::{
+    audit::{Act, Actor, AuditAction},
     checkpoint::{Checkpoint, Origin, SignedCheckpoint},
     cosign::{Cosigner, TimestampError},
     evidence::Evidence,
@@ -200,7 +201,10 @@ impl Engine {
         tracing::error!(%origin, "a log from outside signed two histories: frozen");
         metrics::counter!("huren_alarms_total", "kind" => "fork").increment(1);
         let json = serde_json::to_vec(evidence).unwrap_or_default();
-        self.store.freeze(origin, &json).await
+        self.store.freeze(origin, &json).await?;
+        self.audit
+            .note(Act::new(Actor::Node, AuditAction::LogFrozen).log(origin));
+        Ok(())
     }
 
     /// A checkpoint of a size that the replica holds must be of its history, also one that is

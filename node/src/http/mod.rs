@@ -3,7 +3,6 @@
 pub mod health;
 pub mod page;
 pub mod policy;
-mod rate;
 pub mod tiles;
 pub mod witness;
 

@@ -17,12 +17,16 @@ use axum::{
     response::{Html as HtmlResponse, IntoResponse, Redirect, Response},
     routing::{get, post},
 };
-use huren_core::{codes::Date, normalise, verdict::LogView};
+use huren_core::{
+    audit::{Act, Actor, AuditAction, DONE},
+    codes::Date,
+    normalise,
+    verdict::LogView,
+};
 use huren_proto::v1;
 use serde::Deserialize;
 
-use super::rate::RateLimit;
-use crate::engine::{Clock, Engine, VerifyError};
+use crate::engine::{Clock, Engine, RateLimit, VerifyError, network};
 use render::Here;
 
 /// Longest form, in bytes: two fields of [`MAX_CHARS`], each character percent-encoded.
@@ -50,7 +54,7 @@ const PROTECTION: [(HeaderName, &str); 5] = [
 /// `/`, `/verify` and `/receipt`. Each address may ask `per_minute` questions in a minute;
 /// behind a reverse proxy that is the proxy's address, so there the proxy has to limit.
 pub fn routes(engine: Arc<Engine>, clock: Arc<dyn Clock>, per_minute: u32) -> Router {
-    let rate = Arc::new(RateLimit::new(per_minute));
+    let rate = Arc::new(RateLimit::new(per_minute, 60));
     let page = Page {
         engine,
         clock,
@@ -103,6 +107,17 @@ impl Problem {
             Self::Form | Self::Number | Self::Name => StatusCode::BAD_REQUEST,
             Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    /// For the audit trail.
+    const fn code(self) -> &'static str {
+        match self {
+            Self::Form => "FORM",
+            Self::Number => "NUMBER_MISSING",
+            Self::Name => "NAME_MISSING",
+            Self::TooMany(_) => "RATE_LIMITED",
+            Self::Unavailable => "UNAVAILABLE",
         }
     }
 
@@ -196,12 +211,32 @@ impl Page {
         client: SocketAddr,
         typed: Result<Form<Asked>, FormRejection>,
     ) -> Result<(Asked, v1::VerifyResponse), Problem> {
-        let taken = self.rate.take(client.ip(), self.clock.now());
+        let answered = self.answer(client, typed).await;
+        if let Err(problem) = &answered {
+            let act = Act::new(Actor::Page, AuditAction::CallRefused);
+            self.engine.audit().note(act.outcome(problem.code()));
+        }
+        answered
+    }
+
+    async fn answer(
+        &self,
+        client: SocketAddr,
+        typed: Result<Form<Asked>, FormRejection>,
+    ) -> Result<(Asked, v1::VerifyResponse), Problem> {
+        let taken = self.rate.take(&network(client.ip()), self.clock.now());
         taken.map_err(Problem::TooMany)?;
         let Form(asked) = typed.map_err(|_| Problem::Form)?;
         let request = question(&asked)?;
         match self.engine.verify(request).await {
-            Ok(response) => Ok((asked, response)),
+            Ok(response) => {
+                let act = Act::new(Actor::Page, AuditAction::CertificatesQueried)
+                    .outcome(DONE)
+                    .purpose(v1::Purpose::PublicPage)
+                    .subject(self.engine.subject_of(&asked.number));
+                self.engine.audit().note(act);
+                Ok((asked, response))
+            }
             Err(VerifyError::Number) => Err(Problem::Number),
             Err(error) => {
                 tracing::error!(code = error.code(), "the page's question is not answered");
@@ -254,6 +289,7 @@ fn question(asked: &Asked) -> Result<v1::VerifyRequest, Problem> {
         holder_name: asked.name.clone(),
         max_age_seconds: MAX_AGE,
         want_receipt: true,
+        purpose: v1::Purpose::PublicPage.into(),
         ..v1::VerifyRequest::default()
     })
 }

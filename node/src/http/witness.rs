@@ -25,8 +25,8 @@ use huren_core::{
 };
 use tokio::sync::Semaphore;
 
-use super::{rate::RateLimit, tiles::origin_hash};
-use crate::engine::{Clock, Engine, WitnessError};
+use super::tiles::origin_hash;
+use crate::engine::{Clock, Engine, RateLimit, WitnessError, network};
 
 /// Uploads that are read at the same time. Each holds one package, of 16 MiB at most.
 const UPLOADS: usize = 8;
@@ -55,7 +55,7 @@ pub fn routes(engine: Arc<Engine>, clock: Arc<dyn Clock>, limits: SubmitLimits) 
         reading: limits.reading,
     };
     let rate = Rate {
-        limit: Arc::new(RateLimit::new(limits.per_minute)),
+        limit: Arc::new(RateLimit::new(limits.per_minute, 60)),
         clock,
     };
     Router::new()
@@ -86,7 +86,7 @@ async fn bound(
     request: Request,
     next: Next,
 ) -> Response {
-    match rate.limit.take(client.ip(), rate.clock.now()) {
+    match rate.limit.take(&network(client.ip()), rate.clock.now()) {
         Ok(()) => next.run(request).await,
         Err(seconds) => Denial::TOO_MANY.after(seconds),
     }

@@ -3,13 +3,16 @@
 use std::{collections::HashMap, ops::Range, pin::Pin, sync::Arc};
 
 use futures::{Stream, StreamExt as _, stream};
-use huren_core::checkpoint::Origin;
+use huren_core::{
+    audit::{Act, AuditAction, DONE},
+    checkpoint::Origin,
+};
 use huren_proto::v1::{self, federation_service_server::FederationService};
 use tonic::{Request, Response, Status};
 
 use crate::engine::{Book, Engine};
 
-use super::{Context, refuse};
+use super::{Context, access, refuse};
 
 /// Packages in one call at most.
 const MAX_PACKAGES: u32 = 64;
@@ -28,18 +31,21 @@ impl FederationService for Service {
         &self,
         request: Request<v1::WatchHeadsRequest>,
     ) -> Result<Response<Self::WatchHeadsStream>, Status> {
-        self.0.member(&request)?;
         let heads = changed_heads(Arc::clone(self.0.engine.book()));
-        let heads = heads.map(|head| Ok(v1::WatchHeadsResponse { head: Some(head) }));
+        let (context, who) = (self.0.clone(), access::who(&request)?);
+        // A member that left the federation hears nothing of it any more.
+        let heads = heads.map(move |head| {
+            context.still(&who)?;
+            Ok(v1::WatchHeadsResponse { head: Some(head) })
+        });
         let stop = self.0.stop.clone().cancelled_owned();
         Ok(Response::new(Box::pin(heads.take_until(stop))))
     }
 
     async fn get_heads(
         &self,
-        request: Request<v1::GetHeadsRequest>,
+        _: Request<v1::GetHeadsRequest>,
     ) -> Result<Response<v1::GetHeadsResponse>, Status> {
-        self.0.member(&request)?;
         let entries = self.0.engine.book().entries();
         let heads = entries.iter().map(|entry| Book::head(entry)).collect();
         Ok(Response::new(v1::GetHeadsResponse { heads }))
@@ -51,7 +57,6 @@ impl FederationService for Service {
         &self,
         request: Request<v1::GetPackagesRequest>,
     ) -> Result<Response<Self::GetPackagesStream>, Status> {
-        self.0.member(&request)?;
         let asked = request.into_inner();
         let origin = self.held(&asked.origin, asked.tree_size)?;
         if asked.count == 0 || asked.count > MAX_PACKAGES {
@@ -74,7 +79,6 @@ impl FederationService for Service {
         &self,
         request: Request<v1::GetConsistencyRequest>,
     ) -> Result<Response<v1::GetConsistencyResponse>, Status> {
-        self.0.member(&request)?;
         let asked = request.into_inner();
         let origin = self.held(&asked.origin, asked.new_size)?;
         if asked.old_size == 0 || asked.old_size > asked.new_size {
@@ -96,7 +100,7 @@ impl FederationService for Service {
         &self,
         request: Request<v1::GetDisclosuresRequest>,
     ) -> Result<Response<Self::GetDisclosuresStream>, Status> {
-        self.0.member(&request)?;
+        let who = access::who(&request)?;
         let asked = request.into_inner();
         let origin = origin(&asked.origin)?;
         let range = asked.first_index..asked.end_index;
@@ -110,6 +114,12 @@ impl FederationService for Service {
             let en = "a range of 1 to 16384 leaves, up to the disclosed size";
             return Err(refuse::bad_argument("DISCLOSURE_RANGE", "end_index", en));
         }
+        let act = Act::new(who.actor.clone(), AuditAction::DisclosuresSent)
+            .outcome(DONE)
+            .method(who.method)
+            .log(&origin)
+            .count(range.end - range.start);
+        self.0.engine.audit().note(act);
         let engine = Arc::clone(&self.0.engine);
         let pages = stream::iter(pages(range)).then(move |page| {
             let (engine, origin) = (Arc::clone(&engine), origin.clone());
@@ -125,7 +135,6 @@ impl FederationService for Service {
         &self,
         request: Request<v1::GetTrustListsRequest>,
     ) -> Result<Response<v1::GetTrustListsResponse>, Status> {
-        self.0.member(&request)?;
         let first = request.into_inner().first_version;
         let trust = self.0.engine.trust();
         let lists = trust

@@ -1,14 +1,23 @@
 //! IssuanceService.
 
 use futures::{FutureExt as _, Stream, StreamExt as _};
+use huren_core::{
+    audit::{Act, AuditAction},
+    codes::Region,
+    merkle::Hash,
+};
 use huren_proto::v1::{self, issuance_service_server::IssuanceService, submit_many_response};
 use std::pin::Pin;
 use tokio_util::task::AbortOnDropHandle;
 use tonic::{Request, Response, Status, Streaming};
 
-use crate::engine::{AppendError, Engine, Placed};
+use crate::engine::{AppendError, AuditError, Engine, Placed};
 
-use super::{Caller, Context, access, refuse};
+use super::{
+    Context,
+    access::{self, Who},
+    refuse,
+};
 
 pub(super) struct Service(pub(super) Context);
 
@@ -18,12 +27,15 @@ impl IssuanceService for Service {
         &self,
         request: Request<v1::SubmitRequest>,
     ) -> Result<Response<v1::SubmitResponse>, Status> {
-        let caller = self.0.issuer(&request)?;
+        let who = access::who(&request)?;
         let submission = request.into_inner();
-        if !is_permitted(&caller, &submission) {
+        if !is_permitted(&who, &submission) {
             return Err(refuse::not_permitted("CALLER_KIND_OR_REGION"));
         }
         let engine = &self.0.engine;
+        record_erasure(engine, &who, &submission)
+            .await
+            .map_err(|error| refuse::audit(&error))?;
         let placed = engine
             .submit(&submission)
             .await
@@ -39,20 +51,30 @@ impl IssuanceService for Service {
         &self,
         request: Request<Streaming<v1::SubmitManyRequest>>,
     ) -> Result<Response<Self::SubmitManyStream>, Status> {
-        let caller = self.0.issuer(&request)?;
-        let engine = std::sync::Arc::clone(&self.0.engine);
-        let tasks = self.0.tasks.clone();
+        let who = access::who(&request)?;
+        let (context, issuer) = (self.0.clone(), who.clone());
         let answers = refuse::messages(request.into_inner())
-            .map(move |message| {
-                let (engine, caller) = (std::sync::Arc::clone(&engine), caller.clone());
-                // Each in a task, so that they are checked and signed on all cores.
-                let answer = AbortOnDropHandle::new(tasks.spawn(async move {
-                    let submission = message?.submission.unwrap_or_default();
-                    Ok(one(&engine, &caller, submission).await)
-                }));
-                answer.map(|answer| {
-                    answer.unwrap_or_else(|_| Err(refuse::append(&AppendError::Unavailable)))
-                })
+            .then(move |message| {
+                let (context, who) = (context.clone(), issuer.clone());
+                async move {
+                    context.pace(&who).await;
+                    context.still(&who)?;
+                    message
+                }
+            })
+            .map({
+                let context = self.0.clone();
+                move |message| {
+                    let (inner, who) = (context.clone(), who.clone());
+                    // Each in a task, so that they are checked and signed on all cores.
+                    let answer = AbortOnDropHandle::new(context.tasks.spawn(async move {
+                        let submission = message?.submission.unwrap_or_default();
+                        Ok(one(&inner, &who, submission).await)
+                    }));
+                    answer.map(|answer| {
+                        answer.unwrap_or_else(|_| Err(refuse::append(&AppendError::Unavailable)))
+                    })
+                }
             })
             // Many are under way at once, so that one transaction takes many; what is beyond
             // waits in the caller's stream and so slows the caller down.
@@ -62,9 +84,14 @@ impl IssuanceService for Service {
     }
 }
 
-async fn one(engine: &Engine, caller: &Caller, given: v1::SubmitRequest) -> v1::SubmitManyResponse {
-    let result = if !is_permitted(caller, &given) {
+async fn one(context: &Context, who: &Who, given: v1::SubmitRequest) -> v1::SubmitManyResponse {
+    let engine = &context.engine;
+    let result = if !is_permitted(who, &given) {
+        let status = refuse::not_permitted("CALLER_KIND_OR_REGION");
+        context.note_refusal(&who.actor, who.method, &status);
         submit_many_response::Result::Rejected(refuse::not_permitted_rejection())
+    } else if let Err(error) = record_erasure(engine, who, &given).await {
+        submit_many_response::Result::Rejected(refuse::audit_rejection(&error))
     } else {
         match engine.submit(&given).await {
             Err(refused) => submit_many_response::Result::Rejected(refuse::rejection(&refused)),
@@ -82,7 +109,8 @@ async fn one(engine: &Engine, caller: &Caller, given: v1::SubmitRequest) -> v1::
     }
 }
 
-fn is_permitted(caller: &Caller, given: &v1::SubmitRequest) -> bool {
+/// Whether a caller may submit that: allowed by kind and region.
+fn is_permitted(who: &Who, given: &v1::SubmitRequest) -> bool {
     use v1::submit_request::Body;
     let kind = match &given.body {
         Some(Body::Certificate(_) | Body::Signed(_)) => v1::Kind::Certificate,
@@ -92,7 +120,33 @@ fn is_permitted(caller: &Caller, given: &v1::SubmitRequest) -> bool {
         // Refused for what it lacks, not for who sends it.
         None => return true,
     };
-    access::may_submit(caller, kind, &given.writer_region)
+    let region = Region::parse(&given.writer_region);
+    region.is_ok_and(|region| who.rights.may_write(kind, &region))
+}
+
+/// An order to erase is an act on a person's data: it is written down before it is carried out.
+async fn record_erasure(
+    engine: &Engine,
+    who: &Who,
+    given: &v1::SubmitRequest,
+) -> Result<(), AuditError> {
+    let Some(v1::submit_request::Body::Erasure(order)) = &given.body else {
+        return Ok(());
+    };
+    let act = Act::new(who.actor.clone(), AuditAction::PersonErased).method(who.method);
+    let target = order
+        .target
+        .as_ref()
+        .and_then(|target| target.target.as_ref());
+    let act = match target {
+        Some(v1::target::Target::Number(number)) => act.subject(engine.subject_of(number)),
+        Some(v1::target::Target::LeafHash(hash)) => match Hash::from_slice(hash) {
+            Some(hash) => act.digest(hash),
+            None => act,
+        },
+        None => act,
+    };
+    engine.audit().record(act).await
 }
 
 async fn answer(engine: &Engine, given: &v1::SubmitRequest, placed: Placed) -> v1::SubmitResponse {

@@ -4,9 +4,11 @@ mod access;
 mod caller;
 mod client;
 mod federation;
+mod gate;
 mod health;
 mod issuance;
 mod operator;
+mod purpose;
 mod refuse;
 mod verification;
 
@@ -23,11 +25,11 @@ use tonic::{Status, body::Body, transport::Server};
 use tower::util::MapResponseLayer;
 
 use crate::{
-    engine::Engine,
+    engine::{Engine, RateLimit},
     tls::{self, TlsStream},
 };
 
-pub use caller::{AllowedKinds, Caller, CallerRole};
+pub use caller::Caller;
 pub use client::{Links, RemotePeer};
 
 /// The largest message that a member may send: a package of 256 leaves of the largest size.
@@ -46,6 +48,10 @@ pub(crate) struct Context {
     questions: usize,
     /// Submissions of one stream under way at once: enough to fill a batch while another commits.
     submissions: usize,
+    /// How often each member, caller and token calls.
+    known_rate: Arc<RateLimit>,
+    /// How often each address calls that is nobody known.
+    unknown_rate: Arc<RateLimit>,
 }
 
 /// Bounds of the gRPC port.
@@ -59,6 +65,10 @@ pub struct RpcLimits {
     pub submissions: usize,
     /// Requests of one connection under way at once.
     pub streams: u32,
+    /// Calls and messages of one member, caller or token in a second.
+    pub calls_per_second: u32,
+    /// Calls of one unknown address in a minute.
+    pub unknown_calls_per_minute: u32,
 }
 
 /// Serves the gRPC port until `stop`, then lets calls under way finish.
@@ -80,6 +90,8 @@ pub async fn serve(
         stop: stop.clone(),
         questions: limits.questions,
         submissions: limits.submissions,
+        known_rate: Arc::new(RateLimit::new(limits.calls_per_second, 1)),
+        unknown_rate: Arc::new(RateLimit::new(limits.unknown_calls_per_minute, 60)),
     };
     let (reporter, health_service) = tonic_health::server::health_reporter();
     health::report_all(&reporter).await;
@@ -88,6 +100,8 @@ pub async fn serve(
         .register_encoded_file_descriptor_set(huren_proto::DESCRIPTORS)
         .build_v1();
     let mut server = Server::builder()
+        // Outermost, so that it sees what all others refuse.
+        .layer(gate::Gate(context.clone()))
         .layer(MapResponseLayer::new(explained))
         .max_concurrent_streams(limits.streams)
         .http2_keepalive_interval(Some(Duration::from_secs(20)))

@@ -1,12 +1,25 @@
 //! OperatorService.
 
-use huren_core::{checkpoint::Origin, evidence::ReleaseReason, receipt::erasure::ErasureReason};
+use huren_core::{
+    access::{Kinds, Rights, Role},
+    audit::{Act, AuditAction, DONE},
+    checkpoint::Origin,
+    codes::Region,
+    evidence::ReleaseReason,
+    receipt::erasure::ErasureReason,
+    token::Token,
+};
 use huren_proto::v1::{self, operator_service_server::OperatorService};
+use huren_store::{AuditQuery, AuditRow};
 use tonic::{Request, Response, Status};
 
-use crate::{engine::Found, tls::PeerIdentity};
+use crate::engine::{Found, NewToken};
 
-use super::{Context, refuse};
+use super::{Context, access, refuse};
+
+/// Entries in one answer at most, and when the caller names no number.
+const MAX_ENTRIES: u32 = 1000;
+const DEFAULT_ENTRIES: u32 = 100;
 
 pub(super) struct Service(pub(super) Context);
 
@@ -14,9 +27,8 @@ pub(super) struct Service(pub(super) Context);
 impl OperatorService for Service {
     async fn get_status(
         &self,
-        request: Request<v1::GetStatusRequest>,
+        _: Request<v1::GetStatusRequest>,
     ) -> Result<Response<v1::GetStatusResponse>, Status> {
-        self.0.operator(&request)?;
         let status = self.0.engine.status().await;
         status
             .map(Response::new)
@@ -27,7 +39,6 @@ impl OperatorService for Service {
         &self,
         request: Request<v1::GetEvidenceRequest>,
     ) -> Result<Response<v1::GetEvidenceResponse>, Status> {
-        self.0.operator(&request)?;
         let asked = request.into_inner().origin;
         let found = self.0.engine.evidence().await;
         let found = found.map_err(|error| refuse::store(&error))?;
@@ -43,10 +54,7 @@ impl OperatorService for Service {
         &self,
         request: Request<v1::ReleaseLogRequest>,
     ) -> Result<Response<v1::ReleaseLogResponse>, Status> {
-        self.0.operator(&request)?;
-        let actor = request.extensions().get::<PeerIdentity>();
-        let actor = actor.ok_or_else(refuse::unauthenticated)?;
-        let actor = actor.spki_sha256.to_string();
+        let actor = access::who(&request)?.actor;
         let v1::ReleaseLogRequest { origin, reason } = request.into_inner();
         let origin: Origin = origin
             .parse()
@@ -61,11 +69,85 @@ impl OperatorService for Service {
             .map_err(|error| refuse::release(&error))
     }
 
+    async fn list_audit(
+        &self,
+        request: Request<v1::ListAuditRequest>,
+    ) -> Result<Response<v1::ListAuditResponse>, Status> {
+        let who = access::who(&request)?;
+        let asked = request.into_inner();
+        let query = self.query(&asked)?;
+        let engine = &self.0.engine;
+        let act = Act::new(who.actor, AuditAction::AuditRead);
+        let act = act.outcome(DONE).method(who.method);
+        engine.audit().note(match query.subjects.first() {
+            Some(subject) => act.subject(*subject),
+            None => act,
+        });
+        let failed = |error| refuse::store(&error);
+        let newest = engine.audit().flush().await.map_err(failed)?;
+        let rows = engine.audit_entries(&query).await.map_err(failed)?;
+        let anchors = if asked.want_anchors {
+            engine.anchors().await.map_err(failed)?
+        } else {
+            Vec::new()
+        };
+        let anchors = anchors
+            .into_iter()
+            .map(|(index, anchor)| v1::AuditAnchorPlace {
+                index,
+                sequence: anchor.sequence,
+                digest: anchor.digest.0.to_vec(),
+            });
+        Ok(Response::new(v1::ListAuditResponse {
+            links: rows.into_iter().map(link).collect(),
+            newest_sequence: newest.sequence,
+            anchors: anchors.collect(),
+        }))
+    }
+
+    async fn create_token(
+        &self,
+        request: Request<v1::CreateTokenRequest>,
+    ) -> Result<Response<v1::CreateTokenResponse>, Status> {
+        let who = access::who(&request)?;
+        let order = new_token(request.into_inner())?;
+        let made = self.0.engine.tokens().create(who.actor, order).await;
+        let (secret, token) = made.map_err(|error| refuse::token_order(&error))?;
+        Ok(Response::new(v1::CreateTokenResponse {
+            token: secret.expose().to_string(),
+            info: Some(info(&token)),
+        }))
+    }
+
+    async fn list_tokens(
+        &self,
+        request: Request<v1::ListTokensRequest>,
+    ) -> Result<Response<v1::ListTokensResponse>, Status> {
+        let who = access::who(&request)?;
+        let act = Act::new(who.actor, AuditAction::TokensRead);
+        let audit = self.0.engine.audit();
+        audit.note(act.outcome(DONE).method(who.method));
+        let tokens = self.0.engine.tokens().list();
+        let tokens = tokens.iter().map(|token| info(token)).collect();
+        Ok(Response::new(v1::ListTokensResponse { tokens }))
+    }
+
+    async fn revoke_token(
+        &self,
+        request: Request<v1::RevokeTokenRequest>,
+    ) -> Result<Response<v1::RevokeTokenResponse>, Status> {
+        let who = access::who(&request)?;
+        let id = request.into_inner().id;
+        let revoked = self.0.engine.tokens().revoke(who.actor, &id).await;
+        let revoked = revoked.map_err(|error| refuse::token_order(&error))?;
+        let info = Some(info(&revoked));
+        Ok(Response::new(v1::RevokeTokenResponse { info }))
+    }
+
     async fn get_erasure(
         &self,
         request: Request<v1::GetErasureRequest>,
     ) -> Result<Response<v1::GetErasureResponse>, Status> {
-        self.0.operator(&request)?;
         let v1::GetErasureRequest { index, reason } = request.into_inner();
         let reason = ErasureReason::from_code(&reason).ok_or_else(|| {
             let codes = ErasureReason::ALL.map(ErasureReason::code).join(", ");
@@ -91,15 +173,82 @@ impl OperatorService for Service {
         &self,
         request: Request<v1::ExportPersonRequest>,
     ) -> Result<Response<v1::ExportPersonResponse>, Status> {
-        self.0.operator(&request)?;
-        let actor = request.extensions().get::<PeerIdentity>();
-        let actor = actor.ok_or_else(refuse::unauthenticated)?;
-        let actor = actor.spki_sha256.to_string();
+        let actor = access::who(&request)?.actor;
         let asked = request.into_inner();
         let exported = self.0.engine.export_person(&asked, &actor).await;
         exported
             .map(Response::new)
             .map_err(|error| refuse::export(&error))
+    }
+}
+
+impl Service {
+    fn query(&self, asked: &v1::ListAuditRequest) -> Result<AuditQuery, Status> {
+        let limit = match asked.limit {
+            0 => DEFAULT_ENTRIES,
+            1..=MAX_ENTRIES => asked.limit,
+            _ => return Err(refuse::bad_argument("AUDIT_LIMIT", "limit", "1 to 1000")),
+        };
+        let end = |bound: u64| if bound == 0 { u64::MAX } else { bound };
+        let action = (asked.action != v1::AuditAction::Unspecified as i32).then_some(asked.action);
+        let subjects = match asked.number.as_str() {
+            "" => Vec::new(),
+            number => self.0.engine.subjects_of(number),
+        };
+        Ok(AuditQuery {
+            sequences: asked.from_sequence..end(asked.end_sequence),
+            times: asked.from_time..end(asked.end_time),
+            action,
+            actor: (!asked.actor.is_empty()).then(|| asked.actor.clone()),
+            subjects,
+            newest_first: asked.newest_first,
+            limit,
+        })
+    }
+}
+
+fn link(row: AuditRow) -> v1::AuditLink {
+    v1::AuditLink {
+        sequence: row.link.sequence,
+        entry: row.link.entry,
+        hash: row.link.hash.0.to_vec(),
+    }
+}
+
+fn new_token(asked: v1::CreateTokenRequest) -> Result<NewToken, Status> {
+    let bad = |field, en| refuse::bad_argument("TOKEN_ORDER", field, en);
+    let roles = asked.roles.iter().map(|name| Role::from_name(name));
+    let roles: Option<Vec<Role>> = roles.collect();
+    let known = "issuer, verifier, statistician, auditor, operator";
+    let regions = asked.regions.iter().map(|code| Region::parse(code));
+    let regions: Result<Vec<Region>, _> = regions.collect();
+    let kinds = Kinds::from_names(asked.kinds.iter().map(String::as_str));
+    Ok(NewToken {
+        rights: Rights {
+            roles: roles.ok_or_else(|| bad("roles", known))?,
+            regions: regions.map_err(|_| bad("regions", "GB/T 2260 codes such as 33"))?,
+            kinds: kinds.map_err(|_| bad("kinds", "kinds such as certificate, or *"))?,
+        },
+        name: asked.name,
+        valid_seconds: asked.valid_seconds,
+    })
+}
+
+fn info(token: &Token) -> v1::TokenInfo {
+    let Rights {
+        roles,
+        kinds,
+        regions,
+    } = &token.rights;
+    v1::TokenInfo {
+        id: token.id.clone(),
+        name: token.name.clone(),
+        roles: roles.iter().map(|role| role.name().to_owned()).collect(),
+        regions: regions.iter().map(Region::to_string).collect(),
+        kinds: kinds.names(),
+        created: token.created,
+        expires: token.expires,
+        revoked: token.revoked,
     }
 }
 

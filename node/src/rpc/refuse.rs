@@ -4,12 +4,18 @@
 use std::{collections::HashMap, time::Duration};
 
 use futures::{Stream, stream};
+use huren_core::token::TokenRefused;
 use huren_proto::v1;
 use huren_store::Error as StoreError;
 use tonic::{Code, Status, Streaming};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
-use crate::engine::{AppendError, ErasureError, ExportError, Refused, ReleaseError, VerifyError};
+use crate::engine::{
+    AppendError, AuditError, ErasureError, ExportError, Refused, ReleaseError, TokenError,
+    VerifyError,
+};
+
+use super::purpose::NotStated;
 
 const DOMAIN: &str = "huren.v1";
 /// When to try again what failed for want of room or of a database.
@@ -74,9 +80,10 @@ pub(super) fn messages<T: Send + 'static>(
     })
 }
 
-/// No client certificate.
+/// Neither a client certificate nor a token.
 pub(super) fn unauthenticated() -> Status {
-    let (zh, en) = ("需要客户端证书。", "A client certificate is needed.");
+    let zh = "需要客户端证书或令牌。";
+    let en = "A client certificate or a token is needed.";
     with(
         Code::Unauthenticated,
         "CALLER_UNKNOWN",
@@ -86,11 +93,120 @@ pub(super) fn unauthenticated() -> Status {
     )
 }
 
-/// A known certificate that may not do this.
+/// A certificate or token that may not do this.
 pub(super) fn not_permitted(code: &'static str) -> Status {
-    let zh = "该证书无权进行此调用，请联系本节点管理员。";
-    let en = "This certificate may not make this call; ask the node's operator.";
+    let zh = "该证书或令牌无权进行此调用，请联系本节点管理员。";
+    let en = "This certificate or token may not make this call; ask the node's operator.";
     with(Code::PermissionDenied, code, zh, en, ErrorDetails::new())
+}
+
+/// A token that does not count.
+pub(super) fn token(refused: TokenRefused) -> Status {
+    let (zh, en) = (refused.zh(), format!("{refused}; ask the node's operator."));
+    with(
+        Code::Unauthenticated,
+        refused.code(),
+        zh,
+        &en,
+        ErrorDetails::new(),
+    )
+}
+
+/// Too many calls; the seconds to wait.
+pub(super) fn rate_limited(seconds: u64) -> Status {
+    let details = ErrorDetails::with_retry_info(Some(Duration::from_secs(seconds)));
+    let (zh, en) = (
+        "调用过于频繁，请稍后再试。",
+        "Too many calls; please wait a moment.",
+    );
+    with(Code::ResourceExhausted, "RATE_LIMITED", zh, en, details)
+}
+
+/// A call that this node does not have.
+pub(super) fn no_such_method() -> Status {
+    let (zh, en) = ("本节点没有此方法。", "This node has no such method.");
+    with(
+        Code::Unimplemented,
+        "METHOD_UNKNOWN",
+        zh,
+        en,
+        ErrorDetails::new(),
+    )
+}
+
+/// A question that does not say for what or for whom, or not for whom it may.
+pub(super) fn not_stated(error: NotStated) -> Status {
+    let v1::Reason { code, zh, en } = not_stated_reason(error);
+    match error {
+        NotStated::Purpose => {
+            let violation = FieldViolation::new("purpose", en.as_str());
+            let details = ErrorDetails::with_bad_request(vec![violation]);
+            with(Code::InvalidArgument, &code, &zh, &en, details)
+        }
+        NotStated::Region => with(Code::PermissionDenied, &code, &zh, &en, ErrorDetails::new()),
+    }
+}
+
+/// The same as the reason of an answer.
+pub(super) fn not_stated_reason(error: NotStated) -> v1::Reason {
+    let (code, zh, en) = match error {
+        NotStated::Purpose => (
+            "PURPOSE_MISSING",
+            "请说明查询目的。",
+            "Say what the answer is for.",
+        ),
+        NotStated::Region => (
+            "CALLER_REGION",
+            "该调用方无权代表此地区查询。",
+            "This caller may not ask on behalf of that region.",
+        ),
+    };
+    v1::Reason {
+        code: code.to_owned(),
+        zh: zh.to_owned(),
+        en: en.to_owned(),
+    }
+}
+
+/// An order about tokens that is not carried out.
+pub(super) fn token_order(error: &TokenError) -> Status {
+    match error {
+        TokenError::Order { field, en } => bad_argument("TOKEN_ORDER", field, en),
+        TokenError::NoSuchToken => not_held("TOKEN_UNKNOWN"),
+        TokenError::TooMany => {
+            let zh = "令牌过多。";
+            let en = "This node has too many tokens.";
+            let details = ErrorDetails::new();
+            with(Code::FailedPrecondition, "TOKENS_TOO_MANY", zh, en, details)
+        }
+        TokenError::Audit(error) => audit(error),
+        TokenError::Store(error) => store(error),
+    }
+}
+
+/// What is said of it, in both languages.
+const AUDIT: (&str, &str) = (
+    "审计记录暂不可写，操作未执行。",
+    "The audit trail cannot be written at present; nothing was done.",
+);
+
+/// What could not be written down is not done.
+pub(super) fn audit(error: &AuditError) -> Status {
+    tracing::error!(error = error as &dyn std::error::Error, "nothing was done");
+    let details = ErrorDetails::with_retry_info(Some(RETRY));
+    with(Code::Unavailable, error.code(), AUDIT.0, AUDIT.1, details)
+}
+
+/// The same for one submission of a stream.
+pub(super) fn audit_rejection(error: &AuditError) -> v1::Rejection {
+    tracing::error!(error = error as &dyn std::error::Error, "nothing was done");
+    v1::Rejection {
+        code: error.code().to_owned(),
+        field: String::new(),
+        message_zh: AUDIT.0.to_owned(),
+        message_en: AUDIT.1.to_owned(),
+        retryable: true,
+    }
 }
 
 /// The arguments are out of their ranges.
@@ -132,6 +248,7 @@ pub(super) fn store(error: &StoreError) -> Status {
 pub(super) fn export(error: &ExportError) -> Status {
     let code = match error {
         ExportError::Store(error) => return store(error),
+        ExportError::Audit(error) => return audit(error),
         _ => Code::InvalidArgument,
     };
     let details = ErrorDetails::new();
@@ -152,6 +269,7 @@ pub(super) fn erasure(error: &ErasureError) -> Status {
 pub(super) fn release(error: &ReleaseError) -> Status {
     let code = match error {
         ReleaseError::Store(error) => return store(error),
+        ReleaseError::Audit(error) => return audit(error),
         ReleaseError::NotHeld => Code::NotFound,
         _ => Code::FailedPrecondition,
     };
@@ -252,8 +370,8 @@ pub(super) fn not_permitted_rejection() -> v1::Rejection {
     v1::Rejection {
         code: "CALLER_KIND_OR_REGION".to_owned(),
         field: "writer_region".to_owned(),
-        message_zh: "该证书无权代表此地区写入此类记录。".to_owned(),
-        message_en: "This certificate may not write this kind for this region.".to_owned(),
+        message_zh: "该证书或令牌无权代表此地区写入此类记录。".to_owned(),
+        message_en: "This certificate or token may not write this kind for this region.".to_owned(),
         retryable: false,
     }
 }

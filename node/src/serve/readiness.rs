@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use huren_core::reason::Reason;
 
-use super::{DAY, EXPIRY_WARNING};
+use super::reloading::{DAY, EXPIRY_WARNING};
 use crate::{
     engine::{Clock, Engine},
     http::health::{Obstacle, Readiness},

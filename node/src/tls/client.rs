@@ -49,7 +49,15 @@ impl ClientTls {
         pins: Option<Vec<SpkiSha256>>,
     ) -> Result<Self, TlsError> {
         Ok(Self {
-            config: ArcSwap::new(client_config(identity, roots, pins)?),
+            config: ArcSwap::new(client_config(Some(identity), roots, pins)?),
+        })
+    }
+
+    /// Presents nothing, for who comes with a token; accepts servers whose chain ends at one of
+    /// `roots`.
+    pub fn without_certificate(roots: &[CertificateDer<'static>]) -> Result<Self, TlsError> {
+        Ok(Self {
+            config: ArcSwap::new(client_config(None, roots, None)?),
         })
     }
 
@@ -63,7 +71,8 @@ impl ClientTls {
         roots: &[CertificateDer<'static>],
         pins: Option<Vec<SpkiSha256>>,
     ) -> Result<(), TlsError> {
-        self.config.store(client_config(identity, roots, pins)?);
+        self.config
+            .store(client_config(Some(identity), roots, pins)?);
         Ok(())
     }
 }
@@ -142,17 +151,20 @@ impl PinMismatch {
 }
 
 fn client_config(
-    identity: &Identity,
+    identity: Option<&Identity>,
     roots: &[CertificateDer<'static>],
     pins: Option<Vec<SpkiSha256>>,
 ) -> Result<Arc<ClientConfig>, TlsError> {
     let roots = Arc::new(root_store(roots)?);
     let chain = WebPkiServerVerifier::builder_with_provider(roots, provider()).build()?;
-    let mut config = ClientConfig::builder_with_provider(provider())
+    let config = ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(PinnedServer { chain, pins }))
-        .with_client_auth_cert(identity.chain.clone(), identity.key.clone_key())?;
+        .with_custom_certificate_verifier(Arc::new(PinnedServer { chain, pins }));
+    let mut config = match identity {
+        Some(own) => config.with_client_auth_cert(own.chain.clone(), own.key.clone_key())?,
+        None => config.with_no_client_auth(),
+    };
     config.alpn_protocols = vec![b"h2".to_vec()];
     Ok(Arc::new(config))
 }

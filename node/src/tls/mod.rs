@@ -25,7 +25,7 @@ use sha2::{Digest, Sha256};
 
 pub use client::{ChannelError, ClientTls, PinMismatch, channel};
 pub use issue::{Authority, IssueError, Issued};
-pub use server::{Clients, PeerIdentity, ServerTls, TlsStream, incoming};
+pub use server::{Clients, Remote, ServerTls, TlsStream, incoming};
 pub(crate) use server::{connections, handshakes};
 
 /// Bytes of one HTTP/2 stream that a sender may have on its way before the receiver took them.

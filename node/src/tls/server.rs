@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -40,7 +40,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub enum Clients {
     /// Anybody: pages and public data, HTTP/2 and HTTP/1.1.
     Any,
-    /// Holders of a certificate that chains to one of these CA certificates: gRPC, HTTP/2 only.
+    /// gRPC, HTTP/2 only: holders of a certificate that chains to one of these CA certificates,
+    /// and who presents none and has to come with something else. One that does not chain to
+    /// them ends the handshake.
     CertifiedBy(Vec<CertificateDer<'static>>),
 }
 
@@ -79,7 +81,9 @@ fn server_config(identity: &Identity, clients: &Clients) -> Result<Arc<ServerCon
         Clients::Any => Arc::new(NoClientAuth),
         Clients::CertifiedBy(roots) => {
             let roots = Arc::new(root_store(roots)?);
-            WebPkiClientVerifier::builder_with_provider(roots, provider()).build()?
+            WebPkiClientVerifier::builder_with_provider(roots, provider())
+                .allow_unauthenticated()
+                .build()?
         }
     };
     let mut config = ServerConfig::builder_with_provider(provider())
@@ -93,38 +97,40 @@ fn server_config(identity: &Identity, clients: &Clients) -> Result<Arc<ServerCon
     Ok(Arc::new(config))
 }
 
-/// Who is at the other end of a connection with mutual TLS. Request handlers find it in the
-/// request's extensions.
+/// Who is at the other end of a connection. Request handlers find it in the request's
+/// extensions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PeerIdentity {
-    /// The key of the peer's certificate.
-    pub spki_sha256: SpkiSha256,
+pub struct Remote {
+    /// The key of the peer's certificate, which has been verified; `None` if it presented none.
+    pub key: Option<SpkiSha256>,
+    /// Where it comes from.
+    pub address: IpAddr,
 }
 
-/// A connection after its handshake with a client certificate.
+/// A connection after its handshake.
 #[derive(Debug)]
 pub struct TlsStream {
     inner: server::TlsStream<TcpStream>,
-    peer: PeerIdentity,
+    remote: Remote,
 }
 
 impl TlsStream {
-    fn of_certified_peer(inner: server::TlsStream<TcpStream>) -> io::Result<Self> {
+    fn new(inner: server::TlsStream<TcpStream>, address: IpAddr) -> io::Result<Self> {
         let certificate = inner.get_ref().1.peer_certificates().and_then(<[_]>::first);
-        let certificate = certificate.ok_or_else(|| io::Error::other("no client certificate"))?;
-        let spki_sha256 = SpkiSha256::of(certificate).map_err(io::Error::other)?;
+        let key = certificate.map(SpkiSha256::of).transpose();
+        let key = key.map_err(io::Error::other)?;
         Ok(Self {
             inner,
-            peer: PeerIdentity { spki_sha256 },
+            remote: Remote { key, address },
         })
     }
 }
 
 impl Connected for TlsStream {
-    type ConnectInfo = PeerIdentity;
+    type ConnectInfo = Remote;
 
-    fn connect_info(&self) -> PeerIdentity {
-        self.peer
+    fn connect_info(&self) -> Remote {
+        self.remote
     }
 }
 
@@ -168,8 +174,8 @@ impl AsyncWrite for TlsStream {
     }
 }
 
-/// Connections of certified peers, until `shutdown`. `tls` must be for
-/// [`Clients::CertifiedBy`].
+/// Connections of peers that are certified or present no certificate, until `shutdown`. `tls`
+/// must be for [`Clients::CertifiedBy`].
 ///
 /// The items are never errors, as one would end tonic's loop over them: what fails to accept
 /// or to shake hands is logged and left out.
@@ -179,7 +185,7 @@ pub fn incoming(
     shutdown: CancellationToken,
 ) -> impl Stream<Item = io::Result<TlsStream>> + Send {
     handshakes(listener, tls, shutdown).filter_map(|(stream, address)| async move {
-        match TlsStream::of_certified_peer(stream) {
+        match TlsStream::new(stream, address.ip()) {
             Ok(stream) => Some(Ok(stream)),
             Err(error) => {
                 tracing::warn!(peer = %address, %error, "connection refused");

@@ -65,7 +65,9 @@ impl TestServer {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();
-        let whoami = |peer: Extension<PeerIdentity>| async move { peer.spki_sha256.to_string() };
+        let whoami = |remote: Extension<Remote>| async move {
+            remote.key.map_or("nobody".into(), |key| key.to_string())
+        };
         let router = Router::new().route("/whoami", get(whoami));
         let serving = Server::builder().serve_with_incoming_shutdown(
             router,
@@ -148,11 +150,12 @@ async fn a_certified_peer_is_known_by_its_key() {
 }
 
 #[tokio::test]
-async fn without_a_client_certificate_nobody_comes_in() {
+async fn who_has_no_certificate_is_nobody() {
     let ours = authority("ours");
     let server = TestServer::start(&node(&ours), &Clients::CertifiedBy(root(&ours))).await;
-    let alert = server.alert(plain_client(&root(&ours))).await;
-    assert_eq!(alert, AlertDescription::CertificateRequired);
+    let tls = Arc::new(ClientTls::without_certificate(&root(&ours)).unwrap());
+    let channel = channel(&format!("https://{}", server.address), tls).unwrap();
+    assert_eq!(whoami(&channel).await.unwrap(), "nobody");
 }
 
 #[tokio::test]
@@ -271,6 +274,27 @@ async fn the_client_side_can_be_replaced_before_it_connects() {
         whoami(&channel).await.unwrap(),
         peer.spki_sha256().to_string()
     );
+}
+
+#[tokio::test]
+async fn a_renewed_client_certificate_is_for_connections_from_then_on() {
+    let ours = authority("ours");
+    let identity = node(&ours);
+    let server = TestServer::start(&identity, &Clients::CertifiedBy(root(&ours))).await;
+    let (old, new) = (client(&ours), client(&ours));
+    let pins = || Some(vec![identity.spki_sha256()]);
+    let tls = Arc::new(ClientTls::new(&old, &root(&ours), pins()).unwrap());
+    let connect = || channel(&format!("https://{}", server.address), tls.clone()).unwrap();
+    let open = connect();
+    let known = |identity: &Identity| identity.spki_sha256().to_string();
+    assert_eq!(whoami(&open).await.unwrap(), known(&old));
+    tls.replace(&new, &root(&ours), pins()).unwrap();
+    assert_eq!(
+        whoami(&open).await.unwrap(),
+        known(&old),
+        "nothing is dropped"
+    );
+    assert_eq!(whoami(&connect()).await.unwrap(), known(&new));
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use std::{sync::PoisonError, time::Duration};
 
 use huren_core::{
+    audit::Actor,
     codes::Region,
     register::{Changes, CheckedLeaf, Fold, Targets},
 };
@@ -66,7 +67,7 @@ impl World {
         let engine = engine.ok_or(format!("{first} does not start"))?;
         let lists = self.keyring.notes();
         let lists: Vec<&[u8]> = lists.iter().map(String::as_bytes).collect();
-        let taken = engine.take_trust_lists(&lists, "operator").await;
+        let taken = engine.take_trust_lists(&lists, Actor::Machine).await;
         taken.map(|_| ()).map_err(|error| error.to_string())
     }
 

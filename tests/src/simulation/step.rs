@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use huren_core::codes::Region;
+use huren_core::{audit::Actor, codes::Region};
 use huren_node::engine::AppendError;
 use huren_proto::v1::{self, StatusAction};
 
@@ -274,7 +274,7 @@ impl World {
         self.thefts += 1;
         let notes = self.keyring.notes();
         let notes: Vec<&[u8]> = notes.iter().map(String::as_bytes).collect();
-        let taken = engine.take_trust_lists(&notes, "operator").await;
+        let taken = engine.take_trust_lists(&notes, Actor::Machine).await;
         let taken = taken.map_err(|error| error.to_string());
         self.trace.note(format_args!(
             "{of}: its key is closed from {trusted} of {size} on; {at:?} takes the list: {taken:?}"

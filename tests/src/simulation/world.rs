@@ -242,6 +242,8 @@ impl World {
                 recosign_seconds: RECOSIGN,
                 hold_publish_ms: 200,
                 accept_loss: None,
+                // Longer than any game.
+                anchor_seconds: 7 * 24 * 60 * 60,
             },
         };
         let opened = Engine::open(parts).await;

@@ -41,7 +41,7 @@ async fn what_does_not_follow_is_refused_and_changes_nothing() {
     let refused = async |note: &[u8], expected: &str| {
         let before = engine.trust().newest().digest;
         let error = engine
-            .take_trust_lists(&[note], "test")
+            .take_trust_lists(&[note], huren_core::audit::Actor::Machine)
             .await
             .expect_err("a refusal");
         assert_eq!(error.code(), expected);

@@ -78,8 +78,16 @@ const WIRING: [&str; 6] = [
     "toml",
 ];
 
-/// What floor 4 needs to know of the store: to serve tiles, and to translate its errors.
-const READS: [&str; 4] = ["Error", "LogState", "Role", "Store"];
+/// What floor 4 needs to know of the store: to serve tiles and the audit trail, and to translate
+/// its errors.
+const READS: [&str; 6] = [
+    "AuditQuery",
+    "AuditRow",
+    "Error",
+    "LogState",
+    "Role",
+    "Store",
+];
 
 fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -7,6 +7,7 @@ use std::sync::{
 };
 
 use huren_core::{
+    audit::Actor,
     checkpoint::{Checkpoint, SignedCheckpoint},
     codes::Region,
     evidence::{self, Evidence, ReleaseReason},
@@ -22,7 +23,9 @@ use crate::support::{
     LIAR, OTHERS, VICTIM, answer, federation, grow, is_frozen, is_overcome, issue, memory,
 };
 
-const ACTOR: &str = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
+fn actor() -> Actor {
+    Actor::Caller("operator".to_owned())
+}
 
 // ---- evidence that proves nothing ---------------------------------------------------------
 
@@ -175,7 +178,7 @@ async fn who_was_away_hears_of_it_from_any_member() {
 async fn release(federation: &Federation, at: Region) -> Result<(), ReleaseError> {
     let engine = federation.engine(at);
     let reason = ReleaseReason::KeyStolen;
-    engine.release_log(&origin(LIAR), reason, ACTOR).await
+    engine.release_log(&origin(LIAR), reason, &actor()).await
 }
 
 /// A member lets the log go on, as soon as it can.
@@ -209,12 +212,12 @@ async fn a_frozen_log_goes_on_when_the_federation_has_decided() {
     for at in REGIONS {
         refused(release(&federation, at).await, "RELEASE_UNDECIDED");
     }
-    let unfrozen = origin(OTHERS[0]);
+    let (unfrozen, actor) = (origin(OTHERS[0]), actor());
     let engine = Arc::clone(federation.engine(VICTIM));
-    let not_frozen = engine.release_log(&unfrozen, ReleaseReason::KeyStolen, ACTOR);
+    let not_frozen = engine.release_log(&unfrozen, ReleaseReason::KeyStolen, &actor);
     refused(not_frozen.await, "RELEASE_NOT_FROZEN");
     let nobodys = "huren.test/log/99".parse().expect("an origin");
-    let not_held = engine.release_log(&nobodys, ReleaseReason::KeyStolen, ACTOR);
+    let not_held = engine.release_log(&nobodys, ReleaseReason::KeyStolen, &actor);
     refused(not_held.await, "LOG_NOT_HELD");
     drop(engine);
 
@@ -263,7 +266,7 @@ async fn a_frozen_log_goes_on_when_the_federation_has_decided() {
         let act = found[0].release.as_ref().expect("an act");
         assert_eq!(
             (act.actor.as_str(), act.reason.as_str()),
-            (ACTOR, "KEY_STOLEN")
+            ("caller:operator", "KEY_STOLEN")
         );
         let file = found[0].file.to_json().expect("JSON");
         let proven = evidence::verify(file.as_bytes(), &federation.roots).expect("proven");

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use huren_core::{
+    audit::Actor,
     receipt,
     trust::{RecordKey, Refusal, TrustList},
 };
@@ -43,7 +44,7 @@ async fn closed_everywhere(federation: &Federation) {
     let note = next_list(&chain, close);
     let other = federation.engine(OTHER);
     other
-        .take_trust_lists(&[&note], "test")
+        .take_trust_lists(&[&note], Actor::Machine)
         .await
         .expect("it follows");
     for at in REGIONS {
@@ -124,7 +125,7 @@ async fn who_was_away_comes_to_the_same_register() {
     let note = next_list(&chain, close);
     let other = federation.engine(OTHER);
     other
-        .take_trust_lists(&[&note], "test")
+        .take_trust_lists(&[&note], Actor::Machine)
         .await
         .expect("it follows");
     federation.open(away).await.expect("an engine");
@@ -174,13 +175,13 @@ async fn a_list_that_is_kept_counts_though_its_writing_failed() {
             outcome,
         }]);
         let lists: [&[u8]; 2] = [&second, &third];
-        let taken = other.take_trust_lists(&lists, "test").await;
+        let taken = other.take_trust_lists(&lists, Actor::Machine).await;
         assert!(matches!(taken, Err(TakeError::Store(_))), "{taken:?}");
         assert_eq!(other.trust().newest().list.version, version);
         let kept = faulty.trust_lists().await.expect("a store").len();
         assert_eq!(kept as u64, version);
 
-        let taken = other.take_trust_lists(&lists, "test").await;
+        let taken = other.take_trust_lists(&lists, Actor::Machine).await;
         assert_eq!(taken.expect("they follow"), 3);
         for at in REGIONS {
             let is_taken = |engine: &Engine| engine.trust().newest().list.version == 3;

@@ -12,4 +12,5 @@ mod rekeyed;
 mod restored;
 mod stated;
 mod support;
+mod trail;
 mod witnessed;

@@ -64,7 +64,7 @@ pub(super) async fn run(args: &BenchArgs, records: u32, folder: &Path) -> Result
 
     cast.start(HOME)?;
     cast.ready(HOME).await?;
-    let client = IssuanceServiceClient::new(cast.channel(HOME)?);
+    let client = IssuanceServiceClient::new(cast.caller(HOME)?);
     let imported = import::run(client, &what_to_import(&csv), &import::progress_bar()).await;
     ensure!(imported.failure.is_none(), "{imported}");
     ensure!(imported.accepted == u64::from(records), "{imported}");
@@ -182,6 +182,7 @@ fn questions(csv: &PathBuf) -> Result<Vec<v1::VerifyRequest>> {
         holder_name: row.get(name).unwrap_or_default().to_owned(),
         want_receipt: true,
         local_only: true,
+        purpose: v1::Purpose::Supervision.into(),
         ..Default::default()
     };
     reader.records().map(|row| Ok(question(row?))).collect()

@@ -15,6 +15,7 @@ use serde_json::json;
 use tonic::transport::Channel;
 
 use crate::{
+    connect::Calls,
     local::{LocalNode, federate},
     peers,
 };
@@ -89,6 +90,11 @@ impl Cast {
     /// Waits until a node says that it is ready.
     pub(crate) async fn ready(&mut self, region: Region) -> Result<()> {
         self.node_mut(region)?.ready().await
+    }
+
+    /// Calls to a node, as that province's own system.
+    pub(crate) fn caller(&self, region: Region) -> Result<Calls> {
+        self.node(region).connection().caller()
     }
 
     /// A channel to a node, as that province's own system.

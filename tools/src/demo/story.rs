@@ -191,6 +191,7 @@ impl Story<'_> {
             number: sample.number.clone(),
             holder_name: name.to_owned(),
             want_receipt: true,
+            purpose: v1::Purpose::Supervision.into(),
             ..Default::default()
         };
         Ok(client.verify(question).await?.into_inner())

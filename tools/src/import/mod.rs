@@ -28,12 +28,12 @@ use huren_core::codes::Region;
 use huren_proto::v1;
 use huren_proto::v1::issuance_service_client::IssuanceServiceClient;
 use indicatif::{ProgressBar, ProgressStyle};
-use tonic::transport::Channel;
 
 pub use bytes::{TableRow, read_table};
 pub use report::Report;
 pub(crate) use sign::signed_rows;
 
+use crate::connect::Calls;
 use crate::files::{Encoding, Kind};
 use convert::Conversion;
 use journal::Journal;
@@ -124,7 +124,7 @@ pub fn progress_bar() -> ProgressBar {
 
 /// Imports a file. Nothing is sent if the file cannot be read or lacks a required column.
 pub async fn run(
-    client: IssuanceServiceClient<Channel>,
+    client: IssuanceServiceClient<Calls>,
     args: &ImportArgs,
     progress: &ProgressBar,
 ) -> Report {

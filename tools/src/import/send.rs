@@ -10,7 +10,6 @@ use huren_proto::v1::submit_many_response::Result as Answer;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::transport::Channel;
 use tonic::{Code, Status, Streaming};
 
 use super::Retry;
@@ -19,6 +18,7 @@ use super::fault::RowFault;
 use super::outcome::Outcome;
 use super::rows::{Read, Rows};
 use super::source::{RawRow, SourceError};
+use crate::connect::Calls;
 
 /// Why an import stopped early.
 #[derive(Debug, thiserror::Error)]
@@ -53,7 +53,7 @@ struct Connection {
 /// Every row is either not read yet, held back, pending, or booked. Whatever happens to the
 /// connection, pending rows are sent again: the node recognises what it already has.
 pub(super) struct Sender<'a, 'b> {
-    client: IssuanceServiceClient<Channel>,
+    client: IssuanceServiceClient<Calls>,
     outcome: &'a mut Outcome<'b>,
     in_flight: usize,
     retry: Retry,
@@ -72,7 +72,7 @@ pub(super) struct Sender<'a, 'b> {
 
 impl<'a, 'b> Sender<'a, 'b> {
     pub(super) fn new(
-        client: IssuanceServiceClient<Channel>,
+        client: IssuanceServiceClient<Calls>,
         outcome: &'a mut Outcome<'b>,
         in_flight: usize,
         retry: Retry,

@@ -48,7 +48,7 @@ impl Client {
             in_flight,
             retry: RETRY,
         };
-        let issuance = IssuanceServiceClient::new(node.connection().channel()?);
+        let issuance = IssuanceServiceClient::new(node.connection().caller()?);
         let mut task = JoinSet::new();
         let handle =
             task.spawn(async move { import::run(issuance, &args, &ProgressBar::hidden()).await });

@@ -249,6 +249,7 @@ async fn revoke(home: &LocalNode, sample: &Sample) -> Result<()> {
 async fn ask(replica: &LocalNode, sample: &Sample) -> Result<v1::Verdict> {
     let mut verification = VerificationServiceClient::new(replica.connection().channel()?);
     let question = v1::VerifyRequest {
+        purpose: v1::Purpose::Audit.into(),
         number: sample.number.clone(),
         holder_name: sample.name.clone(),
         local_only: true,

@@ -15,6 +15,8 @@ fn what_cannot_be_read_or_asked_is_not_judged() {
             "verify",
             "--dir",
             missing,
+            "--purpose",
+            "employment",
             "--number",
             "S000033010006243000001",
         ],

@@ -2,7 +2,10 @@
 //! take, what they refuse and how, and what they never say.
 
 #[cfg(test)]
+mod audit;
+#[cfg(test)]
 mod ceremony;
+#[cfg(test)]
 mod commands;
 #[cfg(test)]
 mod evidence;
@@ -28,5 +31,7 @@ mod silence;
 mod streams;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod tokens;
 #[cfg(test)]
 mod witness;

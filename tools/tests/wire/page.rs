@@ -129,19 +129,20 @@ async fn who_does_not_know_both_learns_nothing() {
         for (number, name) in questions {
             let answer = ask(node, path, number, name).await;
             assert_eq!(answer.status(), status);
-            let names: Vec<_> = answer
-                .headers()
-                .keys()
-                .map(header::HeaderName::as_str)
-                .collect();
-            let names = names.join(" ");
+            // The page is as long as the ages on it, and the day goes on; all else is the same.
+            let varying = [header::DATE, header::CONTENT_LENGTH];
+            let told = answer.headers().iter().map(|(name, value)| {
+                let value = (!varying.contains(name)).then(|| value.clone());
+                (name.clone(), value)
+            });
+            let told: Vec<_> = told.collect();
             let page = text(&answer);
             for sample in [ISSUED, ERASED, UNKNOWN] {
                 assert!(!page.contains(sample.number) && !page.contains(sample.name));
             }
             // The page says how old the evidence is, in seconds.
             let page: String = page.chars().filter(|c| !c.is_ascii_digit()).collect();
-            seen.push((names, page));
+            seen.push((told, page));
         }
         assert!(seen[0].1.contains("未能核到编号与姓名同时相符的证书"));
         for (question, answer) in seen.iter().enumerate() {

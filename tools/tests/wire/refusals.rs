@@ -336,7 +336,24 @@ async fn messages_that_cannot_be_taken_are_refused_like_all_others() {
 async fn questions_that_are_none_are_refused() {
     let nodes = zhejiang(&[]).await;
     let mut verification = nodes.at(Region::ZHEJIANG).verification();
-    let no_number = v1::VerifyRequest::default();
+    let no_purpose = v1::VerifyRequest {
+        purpose: 0,
+        ..ISSUED.question("张三")
+    };
+    let answer = verification.verify(no_purpose.clone()).await;
+    check(answer, Code::InvalidArgument, "PURPOSE_MISSING");
+    for purpose in [v1::Purpose::PublicPage.into(), 99] {
+        let other = v1::VerifyRequest {
+            purpose,
+            ..no_purpose.clone()
+        };
+        let answer = verification.verify(other).await;
+        check(answer, Code::InvalidArgument, "PURPOSE_MISSING");
+    }
+    let no_number = v1::VerifyRequest {
+        purpose: v1::Purpose::Audit.into(),
+        ..Default::default()
+    };
     let answer = verification.verify(no_number).await;
     check(answer, Code::InvalidArgument, "NUMBER_MISSING");
     let no_day = v1::VerifyRequest {

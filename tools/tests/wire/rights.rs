@@ -11,7 +11,7 @@ use tonic::{Code, transport::Channel};
 use tonic_types::StatusExt as _;
 
 use crate::support::{
-    callers::{Callers, channel_as, without_certificate},
+    callers::{Callers, calls_with, channel_as},
     nodes::{Node, Nodes},
     refusal::check,
     samples::{Sample, submission},
@@ -96,6 +96,9 @@ async fn a_certificate_gives_the_rights_of_its_entry_and_no_others() {
         }
         let mut operator = OperatorServiceClient::new(channel.clone());
         let answer = operator.get_status(v1::GetStatusRequest {}).await;
+        check(answer, denied, "CALLER_NOT_AUDITOR");
+        let order = v1::CreateTokenRequest::default();
+        let answer = operator.create_token(order).await;
         check(answer, denied, "CALLER_NOT_OPERATOR");
         let mut federation = FederationServiceClient::new(channel);
         let answer = federation.get_heads(v1::GetHeadsRequest {}).await;
@@ -158,11 +161,12 @@ fn member(at: &Node, from: &Node) -> Channel {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_a_certificate_of_a_known_authority_nobody_is_heard() {
+async fn without_a_certificate_or_token_nobody_is_heard() {
     let nodes = Nodes::start(&[Region::ZHEJIANG], 0, &[]).await;
     let node = nodes.at(Region::ZHEJIANG);
-    let error = without_certificate(node).await;
-    assert!(error.to_string().contains("CertificateRequired"), "{error}");
+    let mut nobody = VerificationServiceClient::new(calls_with(node, None));
+    let answer = nobody.verify(ISSUED.question("张三")).await;
+    check(answer, Code::Unauthenticated, "CALLER_UNKNOWN");
 
     let foreign = channel_as(node, &Callers::unknown().stranger());
     let answer = VerificationServiceClient::new(foreign)

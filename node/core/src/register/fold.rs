@@ -368,6 +368,21 @@ impl<'a> Fold<'a> {
                 self.changes.adoptions.push(AdoptionRow { index, version });
                 Ok(())
             }
+            Body::AuditAnchor(anchor) => {
+                let body = v1::AuditAnchor {
+                    sequence: anchor.sequence,
+                    digest: anchor.digest.0.to_vec(),
+                };
+                self.changes.directory.push(DirectoryRow {
+                    index,
+                    kind: kind.unsigned_abs(),
+                    // All anchors of a log are found together.
+                    key: String::new(),
+                    effective_date: envelope.effective_date,
+                    body: prost::Message::encode_to_vec(&body),
+                });
+                Ok(())
+            }
             Body::Newer => self.newer(index, leaf, &key, &envelope),
         })
     }

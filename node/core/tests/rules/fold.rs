@@ -75,6 +75,7 @@ fn every_kind_leaves_its_row() {
         revoke.clone(),
         writer.erasure(target, &[Group::HolderName, Group::Scores]),
         writer.institution("3302000000001"),
+        writer.anchor(7, target),
     ];
     let changes = check(&chain, &leaves, &[]);
     assert_eq!(
@@ -110,7 +111,7 @@ fn every_kind_leaves_its_row() {
             groups: vec![2, 5]
         }]
     );
-    let [entry] = &changes.directory[..] else {
+    let [entry, anchor] = &changes.directory[..] else {
         panic!()
     };
     assert_eq!(
@@ -122,6 +123,12 @@ fn every_kind_leaves_its_row() {
         (body.code.as_str(), entry.effective_date),
         ("3302000000001", 20_250_601)
     );
+    assert_eq!(
+        (anchor.index, anchor.kind, anchor.key.as_str()),
+        (5, 30, "")
+    );
+    let body = v1::AuditAnchor::decode(anchor.body.as_slice()).unwrap();
+    assert_eq!((body.sequence, body.digest), (7, target.0.to_vec()));
 }
 
 #[test]

@@ -103,6 +103,7 @@ fn one_of_each(writer: &Writer<'_>) -> Vec<Vec<u8>> {
         writer.erasure(target, &[Group::HolderName, Group::HolderId]),
         writer.institution("3302000000001"),
         writer.adoption(1, target),
+        writer.anchor(1, target),
     ]
 }
 
@@ -166,7 +167,7 @@ fn what_this_version_does_not_know_is_newer() {
             let other = with_envelope(&writer, &leaf, |e| e.schema = schema);
             check("schema", &other, &Reading::Newer);
         }
-        for kind in (6..=31).chain([i32::MAX]) {
+        for kind in (6..=29).chain([31, i32::MAX]) {
             let other = with_envelope(&writer, &leaf, |e| e.kind = kind);
             check("kind", &other, &Reading::Newer);
         }
@@ -359,7 +360,15 @@ fn rules_of_the_envelope() {
 fn rules_of_the_bodies() {
     let federation = Federation::new();
     let writer = federation.province("33").writer();
-    let [certificate, revoke, correct, erasure, institution, adoption] = &one_of_each(&writer)[..]
+    let [
+        certificate,
+        revoke,
+        correct,
+        erasure,
+        institution,
+        adoption,
+        anchor,
+    ] = &one_of_each(&writer)[..]
     else {
         panic!()
     };
@@ -388,6 +397,11 @@ fn rules_of_the_bodies() {
     let institution = |what, change: fn(&mut v1::Institution)| {
         check(what, &with_body(&writer, institution, change), &RULE);
     };
+    let refuse_anchor = |what, change: fn(&mut v1::AuditAnchor)| {
+        check(what, &with_body(&writer, anchor, change), &RULE);
+    };
+    refuse_anchor("no entry", |b| b.sequence = 0);
+    refuse_anchor("short digest", |b| b.digest.truncate(31));
     institution("no code", |b| b.code = String::new());
     institution("long code", |b| b.code = "1".repeat(33));
     let adoption = |what, change: fn(&mut v1::TrustListAdoption)| {

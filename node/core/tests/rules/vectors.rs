@@ -115,6 +115,7 @@ fn records() {
             writer,
             writer.adoption(1, federation.chain().newest().digest),
         ),
+        ("audit anchor", writer, writer.anchor(7, target)),
     ];
     vectors.extend(
         others

@@ -1,11 +1,13 @@
 //! The contract that every back end keeps, and that `tests/contract.rs` holds them to.
 
+mod audit;
 mod types;
 
 use std::{collections::HashMap, ops::Range};
 
 use async_trait::async_trait;
 use huren_core::{
+    audit::ChainHead,
     checkpoint::Origin,
     merkle::{Hash, TileId},
     register::{
@@ -14,6 +16,7 @@ use huren_core::{
     },
 };
 
+pub use audit::*;
 pub use types::*;
 
 /// The contract. Every method is a whole operation: after `Ok` its effect is on disk
@@ -261,6 +264,38 @@ pub trait Store: Send + Sync + 'static {
 
     /// The chain of trust lists, ascending from version 1.
     async fn trust_lists(&self) -> Result<Vec<Vec<u8>>, Error>;
+
+    // ---- the audit trail --------------------------------------------------------------
+
+    /// Appends entries to the audit trail. They follow each other and `expected`, which the
+    /// caller sees to.
+    ///
+    /// # Errors
+    /// `Conflict` unless the trail ends with exactly `expected`.
+    async fn append_audit(&self, expected: ChainHead, rows: Vec<AuditRow>) -> Result<(), Error>;
+
+    /// How far the audit trail goes.
+    async fn audit_head(&self) -> Result<ChainHead, Error>;
+
+    /// Entries of the audit trail, as kept, in the order asked for.
+    async fn audit(&self, query: &AuditQuery) -> Result<Vec<AuditRow>, Error>;
+
+    // ---- tokens -----------------------------------------------------------------------
+
+    /// Keeps a new token.
+    ///
+    /// # Errors
+    /// `Conflict` if there is one of that id.
+    async fn put_token(&self, token: TokenRow) -> Result<(), Error>;
+
+    /// Marks a token as revoked at that time (seconds since 1970); the first time stays.
+    ///
+    /// # Errors
+    /// `Conflict` if there is no such token.
+    async fn revoke_token(&self, id: &str, time: u64) -> Result<(), Error>;
+
+    /// All tokens, expired and revoked ones too, by the time when they were made, then by id.
+    async fn tokens(&self) -> Result<Vec<TokenRow>, Error>;
 }
 
 /// Cosigned checkpoints that are kept of each log: as many an upload may lag behind.

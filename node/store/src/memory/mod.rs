@@ -1,5 +1,6 @@
 //! The back end for tests and demonstrations: maps under one lock, nothing on disk.
 
+mod audit;
 mod log;
 
 use std::{
@@ -10,6 +11,7 @@ use std::{
 
 use async_trait::async_trait;
 use huren_core::{
+    audit::ChainHead,
     checkpoint::Origin,
     merkle::{Hash, TileId},
     register::{
@@ -19,8 +21,9 @@ use huren_core::{
 };
 
 use crate::{
-    Advance, Append, Bundle, COSIGNED_KEPT, Cosigned, DataKey, DisclosureRow, Error, Found, Head,
-    LogState, Notes, Package, Rekey, Rekeyed, Release, Resealed, Role, Store, Tag,
+    Advance, Append, AuditQuery, AuditRow, Bundle, COSIGNED_KEPT, Cosigned, DataKey, DisclosureRow,
+    Error, Found, Head, LogState, Notes, Package, Rekey, Rekeyed, Release, Resealed, Role, Store,
+    Tag, TokenRow,
 };
 use log::Log;
 
@@ -41,6 +44,8 @@ struct State {
     rekeyed: HashMap<Origin, Rekeyed>,
     /// Version 1 first.
     trust_lists: Vec<Vec<u8>>,
+    audit: audit::Trail,
+    tokens: BTreeMap<String, TokenRow>,
 }
 
 impl Memory {
@@ -363,5 +368,40 @@ impl Store for Memory {
 
     async fn trust_lists(&self) -> Result<Vec<Vec<u8>>, Error> {
         Ok(self.state().trust_lists.clone())
+    }
+
+    async fn append_audit(&self, expected: ChainHead, rows: Vec<AuditRow>) -> Result<(), Error> {
+        self.state().audit.append(expected, rows)
+    }
+
+    async fn audit_head(&self) -> Result<ChainHead, Error> {
+        Ok(self.state().audit.head())
+    }
+
+    async fn audit(&self, query: &AuditQuery) -> Result<Vec<AuditRow>, Error> {
+        Ok(self.state().audit.find(query))
+    }
+
+    async fn put_token(&self, token: TokenRow) -> Result<(), Error> {
+        let tokens = &mut self.state().tokens;
+        if tokens.contains_key(&token.id) {
+            return Err(Error::Conflict);
+        }
+        tokens.insert(token.id.clone(), token);
+        Ok(())
+    }
+
+    async fn revoke_token(&self, id: &str, time: u64) -> Result<(), Error> {
+        let mut state = self.state();
+        let token = state.tokens.get_mut(id).ok_or(Error::Conflict)?;
+        token.revoked.get_or_insert(time);
+        Ok(())
+    }
+
+    async fn tokens(&self) -> Result<Vec<TokenRow>, Error> {
+        let mut tokens: Vec<TokenRow> = self.state().tokens.values().cloned().collect();
+        // Stable: by id where the time is the same.
+        tokens.sort_by_key(|token| token.created);
+        Ok(tokens)
     }
 }

@@ -11,9 +11,10 @@ use sqlx::{
 use super::{connect::MIGRATIONS, place::unsigned};
 use crate::Error;
 
-/// Tables without anything about persons: what anybody may read of the logs, and what follows
-/// from it.
-const PUBLIC: [&str; 14] = [
+/// Tables without anything about persons: what anybody may read of the logs, what follows from
+/// it, and the audit trail, which names persons by tags alone and is to be kept as long as the
+/// logs that anchor it.
+const PUBLIC: [&str; 16] = [
     "logs",
     "tiles",
     "bundles",
@@ -28,6 +29,8 @@ const PUBLIC: [&str; 14] = [
     "releases",
     "institution_keys",
     "cosigned",
+    "audit",
+    "tokens",
 ];
 
 /// Tables about persons, though sealed and keyed, and under which keys they are. A new table belongs to one of the two lists: a

@@ -1,5 +1,6 @@
 //! The embedded back end: one SQLite database in WAL mode.
 
+mod audit;
 mod backup;
 mod bulk;
 mod connect;
@@ -15,6 +16,7 @@ mod place;
 mod register;
 mod snapshot;
 mod submissions;
+mod tokens;
 mod tree;
 mod write;
 mod yardstick;
@@ -32,6 +34,7 @@ use std::{
 
 use async_trait::async_trait;
 use huren_core::{
+    audit::ChainHead,
     checkpoint::Origin,
     merkle::{Hash, TileId, empty_root},
     register::{
@@ -46,8 +49,8 @@ pub use connect::SqliteOptions;
 pub use yardstick::{Copied, copy_rows};
 
 use crate::{
-    Advance, Append, Bundle, Cosigned, DataKey, DisclosureRow, Error, Found, Head, LogState, Notes,
-    Package, Rekey, Rekeyed, Release, Resealed, Role, Store, Tag,
+    Advance, Append, AuditQuery, AuditRow, Bundle, Cosigned, DataKey, DisclosureRow, Error, Found,
+    Head, LogState, Notes, Package, Rekey, Rekeyed, Release, Resealed, Role, Store, Tag, TokenRow,
 };
 
 /// How often a write tries to empty the WAL while readers hold on to it; each time waits
@@ -389,5 +392,35 @@ impl Store for Sqlite {
 
     async fn trust_lists(&self) -> Result<Vec<Vec<u8>>, Error> {
         logs::trust_lists(&self.readers).await
+    }
+
+    async fn append_audit(&self, expected: ChainHead, rows: Vec<AuditRow>) -> Result<(), Error> {
+        let mut tx = self.begin().await?;
+        audit::append(&mut tx, expected, &rows).await?;
+        self.commit(tx).await
+    }
+
+    async fn audit_head(&self) -> Result<ChainHead, Error> {
+        audit::head(&self.readers).await
+    }
+
+    async fn audit(&self, query: &AuditQuery) -> Result<Vec<AuditRow>, Error> {
+        audit::find(&self.readers, query).await
+    }
+
+    async fn put_token(&self, token: TokenRow) -> Result<(), Error> {
+        let mut tx = self.begin().await?;
+        tokens::put(&mut tx, &token).await?;
+        self.commit(tx).await
+    }
+
+    async fn revoke_token(&self, id: &str, time: u64) -> Result<(), Error> {
+        let mut tx = self.begin().await?;
+        tokens::revoke(&mut tx, id, time).await?;
+        self.commit(tx).await
+    }
+
+    async fn tokens(&self) -> Result<Vec<TokenRow>, Error> {
+        tokens::all(&self.readers).await
     }
 }

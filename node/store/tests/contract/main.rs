@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "what fails in a helper fails the test")]
 
 mod append;
+mod audit;
 mod cosigned;
 mod data_keys;
 mod fixtures;
@@ -104,6 +105,11 @@ contract! {
         a_witness_never_goes_back_nor_aside
         the_largest_cosigned_checkpoints_are_kept
         of_two_that_expect_the_same_one_conflicts;
+    audit:
+        entries_follow_the_head
+        entries_are_found_by_what_they_say
+        a_long_trail_is_kept_whole
+        tokens_are_kept_and_revoked_once;
     data_keys:
         data_keys_are_swapped_as_expected
         rekeying_goes_step_by_step

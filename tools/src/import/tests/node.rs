@@ -13,8 +13,10 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_stream::wrappers::TcpListenerStream;
 use tokio_stream::{Stream, StreamExt as _};
-use tonic::transport::{Channel, Endpoint, Server};
+use tonic::transport::{Endpoint, Server};
 use tonic::{Request, Response, Status, Streaming};
+
+use crate::connect::{Bearer, Calls};
 
 /// What the node does wrong.
 #[derive(Clone, Copy, Debug, Default)]
@@ -47,7 +49,7 @@ impl Node {
         trouble: Trouble,
     ) -> (
         Self,
-        IssuanceServiceClient<Channel>,
+        IssuanceServiceClient<Calls>,
         JoinSet<Result<(), tonic::transport::Error>>,
     ) {
         let node = Self::default();
@@ -62,7 +64,8 @@ impl Node {
                 .serve_with_incoming(TcpListenerStream::new(listener)),
         );
         let channel = Endpoint::from_shared(address).unwrap().connect_lazy();
-        (node, IssuanceServiceClient::new(channel), tasks)
+        let calls = Calls::new(channel, Bearer::default());
+        (node, IssuanceServiceClient::new(calls), tasks)
     }
 
     /// What is recorded.

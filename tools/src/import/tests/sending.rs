@@ -4,10 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use huren_proto::v1::submit_request::Body;
 
+use tonic::transport::Endpoint;
+
 use super::node::{Node, Trouble, target_number};
 use super::*;
+use crate::connect::Bearer;
 
-async fn import(args: &ImportArgs, client: &IssuanceServiceClient<Channel>) -> Report {
+async fn import(args: &ImportArgs, client: &IssuanceServiceClient<Calls>) -> Report {
     run(client.clone(), args, &ProgressBar::hidden()).await
 }
 
@@ -194,7 +197,8 @@ async fn what_fails_says_so() {
     assert_eq!((report.exit_code(), report.reconnects), (1, 0));
     drop(tasks);
 
-    let nobody = Channel::from_static("http://127.0.0.1:1").connect_lazy();
+    let nobody = Endpoint::from_static("http://127.0.0.1:1").connect_lazy();
+    let nobody = Calls::new(nobody, Bearer::default());
     let report = import(&args(&path), &IssuanceServiceClient::new(nobody)).await;
     assert_eq!((report.exit_code(), report.reconnects), (1, 5));
     let json = serde_json::to_value(&report).unwrap();

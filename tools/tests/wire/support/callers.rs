@@ -2,20 +2,16 @@
 
 use std::{
     fs::File,
-    io::{self, Write as _},
+    io::Write as _,
     sync::Arc,
     time::{Duration, UNIX_EPOCH},
 };
 
+use huren::connect::{Bearer, Calls};
 use huren_node::{
     engine::{Clock as _, SystemClock},
     init::CONFIG,
     tls::{Authority, ClientTls, Identity, Issued, SpkiSha256, channel, load_certificates},
-};
-use rustls::{ClientConfig, RootCertStore, pki_types::ServerName};
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
 };
 use tonic::transport::Channel;
 
@@ -53,6 +49,24 @@ impl Callers {
         self.issue("stranger").identity().expect("an identity")
     }
 
+    /// A certificate and key for a node, to take the place of those that it has, and the
+    /// authority beside those that it knows.
+    pub(crate) fn renew(&self, node: &Node) -> SpkiSha256 {
+        let now = UNIX_EPOCH + Duration::from_secs(SystemClock.now());
+        let names = ["localhost".to_owned()];
+        let issued = self
+            .0
+            .node("renewed", &names, &[[127, 0, 0, 1].into()], now);
+        let issued = issued.expect("a certificate");
+        append(node, "tls/ca.crt", self.0.own().certificate_pem());
+        let write = |file: &str, text: &str| {
+            std::fs::write(node.dir.join(file), text).expect("a file");
+        };
+        write("tls/node.key", issued.key_pem());
+        write("tls/node.crt", issued.certificate_pem());
+        SpkiSha256::of(issued.certificate()).expect("a key")
+    }
+
     fn issue(&self, name: &str) -> Issued {
         let now = UNIX_EPOCH + Duration::from_secs(SystemClock.now());
         self.0.client(name, now).expect("a certificate")
@@ -72,31 +86,11 @@ pub(crate) fn channel_as(node: &Node, identity: &Identity) -> Channel {
     channel(&format!("https://{}", node.grpc), Arc::new(tls)).expect("a channel")
 }
 
-/// What becomes of a connection to the gRPC port without any certificate.
-pub(crate) async fn without_certificate(node: &Node) -> io::Error {
-    let mut roots = RootCertStore::empty();
-    for certificate in load_certificates(&node.dir.join("tls/ca.crt")).expect("certificates") {
-        roots.add(certificate).expect("a root");
-    }
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&rustls::version::TLS13])
-        .expect("TLS 1.3")
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    let tcp = TcpStream::connect(node.grpc).await.expect("a connection");
-    let name = ServerName::try_from("localhost").expect("a name");
-    let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
-    // In TLS 1.3 the client is done before the server has seen its certificate.
-    let mut stream = connector
-        .connect(name, tcp)
-        .await
-        .expect("its half of a handshake");
-    let exchange = async {
-        stream
-            .write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
-            .await?;
-        stream.read_to_end(&mut Vec::new()).await
-    };
-    exchange.await.expect_err("a refusal")
+/// Calls to a node without a certificate, with a token or with nothing.
+pub(crate) fn calls_with(node: &Node, token: Option<&str>) -> Calls {
+    let roots = load_certificates(&node.dir.join("tls/ca.crt")).expect("certificates");
+    let tls = ClientTls::without_certificate(&roots).expect("a configuration");
+    let channel = channel(&format!("https://{}", node.grpc), Arc::new(tls)).expect("a channel");
+    let bearer = token.map(|token| Bearer::new(token).expect("a token"));
+    Calls::new(channel, bearer.unwrap_or_default())
 }

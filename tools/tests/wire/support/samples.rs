@@ -33,6 +33,7 @@ impl Sample<'_> {
             number: self.number.to_owned(),
             holder_name: name.to_owned(),
             want_receipt: true,
+            purpose: v1::Purpose::Employment.into(),
             ..Default::default()
         }
     }

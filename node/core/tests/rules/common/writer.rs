@@ -178,6 +178,14 @@ impl<'a> Writer<'a> {
         self.sign(self.envelope(v1::Kind::TrustListAdoption), &body)
     }
 
+    pub(crate) fn anchor(&self, sequence: u64, digest: Hash) -> Vec<u8> {
+        let body = v1::AuditAnchor {
+            sequence,
+            digest: digest.0.to_vec(),
+        };
+        self.sign(self.envelope(v1::Kind::AuditAnchor), &body)
+    }
+
     /// What a record's signature covers, put together from the specification of the leaf.
     pub(crate) fn signing_input(&self, record: &[u8]) -> Vec<u8> {
         let key_id = self.signer().id().0;

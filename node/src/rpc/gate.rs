@@ -1,0 +1,76 @@
+//! The gate before all services, as a layer: no service can forget it.
+
+use std::task::{Context as TaskContext, Poll};
+
+use futures::future::{BoxFuture, FutureExt as _};
+use http::{Request, Response};
+use tonic::{Status, body::Body};
+use tower::{Layer, Service};
+
+use super::Context;
+
+/// Puts every call before [`Context::authorise`], and what is refused into the audit trail.
+#[derive(Clone)]
+pub(super) struct Gate(pub(super) Context);
+
+impl<S> Layer<S> for Gate {
+    type Service = Gated<S>;
+
+    fn layer(&self, inner: S) -> Gated<S> {
+        Gated {
+            inner,
+            context: self.0.clone(),
+        }
+    }
+}
+
+#[derive(Clone)]
+pub(super) struct Gated<S> {
+    inner: S,
+    context: Context,
+}
+
+impl<S, B> Service<Request<B>> for Gated<S>
+where
+    S: Service<Request<B>, Response = Response<Body>>,
+    S::Future: Send + 'static,
+    S::Error: 'static,
+{
+    type Response = Response<Body>;
+    type Error = S::Error;
+    type Future = BoxFuture<'static, Result<Response<Body>, S::Error>>;
+
+    fn poll_ready(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        let context = self.context.clone();
+        let judged = context.authorise(
+            request.uri().path(),
+            request.headers(),
+            request.extensions(),
+        );
+        let who = match judged {
+            Ok(who) => who,
+            Err(refusal) => {
+                context.note_refusal(&refusal.actor, refusal.method, &refusal.status);
+                let response = refusal.status.into_http();
+                return async move { Ok(response) }.boxed();
+            }
+        };
+        let (actor, method) = (who.actor.clone(), who.method);
+        request.extensions_mut().insert(who);
+        let answer = self.inner.call(request);
+        async move {
+            let response = answer.await?;
+            // There at once if nothing else was answered; a stream has it at its end, and says
+            // itself what it refused.
+            if let Some(status) = Status::from_header_map(response.headers()) {
+                context.note_refusal(&actor, method, &status);
+            }
+            Ok(response)
+        }
+        .boxed()
+    }
+}
