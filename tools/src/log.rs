@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, bail};
 use clap::{Args, Subcommand};
 use huren_core::{
     checkpoint::SignedCheckpoint,
-    merkle::{self, Hash, TileId, decode_bundle, entries_path},
+    merkle::{self, Hash, RightEdge, TileId, decode_bundle, entries_path},
     policy::Policy,
     record::{Body, UnverifiedRecord},
     tlog_proof::TlogProof,
@@ -85,13 +85,24 @@ impl LogArgs {
         Ok(self.proof(index).await?.0)
     }
 
-    /// Shows every leaf, from the first on.
+    /// How many leaves the log has.
+    pub(crate) async fn size(&self) -> Result<u64> {
+        Ok(self.checkpoint().await?.checkpoint().size)
+    }
+
+    /// Shows every leaf, from the first on, and fails if they are not those of the checkpoint.
     pub(crate) async fn each_leaf(&self, mut show: impl FnMut(&[u8])) -> Result<()> {
-        let size = self.checkpoint().await?.checkpoint().size;
+        let checkpoint = self.checkpoint().await?;
+        let size = checkpoint.checkpoint().size;
+        let mut edge = RightEdge::empty();
         for number in 0..size.div_ceil(256) {
-            for leaf in self.bundle(number, size).await? {
-                show(&leaf);
-            }
+            let leaves = self.bundle(number, size).await?;
+            let hashes: Vec<Hash> = leaves.iter().map(|leaf| merkle::leaf_hash(leaf)).collect();
+            edge.append(&hashes);
+            leaves.iter().for_each(|leaf| show(leaf));
+        }
+        if edge.size() != size || edge.root() != checkpoint.checkpoint().root {
+            bail!("日志的条目与其检查点不符 / the log's entries do not fit its checkpoint");
         }
         Ok(())
     }

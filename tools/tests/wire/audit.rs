@@ -1,6 +1,7 @@
 //! The audit trail of a running node, as an auditor reads it with the tool.
 
 use std::{
+    collections::BTreeSet,
     process::{Command, Output},
     sync::Arc,
 };
@@ -69,6 +70,7 @@ async fn who_did_what_is_written_down_and_about_whom_as_a_tag() {
             .await
             .unwrap_err();
     }
+    node.issuance().submit(ISSUED.erasure()).await.unwrap();
 
     let all = listed(node, &[]);
     let of = |action: &str| -> Vec<&Value> {
@@ -93,6 +95,15 @@ async fn who_did_what_is_written_down_and_about_whom_as_a_tag() {
     assert_eq!(asked_by("page")[0]["purpose"], "public_page");
     let subject = &by_caller[0]["subjects"][0];
     assert_eq!(subject, &asked_by("page")[0]["subjects"][0]);
+    // The order to erase, and the keys that the node came with.
+    assert_eq!(of("person_erased")[0]["actor"], "caller:issuer");
+    assert_eq!(&of("person_erased")[0]["subjects"][0], subject);
+    let keys = of("key_rotated").into_iter();
+    let roles = keys.filter_map(|entry| entry["key"].as_str()?.split(':').next());
+    let roles: BTreeSet<&str> = roles.collect();
+    for role in ["log", "record", "answer", "mirror", "at-rest", "index"] {
+        assert!(roles.contains(role), "{role} in {roles:?}");
+    }
     let refused = of("call_refused");
     let count: u64 = refused
         .iter()

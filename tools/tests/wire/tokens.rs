@@ -64,7 +64,8 @@ async fn a_verifier_s_token_asks_for_its_regions_and_does_nothing_else() {
     let mut asking = verification(node, &token);
     for region in ["", "3302", "330206"] {
         let answer = asking.verify(for_region(region)).await.unwrap();
-        assert_eq!(answer.into_inner().verdict(), v1::Verdict::Valid);
+        // Nobody else is there to cosign it.
+        assert_eq!(answer.into_inner().verdict(), v1::Verdict::Pending);
     }
     for region in ["33", "3301", "31", "nowhere"] {
         let answer = asking.verify(for_region(region)).await;
