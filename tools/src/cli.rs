@@ -63,7 +63,7 @@ pub enum Command {
     /// 个人信息：删除、证明、查找 / personal data: erasing it, proving that, searching for it
     #[command(subcommand)]
     Privacy(privacy::PrivacyCommand),
-    /// 演示：四省一市节点互查互认 / four provincial nodes on this machine
+    /// 演示：三省一市四个节点互查互认 / four provincial nodes on this machine
     Demo(demo::DemoArgs),
     /// 测速，与极限并列 / speed beside its limits
     Bench(bench::BenchArgs),
@@ -101,10 +101,20 @@ pub async fn run(cli: Cli) -> ExitCode {
         // Whoever read the output has seen enough.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("错误 / error: {error:#}");
+            eprintln!("错误 / error: {}", words(&error));
             ExitCode::from(failure)
         }
     }
+}
+
+/// What went wrong. What a node refused says itself why, in its own words.
+fn words(error: &anyhow::Error) -> String {
+    let refusal = error.chain().find_map(|cause| {
+        let status = cause.downcast_ref::<tonic::Status>()?;
+        // One that never reached a node has its cause elsewhere.
+        (!status.details().is_empty()).then(|| status.message().to_owned())
+    });
+    refusal.unwrap_or_else(|| format!("{error:#}"))
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {

@@ -109,6 +109,13 @@ impl LocalNode {
         let mut options = InitOptions::new(region, &dir)?;
         (options.grpc, options.http) = (grpc, http);
         init::init(&options, &mut rand::rng(), now)?;
+        // On this machine alone; a browser would distrust the node's own authority.
+        let config = dir.join(init::CONFIG);
+        let written = fs::read_to_string(&config)?;
+        fs::write(
+            &config,
+            written.replacen("\ntls = true\n", "\ntls = false\n", 1),
+        )?;
         Ok(Self {
             region,
             dir,
@@ -145,8 +152,6 @@ impl LocalNode {
         let child = command
             .args(["node", "serve", "--config"])
             .arg(self.dir.join(init::CONFIG))
-            // On this machine alone; a browser would distrust the node's own authority.
-            .env("HUREN_HTTP__TLS", "false")
             .envs(settings.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null())

@@ -188,7 +188,7 @@ impl Cast {
             writeln!(stdout(), "\n试一试 / try:")?;
             writeln!(
                 stdout(),
-                "  {tool} verify --dir {} --number {number} --name {name} --receipt receipt.json",
+                "  {tool} verify --dir {} --purpose employment --number {number} --name {name} --receipt receipt.json",
                 shanghai.dir.display()
             )?;
             writeln!(
@@ -198,6 +198,16 @@ impl Cast {
             )?;
         }
         writeln!(stdout(), "  {tool} peers --dir {}", shanghai.dir.display())?;
+        writeln!(
+            stdout(),
+            "  {tool} audit list --dir {}",
+            shanghai.dir.display()
+        )?;
+        writeln!(
+            stdout(),
+            "  {tool} audit verify --dir {}",
+            zhejiang.dir.display()
+        )?;
         let path = zhejiang.origin.split_once('/').map_or("", |(_, path)| path);
         writeln!(
             stdout(),

@@ -34,7 +34,6 @@ fn audit(node: &Node, arguments: &[&str]) -> Output {
     let mut command = Command::new(HUREN);
     command.args(["--json", "audit"]).args(arguments);
     command.arg("--dir").arg(&node.dir);
-    command.env("HUREN_HTTP__TLS", "false");
     command.output().expect("a process")
 }
 
