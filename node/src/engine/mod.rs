@@ -50,6 +50,7 @@ use huren_proto::v1;
 use huren_store::{Error as StoreError, HighWater, Role, Store};
 use tokio::sync::{mpsc, oneshot, watch};
 
+pub use anchor::AnchorError;
 pub use append::{AppendError, Placed};
 pub use audit::{Audit, AuditError};
 pub use book::{Book, Entry};
