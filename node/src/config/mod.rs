@@ -155,7 +155,7 @@ impl Default for Limits {
             cache_bytes: 32 << 20,
             verify_in_flight: 64,
             request_timeout_seconds: 30,
-            calls_per_second: 20_000,
+            calls_per_second: 100_000,
             unknown_calls_per_minute: 60,
         }
     }
