@@ -7,12 +7,15 @@ use prost::Message as _;
 fn main() -> Result<(), Box<dyn Error>> {
     let files = [
         "record",
+        "registry",
         "disclosure",
         "issuance",
         "federation",
         "verification",
         "operator",
         "audit",
+        "recognition",
+        "registers",
     ]
     .map(|name| format!("huren/v1/{name}.proto"));
     println!("cargo::rerun-if-changed=huren");
@@ -22,6 +25,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let services = std::env::var_os("CARGO_FEATURE_SERVICES").is_some();
     let mut config = prost_build::Config::new();
     config.enable_type_names();
+    // So that the same answer has the same bytes.
+    config.btree_map([".huren.v1.RecognitionFinding.about"]);
     tonic_prost_build::configure()
         .build_client(services)
         .build_server(services)

@@ -354,6 +354,24 @@ impl<M: Mishaps> Store for FaultyStore<M> {
         self.inner.erased(origin, targets).await
     }
 
+    async fn directory_page(
+        &self,
+        kind: u32,
+        prefix: &str,
+        after: &str,
+        keys: u32,
+    ) -> Result<Vec<(Origin, DirectoryRow)>, Error> {
+        self.inner.directory_page(kind, prefix, after, keys).await
+    }
+
+    async fn directory_end(&self, origin: &Origin) -> Result<u64, Error> {
+        self.inner.directory_end(origin).await
+    }
+
+    async fn directory_from(&self, origin: &Origin, kind: u32) -> Result<Option<u32>, Error> {
+        self.inner.directory_from(origin, kind).await
+    }
+
     async fn directory(&self, kind: u32, key: &str) -> Result<Vec<(Origin, DirectoryRow)>, Error> {
         self.inner.directory(kind, key).await
     }

@@ -8,8 +8,8 @@ use clap::{Args, Parser, Subcommand};
 use huren_proto::v1::issuance_service_client::IssuanceServiceClient;
 
 use crate::{
-    audit, bench, connect::NodeArgs, demo, evidence, generate, import, log, peers, privacy, signed,
-    token, trust, verify,
+    audit, bench, connect::NodeArgs, decide, demo, draw, evidence, generate, import, log, peers,
+    privacy, registry, signed, token, trust, verify,
 };
 
 /// 互认：长三角技能人才评价证书互查互认 / Huren: mutual recognition of skill certificates
@@ -40,6 +40,13 @@ pub enum Command {
     Submit(signed::SubmitArgs),
     /// 核验证书 / verify a certificate
     Verify(verify::VerifyArgs),
+    /// 互认决定：是否互认、作何等级、为何 / is it recognised here, as what, and why
+    Decide(decide::DecideArgs),
+    /// 登记簿：标准、协议、机构等 / registers: standards, agreements, institutions and others
+    #[command(subcommand)]
+    Registry(registry::RegistryCommand),
+    /// 可复核的抽取（双随机） / a draw that anybody can repeat
+    Draw(draw::DrawArgs),
     /// 核验回执 / receipts
     #[command(subcommand)]
     Receipt(verify::ReceiptCommand),
@@ -88,6 +95,7 @@ pub async fn run(cli: Cli) -> ExitCode {
     // What could not be asked or read was not judged: 1 says that a judgement was bad.
     let failure = match cli.command {
         Command::Verify(_)
+        | Command::Decide(_)
         | Command::Receipt(_)
         | Command::Evidence(evidence::EvidenceCommand::Verify { .. })
         | Command::Audit(audit::AuditCommand::Verify(_))
@@ -153,6 +161,9 @@ async fn dispatch(cli: Cli) -> Result<ExitCode> {
         Command::Sign(command) => signed::sign(&command, json),
         Command::Submit(args) => signed::submit(&args, json).await,
         Command::Verify(args) => verify::verify(&args, json).await,
+        Command::Decide(args) => decide::run(&args, json).await,
+        Command::Registry(command) => registry::run(&command, json).await,
+        Command::Draw(args) => draw::run(&args, json).map(done),
         Command::Receipt(command) => verify::receipt(&command, json),
         Command::Evidence(command) => evidence::run(&command, json).await,
         Command::Log(command) => log::run(&command, json).await.map(done),

@@ -70,7 +70,7 @@ pub enum ReceiptCommand {
     },
 }
 
-fn purpose(name: &str) -> Result<v1::Purpose, String> {
+pub(crate) fn purpose(name: &str) -> Result<v1::Purpose, String> {
     let full = format!("PURPOSE_{}", name.to_uppercase());
     let purpose = v1::Purpose::from_str_name(&full);
     let is_callers = |purpose: &v1::Purpose| {

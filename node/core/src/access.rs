@@ -134,6 +134,8 @@ impl Rights {
 pub enum Need {
     /// Nothing: it tells nothing about persons and changes nothing.
     Anyone,
+    /// Anybody whom the node knows.
+    Known,
     /// A member of the federation.
     Member,
     /// An issuer. For which kinds and regions, the submission says.
@@ -151,6 +153,9 @@ pub enum Need {
 /// Why a call is not permitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Denied {
+    /// Nobody who is known here.
+    #[error("only members and callers of this node may call this")]
+    NotKnown,
     /// No member.
     #[error("only members of the federation may call this")]
     NotMember,
@@ -178,6 +183,7 @@ impl Denied {
     /// The stable reason code.
     pub const fn code(self) -> &'static str {
         match self {
+            Self::NotKnown => "CALLER_NOT_KNOWN",
             Self::NotMember => "CALLER_NOT_MEMBER",
             Self::NotIssuer => "CALLER_NOT_ISSUER",
             Self::NotVerifier => "CALLER_NOT_VERIFIER",
@@ -203,6 +209,11 @@ pub fn permit(
     let has = |role| rights.has(role);
     let (holds, lacking, is_for_all) = match need {
         Need::Anyone => (true, Denied::NotMember, false),
+        Need::Known => (
+            is_member || !rights.roles.is_empty(),
+            Denied::NotKnown,
+            false,
+        ),
         Need::Member => (is_member, Denied::NotMember, false),
         Need::Issuer => (has(Role::Issuer), Denied::NotIssuer, false),
         Need::Verifier => (is_member || has(Role::Verifier), Denied::NotVerifier, false),
@@ -243,9 +254,10 @@ mod tests {
 
     #[test]
     fn every_role_does_what_is_its_own_and_nothing_else() {
-        use Need::{Anyone, Issuer, Member, Operator, Oversight, Statistician, Verifier};
+        use Need::{Anyone, Issuer, Known, Member, Operator, Oversight, Statistician, Verifier};
         let needs = [
             Anyone,
+            Known,
             Member,
             Issuer,
             Verifier,
@@ -265,14 +277,18 @@ mod tests {
             }
         };
         check(false, &[], &[Anyone]);
-        check(true, &[], &[Anyone, Member, Verifier, Statistician]);
-        check(false, &[Role::Issuer], &[Anyone, Issuer]);
-        check(false, &[Role::Verifier], &[Anyone, Verifier]);
-        check(false, &[Role::Statistician], &[Anyone, Statistician]);
-        check(false, &[Role::Auditor], &[Anyone, Oversight]);
-        check(false, &[Role::Operator], &[Anyone, Oversight, Operator]);
+        check(true, &[], &[Anyone, Known, Member, Verifier, Statistician]);
+        check(false, &[Role::Issuer], &[Anyone, Known, Issuer]);
+        check(false, &[Role::Verifier], &[Anyone, Known, Verifier]);
+        check(false, &[Role::Statistician], &[Anyone, Known, Statistician]);
+        check(false, &[Role::Auditor], &[Anyone, Known, Oversight]);
+        check(
+            false,
+            &[Role::Operator],
+            &[Anyone, Known, Oversight, Operator],
+        );
         let both = [Role::Issuer, Role::Auditor];
-        check(false, &both, &[Anyone, Issuer, Oversight]);
+        check(false, &both, &[Anyone, Known, Issuer, Oversight]);
     }
 
     #[test]

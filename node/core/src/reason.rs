@@ -14,6 +14,11 @@ macro_rules! reasons {
             /// All reasons, in the order in which answers list them.
             pub const ALL: &[Self] = &[$(Self::$name),*];
 
+            /// The reason of a code.
+            pub fn from_code(code: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|reason| reason.code() == code)
+            }
+
             /// The code.
             pub const fn code(self) -> &'static str {
                 match self { $(Self::$name => $code),* }

@@ -14,6 +14,7 @@ use crate::{
     framing,
     keys::{Algorithm, RecordSigner, RecordVerifier},
     merkle::{self, Hash},
+    registry,
 };
 
 /// The largest leaf in bytes: tlog-tiles gives its length 16 bits.
@@ -81,6 +82,8 @@ pub enum Body {
     },
     /// A statement about the audit trail of the log's node.
     AuditAnchor(Anchor),
+    /// An entry of one of the public registers.
+    Entry(registry::Checked),
     /// Something of a kind, schema or field that this program does not know.
     Newer,
 }
@@ -394,8 +397,18 @@ impl Body {
                 }))
             }
             Ok(v1::Kind::Unspecified) => Err(RecordError::Rule("no kind")),
-            // Numbers that are reserved for later kinds, and numbers beyond.
-            Ok(_) | Err(_) => Ok(Self::Newer),
+            Ok(kind) => {
+                let Some(entry) = registry::read(kind, bytes)? else {
+                    return Ok(Self::Newer);
+                };
+                rule(
+                    dated && !target && !previous,
+                    "a register entry has a date, no target",
+                )?;
+                Ok(Self::Entry(entry))
+            }
+            // Numbers of later kinds.
+            Err(_) => Ok(Self::Newer),
         }
     }
 }

@@ -400,6 +400,12 @@ fn standing(candidate: &Candidate, as_of: Date) -> Standing {
     }
 }
 
+/// Where the assessment took place, as far as what is held of the certificate says it on a day.
+pub fn activity_region(candidate: &Candidate, as_of: Date) -> Option<&str> {
+    let statistics = current(candidate, Group::Statistics, as_of).opening?;
+    statistics.values.as_ref()?.get("activity_region")
+}
+
 /// What a certificate's own dates say against it on a day.
 pub(crate) fn term(certificate: &Values, as_of: Date) -> Option<(Verdict, Reason)> {
     let date = |field| certificate.get(field).map(Date::parse).transpose();

@@ -18,7 +18,9 @@ mod peers;
 mod prepare;
 mod rate;
 mod reader;
+mod recognise;
 mod recover;
+mod registers;
 mod rekey;
 mod replicate;
 mod restored;
@@ -65,7 +67,9 @@ pub use peers::{Peer, PeerError, PeerPackage, Peers};
 pub use prepare::{Refused, WriterKeys};
 pub use rate::{RateLimit, network};
 pub use reader::Reader;
+pub use recognise::DecideError;
 pub use recover::RecoverError;
+pub use registers::ListError;
 pub use rekey::{DataKeyState, DataKeysError, Rekeying, take_data_keys};
 pub use replicate::SyncError;
 pub(crate) use restored::revoke_tokens;
@@ -134,6 +138,7 @@ pub struct Engine {
     store: Arc<dyn Store>,
     reader: Reader,
     lookup: lookup::Lookup,
+    shelf: registers::Shelf,
     book: Arc<Book>,
     /// The other members, as they are reached now.
     peers: watch::Sender<Arc<Peers>>,
@@ -220,6 +225,7 @@ impl Engine {
         let (adopt, trust) = watch::channel(Arc::new(trust));
         let reader = Reader::new(Arc::clone(&store), options.cache_bytes);
         let lookup = lookup::Lookup::new(Arc::clone(&store));
+        let shelf = registers::Shelf::new(Arc::clone(&store));
         let book = Book::open(
             Arc::clone(&store),
             reader.clone(),
@@ -255,6 +261,7 @@ impl Engine {
             store,
             reader,
             lookup,
+            shelf,
             book,
             peers: watch::Sender::new(Arc::new(peers)),
             keys,

@@ -17,6 +17,7 @@ use huren_core::{
     normalise,
     record::{Draft, Envelope, RecordError, UnverifiedRecord},
     register::InstitutionKeyRow,
+    registry,
     submission::{self, CheckedCertificate, Invalid},
 };
 use huren_proto::v1;
@@ -308,6 +309,26 @@ pub(super) fn prepare(
             let tags = keys.index.keys().iter().map(of_key).collect();
             let draft = Draft {
                 envelope: envelope(v1::Kind::Institution, date),
+                body,
+            };
+            Prepared {
+                tags,
+                content: Content::Public(sign(&draft, origin.as_str(), signer)?),
+            }
+        }
+        v1::submit_request::Body::Entry(entry) => {
+            let date = fields::effective_date(entry.effective_date)?;
+            let body = registry::submit(entry.kind(), &entry.body, &writer_region, province);
+            let body = body.map_err(Refused)?;
+            let facts = [
+                &entry.kind.to_be_bytes(),
+                body.as_slice(),
+                &date.to_be_bytes(),
+            ];
+            let of_key = |key| content_tag(key, "entry", &facts, &BTreeMap::new());
+            let tags = keys.index.keys().iter().map(of_key).collect();
+            let draft = Draft {
+                envelope: envelope(entry.kind(), date),
                 body,
             };
             Prepared {

@@ -325,6 +325,12 @@ impl Engine {
             index: subject.map_or(0, |s| s.index),
             answered_by: self.region.to_string(),
             receipt: Vec::new(),
+            // With what the certificate says, and to nobody else.
+            activity_region: subject
+                .filter(|_| !answer.certificate.is_empty())
+                .and_then(|subject| verdict::activity_region(subject, question.as_of))
+                .unwrap_or_default()
+                .to_owned(),
         }
     }
 
@@ -530,20 +536,32 @@ fn reason(reason: Reason) -> v1::Reason {
     }
 }
 
+const VERDICTS: [(Verdict, v1::Verdict); 10] = [
+    (Verdict::Valid, v1::Verdict::Valid),
+    (Verdict::Revoked, v1::Verdict::Revoked),
+    (Verdict::Void, v1::Verdict::Void),
+    (Verdict::Suspended, v1::Verdict::Suspended),
+    (Verdict::Superseded, v1::Verdict::Superseded),
+    (Verdict::Expired, v1::Verdict::Expired),
+    (Verdict::HolderMismatch, v1::Verdict::HolderMismatch),
+    (Verdict::Pending, v1::Verdict::Pending),
+    (Verdict::Unknown, v1::Verdict::Unknown),
+    (Verdict::NotFound, v1::Verdict::NotFound),
+];
+
 fn verdict_number(verdict: Verdict) -> i32 {
-    let verdict = match verdict {
-        Verdict::Valid => v1::Verdict::Valid,
-        Verdict::Revoked => v1::Verdict::Revoked,
-        Verdict::Void => v1::Verdict::Void,
-        Verdict::Suspended => v1::Verdict::Suspended,
-        Verdict::Superseded => v1::Verdict::Superseded,
-        Verdict::Expired => v1::Verdict::Expired,
-        Verdict::HolderMismatch => v1::Verdict::HolderMismatch,
-        Verdict::Pending => v1::Verdict::Pending,
-        Verdict::Unknown => v1::Verdict::Unknown,
-        Verdict::NotFound => v1::Verdict::NotFound,
-    };
-    verdict as i32
+    let mut verdicts = VERDICTS.iter();
+    verdicts
+        .find(|(own, _)| *own == verdict)
+        .map_or(0, |(_, number)| (*number).into())
+}
+
+/// The verdict of an answer; `None` for one that this program does not know.
+pub(super) fn verdict_of(number: v1::Verdict) -> Option<Verdict> {
+    let mut verdicts = VERDICTS.iter();
+    verdicts
+        .find(|(_, own)| *own == number)
+        .map(|(verdict, _)| *verdict)
 }
 
 /// A time as receipts and reports show it.

@@ -52,16 +52,9 @@ impl IssuanceService for Service {
         request: Request<Streaming<v1::SubmitManyRequest>>,
     ) -> Result<Response<Self::SubmitManyStream>, Status> {
         let who = access::who(&request)?;
-        let (context, issuer) = (self.0.clone(), who.clone());
-        let answers = refuse::messages(request.into_inner())
-            .then(move |message| {
-                let (context, who) = (context.clone(), issuer.clone());
-                async move {
-                    context.pace(&who).await;
-                    context.still(&who)?;
-                    message
-                }
-            })
+        let answers = self
+            .0
+            .heard(who.clone(), request.into_inner())
             .map({
                 let context = self.0.clone();
                 move |message| {
@@ -117,6 +110,7 @@ fn is_permitted(who: &Who, given: &v1::SubmitRequest) -> bool {
         Some(Body::Status(_)) => v1::Kind::StatusChange,
         Some(Body::Institution(_)) => v1::Kind::Institution,
         Some(Body::Erasure(_)) => v1::Kind::Erasure,
+        Some(Body::Entry(entry)) => entry.kind(),
         // Refused for what it lacks, not for who sends it.
         None => return true,
     };

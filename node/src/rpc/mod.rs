@@ -9,7 +9,10 @@ mod health;
 mod issuance;
 mod operator;
 mod purpose;
+mod recognition;
 mod refuse;
+mod registers;
+mod streams;
 mod verification;
 
 use std::{io, sync::Arc, time::Duration};
@@ -18,6 +21,8 @@ use futures::Stream;
 use huren_proto::v1::{
     federation_service_server::FederationServiceServer,
     issuance_service_server::IssuanceServiceServer, operator_service_server::OperatorServiceServer,
+    recognition_service_server::RecognitionServiceServer,
+    registry_service_server::RegistryServiceServer,
     verification_service_server::VerificationServiceServer,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -121,6 +126,13 @@ pub async fn serve(
             VerificationServiceServer::new(verification::Service(context.clone()))
                 .max_decoding_message_size(limits.message_bytes),
         )
+        .add_service(
+            RecognitionServiceServer::new(recognition::Service(context.clone()))
+                .max_decoding_message_size(limits.message_bytes),
+        )
+        .add_service(RegistryServiceServer::new(registers::Service(
+            context.clone(),
+        )))
         .add_service(OperatorServiceServer::new(operator::Service(context)));
     match reflection {
         Ok(reflection) => router = router.add_service(reflection),

@@ -11,8 +11,8 @@ use tonic::{Code, Status, Streaming};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
 use crate::engine::{
-    AppendError, AuditError, ErasureError, ExportError, Refused, ReleaseError, TokenError,
-    VerifyError,
+    AppendError, AuditError, DecideError, ErasureError, ExportError, ListError, Refused,
+    ReleaseError, TokenError, VerifyError,
 };
 
 use super::purpose::NotStated;
@@ -291,6 +291,30 @@ pub(super) fn verify(error: &VerifyError) -> Status {
                 &error.to_string(),
                 details,
             )
+        }
+    }
+}
+
+/// A question about recognition that cannot be answered.
+pub(super) fn decide(error: &DecideError) -> Status {
+    match error {
+        DecideError::Verify(error) => verify(error),
+        DecideError::AskingRegion => {
+            let violation = FieldViolation::new("asking_region", error.to_string());
+            let details = ErrorDetails::with_bad_request(vec![violation]);
+            let (code, zh, en) = (error.code(), error.zh(), error.to_string());
+            with(Code::InvalidArgument, code, zh, &en, details)
+        }
+    }
+}
+
+/// Entries that are not listed.
+pub(super) fn list(error: &ListError) -> Status {
+    match error {
+        ListError::Store(error) => store(error),
+        error => {
+            let (code, field) = error.code();
+            bad_argument(code, field, &error.to_string())
         }
     }
 }

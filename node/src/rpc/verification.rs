@@ -39,16 +39,9 @@ impl VerificationService for Service {
         request: Request<Streaming<v1::VerifyManyRequest>>,
     ) -> Result<Response<Self::VerifyManyStream>, Status> {
         let who = access::who(&request)?;
-        let (context, asker) = (self.0.clone(), who.clone());
-        let answers = refuse::messages(request.into_inner())
-            .then(move |message| {
-                let (context, who) = (context.clone(), asker.clone());
-                async move {
-                    context.pace(&who).await;
-                    context.still(&who)?;
-                    message
-                }
-            })
+        let answers = self
+            .0
+            .heard(who.clone(), request.into_inner())
             .map({
                 let context = self.0.clone();
                 move |message| {

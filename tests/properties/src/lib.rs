@@ -9,6 +9,7 @@
 //! under keys that these functions do not hold is what the holders of those keys signed.
 
 mod codes;
+mod decisions;
 mod known;
 mod notes;
 mod proofs;
@@ -21,6 +22,7 @@ mod tables;
 mod trust;
 
 pub use codes::{certificate_number, code, id_number, normalise};
+pub use decisions::decision;
 pub use notes::{checkpoint, note, policy, verifier_key};
 pub use proofs::{entry_bundle, merkle_proof, tile_path, tlog_proof};
 pub use receipts::{assertion, receipt};
@@ -40,6 +42,7 @@ pub const PROPERTIES: &[(&str, Property)] = &[
     ("certificate_number", certificate_number),
     ("checkpoint", checkpoint),
     ("code", code),
+    ("decision", decision),
     ("disclosure", disclosure),
     ("entry_bundle", entry_bundle),
     ("id_number", id_number),

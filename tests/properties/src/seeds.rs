@@ -2,13 +2,20 @@
 
 use std::io::Write as _;
 
-use huren_core::{disclosure::to_proto, merkle::encode_bundle, trust::TrustList};
+use huren_core::{
+    disclosure::to_proto,
+    merkle::encode_bundle,
+    recognition::{Case, Effect, Evidence, Registers, Rule, Rules, Statement, decide},
+    trust::TrustList,
+    verdict::Verdict,
+};
 use huren_proto::v1::{self, submit_request::Body};
 use prost::Message as _;
 use serde_json::Value;
 
 use crate::{
     known::{OPENINGS, RECEIPT, RECORDS, TRUST, string},
+    receipts::answer_key,
     trust::own_role,
 };
 
@@ -24,6 +31,7 @@ pub fn seeds(property: &str) -> Vec<Vec<u8>> {
             receipt.proof.checkpoint.checkpoint().to_text().into(),
         ],
         "code" => codes(&[]),
+        "decision" => vec![decision()],
         "disclosure" => {
             let (openings, _) = &*OPENINGS;
             let members: Vec<_> = openings.iter().flat_map(|o| o.for_members()).collect();
@@ -101,6 +109,52 @@ pub fn seeds(property: &str) -> Vec<Vec<u8>> {
         }
         _ => Vec::new(),
     }
+}
+
+/// A decision on a certificate of which nothing is known but that it is in force.
+fn decision() -> Vec<u8> {
+    let receipt = &*RECEIPT;
+    let values = receipt.checked.certificate.iter();
+    let case = Case {
+        asking: "310118".into(),
+        asking_log: "huren.sh.example/log/31".into(),
+        purpose: "employment".into(),
+        as_of: receipt.checked.assertion.as_of_date.clone(),
+        home: receipt.checked.home.clone(),
+        home_log: receipt.checked.origin.to_string(),
+        verdict: Verdict::Valid,
+        reasons: Vec::new(),
+        leaf: receipt.checked.assertion.certificate.clone(),
+        certificate: values
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect(),
+        activity_region: "330106".into(),
+        id_fails: false,
+        other_holdings: 0,
+    };
+    let agreement = v1::Agreement {
+        parties: vec!["31".into(), "33".into()],
+        ..Default::default()
+    };
+    let evidence = vec![Evidence {
+        origin: case.asking_log.clone(),
+        index: 4,
+        kind: v1::Kind::Agreement as u32,
+        key: String::new(),
+        effective_date: 20_210_601,
+        body: agreement.encode_to_vec(),
+    }];
+    let decision = decide(&case, &Registers::read(&case, &evidence), Rules::built_in());
+    let statement = Statement {
+        decided_by: "31".into(),
+        time: "2026-01-01T00:00:00Z".into(),
+        case,
+        evidence,
+        effects: [(Rule::EmployerScope, Effect::None)].into(),
+        decision,
+    };
+    let note = statement.sign(&answer_key("31"));
+    note.expect("a note").into_bytes()
 }
 
 fn json(value: &impl serde::Serialize) -> Vec<u8> {

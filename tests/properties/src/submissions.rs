@@ -2,6 +2,7 @@
 
 use huren_core::{
     codes::Region,
+    registry,
     submission::{self, Invalid},
 };
 use huren_proto::v1::{self, submit_request::Body};
@@ -27,6 +28,15 @@ pub fn submission(bytes: &[u8]) {
             let origin = "huren.example/log/33".parse().expect("an origin");
             let unknown = submission::signed(&signed, &origin, HOME, None);
             assert!(accepted(unknown).is_none());
+        }
+        Some(Body::Entry(entry)) => {
+            let kind = entry.kind();
+            let checked = accepted(registry::submit(kind, &entry.body, &HOME, HOME));
+            if let Some(body) = checked {
+                assert_eq!(registry::submit(kind, &body, &HOME, HOME), Ok(body.clone()));
+                let read = registry::read(kind, &body).expect("in order");
+                assert_eq!(read.expect("of this version").body, body);
+            }
         }
         Some(Body::Erasure(_)) | None => {}
     }

@@ -107,6 +107,7 @@ fn table(args: &BenchArgs, records: u32, out: &Path) -> GenArgs {
         out: out.to_owned(),
         encoding: Encoding::Utf8,
         institutions: None,
+        registers: None,
         statuses: 0,
         statuses_out: None,
     }

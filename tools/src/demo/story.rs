@@ -9,24 +9,32 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail, ensure};
-use huren_core::{codes::Region, receipt, trust::RootKeys, verdict::Verdict};
+use huren_core::{
+    codes::Region, receipt, recognition::Statement, trust::RootKeys, verdict::Verdict,
+};
 use huren_proto::v1::{
     self, issuance_service_client::IssuanceServiceClient,
+    recognition_service_client::RecognitionServiceClient,
     verification_service_client::VerificationServiceClient,
 };
 use tokio::process::Command;
 
-use crate::{local::wait_for, verify::words};
+use crate::{
+    generate::{REGISTER_FILES, REGISTERS_FROM},
+    local::wait_for,
+    verify::words,
+};
 
 use super::cast::{Cast, REGIONS, Sample};
 
 /// Every step, in order. The story is told in full only when all of them were done.
-const STEPS: [&str; 9] = [
+const STEPS: [&str; 10] = [
     "import",
     "replicate",
     "verify",
     "wrong-holder",
     "revoke",
+    "recognise",
     "kill",
     "relay",
     "return",
@@ -49,6 +57,7 @@ pub(super) async fn tell(cast: &mut Cast, records: u32, aloud: bool) -> Result<(
     story.verify(&samples).await?;
     story.wrong_holder(&samples).await?;
     story.revoke(&samples).await?;
+    story.recognise(&samples).await?;
     let late = story.kill(&samples).await?;
     story.relay(&late).await?;
     story.come_back().await?;
@@ -118,6 +127,10 @@ impl Story<'_> {
         command
             .args(["--seed", &region.to_string(), "--out"])
             .arg(&all);
+        command
+            .arg("--institutions")
+            .arg(folder.join("institutions.csv"));
+        command.arg("--registers").arg(folder.join("registers"));
         let output = command.output().await?;
         let failed = String::from_utf8_lossy(&output.stderr).into_owned();
         ensure!(output.status.success(), "gen: {failed}");
@@ -147,6 +160,104 @@ impl Story<'_> {
         let report: serde_json::Value = serde_json::from_slice(&output.stdout)?;
         ensure!(report["accepted"] == count, "import {region}: {report}");
         Ok(())
+    }
+
+    /// What decisions rest on. Jiangsu has not come to it yet.
+    async fn registers(&self) -> Result<()> {
+        let exe = std::env::current_exe()?;
+        for region in REGIONS.into_iter().filter(|of| *of != Region::JIANGSU) {
+            let (folder, code) = (&self.cast.node(region).dir, region.to_string());
+            let mut import = Command::new(&exe);
+            import
+                .args(["import", "--region", &code, "--dir"])
+                .arg(folder);
+            let mut commands = vec![import];
+            commands[0].arg(folder.join("institutions.csv"));
+            for kind in REGISTER_FILES {
+                let mut submit = Command::new(&exe);
+                submit.args(["registry", "submit", "--kind", kind, "--region", &code]);
+                submit.args(["--effective", &REGISTERS_FROM.to_string(), "--dir"]);
+                submit.arg(folder);
+                submit.arg(folder.join(format!("registers/{kind}.json")));
+                commands.push(submit);
+            }
+            for mut command in commands {
+                let output = command.output().await?;
+                let failed = String::from_utf8_lossy(&output.stderr).into_owned();
+                ensure!(output.status.success(), "registers of {region}: {failed}");
+            }
+        }
+        for of in REGIONS {
+            let size = self.cast.log_at(of, of).await?.held_size;
+            for at in REGIONS {
+                self.arrived(at, of, size).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn decide(&self, at: Region, sample: &Sample) -> Result<v1::DecideResponse> {
+        let mut client = RecognitionServiceClient::new(self.cast.channel(at)?);
+        let question = v1::VerifyRequest {
+            number: sample.number.clone(),
+            holder_name: sample.name.clone(),
+            want_receipt: true,
+            purpose: v1::Purpose::Employment.into(),
+            ..Default::default()
+        };
+        let asked = v1::DecideRequest {
+            question: Some(question),
+            asking_region: String::new(),
+        };
+        Ok(client.decide(asked).await?.into_inner())
+    }
+
+    /// Shanghai recognises one certificate, another with a condition, refuses a third, and cannot
+    /// tell of a fourth; each decision is decided again from its file.
+    async fn recognise(&mut self, samples: &Samples) -> Result<()> {
+        self.registers().await?;
+        let table = self.tables[&Region::ZHEJIANG].now.clone();
+        let of_kind = |letter: char| {
+            sample_where(&table, 0, |number| {
+                number.len() == 22 && number.starts_with(letter)
+            })
+        };
+        let conditional = v1::RecognitionOutcome::RecognizedWithConditions;
+        let cases = [
+            (of_kind('S')?, v1::RecognitionOutcome::Recognized),
+            // Certified by an employer, for its own staff.
+            (of_kind('Y')?, conditional),
+            (samples[3].clone(), v1::RecognitionOutcome::NotRecognized),
+            (samples[1].clone(), v1::RecognitionOutcome::Undetermined),
+        ];
+        let mut why = Vec::new();
+        for (sample, expected) in cases {
+            let decided = self.decide(Region::SHANGHAI, &sample).await?;
+            let codes: Vec<&str> = decided
+                .findings
+                .iter()
+                .filter_map(|finding| Some(finding.reason.as_ref()?.code.as_str()))
+                .collect();
+            ensure!(
+                decided.outcome() == expected,
+                "decision: {:?} {codes:?}, expected {expected:?}",
+                decided.outcome()
+            );
+            let file = String::from_utf8(decided.decision.clone())?;
+            let (_, statement) = Statement::read(&file)?;
+            statement.replay()?;
+            why.push(if codes.is_empty() {
+                "—".to_owned()
+            } else {
+                codes.join("+")
+            });
+            fs::write(self.cast.folder.join("decision.note"), &file)?;
+        }
+        self.done("recognise", format!(
+            "上海互认决定：予以、有条件、不予、无法判定各一，均可重放 / recognised, with a condition, \
+             refused and undetermined at Shanghai, each decided again from its file: {}",
+            why.join(", ")
+        ))
     }
 
     /// Every node holds every log, each cosigned by a quorum up to its end.
@@ -446,6 +557,12 @@ fn expect(answer: &v1::VerifyResponse, verdict: v1::Verdict) -> Result<()> {
 
 /// A certificate with a level from a generated file, from row `skip` on.
 fn sample_of(csv: &PathBuf, skip: usize) -> Result<Sample> {
+    // 22-character numbers name their province and a level.
+    sample_where(csv, skip, |number| number.len() == 22)
+}
+
+/// A certificate of a table whose number is of some kind.
+fn sample_where(csv: &PathBuf, skip: usize, fits: impl Fn(&str) -> bool) -> Result<Sample> {
     let mut reader = csv::Reader::from_path(csv)?;
     let headers = reader.headers()?.clone();
     let column = |name: &str| {
@@ -459,8 +576,7 @@ fn sample_of(csv: &PathBuf, skip: usize) -> Result<Sample> {
     for row in reader.records().skip(skip) {
         let row = row?;
         let get = |at: usize| row.get(at).unwrap_or_default().to_owned();
-        // 22-character numbers name their province and a level.
-        if get(number).len() == 22 {
+        if fits(&get(number)) {
             return Ok(Sample {
                 number: get(number),
                 name: get(name),
@@ -468,8 +584,5 @@ fn sample_of(csv: &PathBuf, skip: usize) -> Result<Sample> {
             });
         }
     }
-    bail!(
-        "{} 中没有 22 位编号 / no 22-character number",
-        csv.display()
-    )
+    bail!("{} 中没有所需的证书 / no such certificate", csv.display())
 }

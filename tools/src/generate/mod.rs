@@ -6,6 +6,7 @@ mod faults;
 mod institutions;
 mod people;
 mod random;
+mod registers;
 mod row;
 mod statuses;
 #[cfg(test)]
@@ -25,6 +26,7 @@ use serde::Serialize;
 
 pub use certificates::{Certificates, Generated};
 pub use faults::Fault;
+pub use registers::{FILES as REGISTER_FILES, FROM as REGISTERS_FROM};
 pub use row::Row;
 
 use crate::files::{
@@ -57,6 +59,9 @@ pub struct GenArgs {
     /// 机构目录文件 / where the institutions go
     #[arg(long, value_name = "FILE")]
     pub institutions: Option<PathBuf>,
+    /// 登记簿文件夹：标准、职业资格目录、协议（供 huren registry submit） / folder for entries of registers: standards, catalogue, agreement
+    #[arg(long, value_name = "DIR")]
+    pub registers: Option<PathBuf>,
     /// 状态变更条数 / how many changes of status
     #[arg(long, value_name = "N", default_value_t = 0, requires = "statuses_out")]
     pub statuses: u64,
@@ -144,6 +149,9 @@ pub fn run(args: &GenArgs, progress: &ProgressBar) -> anyhow::Result<Summary> {
             table.row(institution.row())?;
         }
         summary.institutions = table.finish()?;
+    }
+    if let Some(folder) = &args.registers {
+        registers::write(folder, certificates.institutions())?;
     }
     let mut statuses = match &args.statuses_out {
         Some(path) => Some(Statuses {

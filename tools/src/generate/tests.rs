@@ -13,6 +13,7 @@ fn args(directory: &Path, seed: &str) -> GenArgs {
         out: directory.join("certificates.csv"),
         encoding: Encoding::Utf8,
         institutions: Some(directory.join("institutions.csv")),
+        registers: None,
         statuses: 40,
         statuses_out: Some(directory.join("statuses.csv")),
     }

@@ -78,6 +78,7 @@ impl Tables {
             out: whole.clone(),
             encoding: Encoding::Utf8,
             institutions: None,
+            registers: None,
             statuses: 0,
             statuses_out: None,
         };

@@ -16,6 +16,7 @@ mod page;
 #[cfg(test)]
 mod privacy;
 #[cfg(test)]
+mod recognition;
 mod refusals;
 #[cfg(test)]
 mod rekey;

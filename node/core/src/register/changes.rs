@@ -12,7 +12,7 @@ pub struct Changes {
     pub certificates: Vec<CertificateRow>,
     /// Status changes that took effect.
     pub statuses: Vec<StatusRow>,
-    /// Directory entries (institutions now, other public registers later).
+    /// Entries of institutions and of the other public registers, and anchors.
     pub directory: Vec<DirectoryRow>,
     /// Keys that entries of institutions in `directory` name.
     pub institution_keys: Vec<InstitutionKeyRow>,

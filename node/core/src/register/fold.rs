@@ -383,6 +383,15 @@ impl<'a> Fold<'a> {
                 });
                 Ok(())
             }
+            Body::Entry(entry) => entry.admits(writer).map(|()| {
+                self.changes.directory.push(DirectoryRow {
+                    index,
+                    kind: kind.unsigned_abs(),
+                    key: entry.key,
+                    effective_date: envelope.effective_date,
+                    body: entry.body,
+                });
+            }),
             Body::Newer => self.newer(index, leaf, &key, &envelope),
         })
     }

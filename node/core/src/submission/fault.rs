@@ -17,11 +17,11 @@ pub struct Invalid {
 
 /// The faults found so far.
 #[derive(Debug, Default)]
-pub(super) struct Faults(Vec<Invalid>);
+pub struct Faults(Vec<Invalid>);
 
 impl Faults {
     /// Adds a fault; the same one again, from another line of a list, says nothing new.
-    pub(super) fn push(&mut self, field: &'static str, reason: &impl Coded) {
+    pub(crate) fn push(&mut self, field: &'static str, reason: &impl Coded) {
         let code = reason.code();
         if !self
             .0
@@ -38,7 +38,7 @@ impl Faults {
     }
 
     /// The value of a result; its error becomes a fault of the field.
-    pub(super) fn take<T, E: Coded>(
+    pub(crate) fn take<T, E: Coded>(
         &mut self,
         field: &'static str,
         result: Result<T, E>,
@@ -46,25 +46,28 @@ impl Faults {
         result.map_err(|error| self.push(field, &error)).ok()
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    pub(super) fn into_vec(self) -> Vec<Invalid> {
+    pub(crate) fn into_vec(self) -> Vec<Invalid> {
         self.0
     }
 }
 
-/// Declares the faults with their codes and sentences side by side, so that none lacks one.
+/// Declares faults with their codes and sentences side by side, so that none lacks one.
 macro_rules! faults {
-    ($($(#[$doc:meta])* $name:ident = $code:literal, $zh:literal, $en:literal;)*) => {
-        /// A rule of submissions that is broken.
+    (
+        $(#[$enum_doc:meta])* $visibility:vis enum $enum:ident;
+        $($(#[$doc:meta])* $name:ident = $code:literal, $zh:literal, $en:literal;)*
+    ) => {
+        $(#[$enum_doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-        pub(super) enum Fault {
+        $visibility enum $enum {
             $($(#[$doc])* #[error($en)] $name,)*
         }
 
-        impl Coded for Fault {
+        impl $crate::codes::Coded for $enum {
             fn code(&self) -> &'static str {
                 match self { $(Self::$name => $code,)* }
             }
@@ -76,7 +79,11 @@ macro_rules! faults {
     };
 }
 
+pub(crate) use faults;
+
 faults! {
+    /// The rules of submissions that can be broken.
+    pub(crate) enum Fault;
     /// A group that a certificate has to have.
     GroupMissing = "GROUP_MISSING", "缺少必需的信息组", "a required group is missing";
     /// A group number that this program does not know.

@@ -76,7 +76,7 @@ pub(super) fn is_blank(values: &Values) -> bool {
 
 /// Whether text can be worked with at all. Tabs and line breaks are spaces that spreadsheets
 /// put into cells, which the normaliser folds; any other control character is damage.
-pub(super) fn soundness(value: &str) -> Result<(), Fault> {
+pub(crate) fn soundness(value: &str) -> Result<(), Fault> {
     let is_damage = |c: char| c.is_control() && !matches!(c, '\t' | '\n' | '\r');
     match value {
         _ if value.len() > MAX_VALUE_BYTES => Err(Fault::FieldTooLong),
@@ -96,7 +96,7 @@ pub(super) fn canonical<const N: usize>(fields: [(&'static str, Option<String>);
 }
 
 /// Whether normalised text is `1..=max` ASCII digits and capital letters.
-pub(super) fn is_code(text: &str, max: usize) -> bool {
+pub(crate) fn is_code(text: &str, max: usize) -> bool {
     let is_code_byte = |b: u8| b.is_ascii_digit() || b.is_ascii_uppercase();
     (1..=max).contains(&text.len()) && text.bytes().all(is_code_byte)
 }

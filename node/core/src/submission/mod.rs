@@ -25,12 +25,12 @@ use std::collections::BTreeMap;
 use crate::codes::{CertificateNumber, Region};
 use crate::disclosure::{Group, Values};
 
-pub use fault::Invalid;
+pub(crate) use fault::{Fault, faults};
+pub use fault::{Faults, Invalid};
+pub(crate) use fields::{is_code, soundness};
 pub use groups::from_proto;
 pub use institution::institution;
 pub use signed::{SignedCertificate, sign, signed};
-
-use fault::{Fault, Faults};
 
 /// The most bytes that one value may have, before normalisation.
 pub const MAX_VALUE_BYTES: usize = 400;

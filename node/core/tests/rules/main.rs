@@ -19,6 +19,7 @@ mod reasons;
 mod receipt_tampering;
 mod receipts;
 mod records;
+mod registers;
 mod replication;
 mod trust_lists;
 mod uploads;

@@ -10,7 +10,7 @@ use huren_proto::v1;
 use proptest::prelude::*;
 use prost::Message;
 
-use crate::common::{Federation, NUMBER, Writer, hash, openings};
+use crate::common::{Federation, NUMBER, Writer, hash, openings, shortage_list};
 
 /// What a leaf is read as.
 #[derive(Debug, PartialEq)]
@@ -104,6 +104,7 @@ fn one_of_each(writer: &Writer<'_>) -> Vec<Vec<u8>> {
         writer.institution("3302000000001"),
         writer.adoption(1, target),
         writer.anchor(1, target),
+        writer.register(v1::Kind::ShortageList, &shortage_list()),
     ]
 }
 
@@ -167,7 +168,7 @@ fn what_this_version_does_not_know_is_newer() {
             let other = with_envelope(&writer, &leaf, |e| e.schema = schema);
             check("schema", &other, &Reading::Newer);
         }
-        for kind in (6..=29).chain([31, i32::MAX]) {
+        for kind in [31, 1_000, i32::MAX] {
             let other = with_envelope(&writer, &leaf, |e| e.kind = kind);
             check("kind", &other, &Reading::Newer);
         }
@@ -341,7 +342,7 @@ fn rules_of_the_envelope() {
     refuse("a certificate with a predecessor", &all[0], |e| {
         e.previous = vec![1; 32]
     });
-    for leaf in [&all[0], &all[4], &all[5]] {
+    for leaf in [&all[0], &all[4], &all[5], &all[6], &all[7]] {
         refuse("a target where there is none", leaf, |e| {
             e.target = vec![1; 32]
         });
@@ -368,6 +369,7 @@ fn rules_of_the_bodies() {
         institution,
         adoption,
         anchor,
+        register,
     ] = &one_of_each(&writer)[..]
     else {
         panic!()
@@ -409,6 +411,11 @@ fn rules_of_the_bodies() {
     };
     adoption("version 0", |b| b.version = 0);
     adoption("short digest", |b| b.digest = vec![1; 31]);
+    let register = |what, change: fn(&mut v1::ShortageList)| {
+        check(what, &with_body(&writer, register, change), &RULE);
+    };
+    register("a line twice", |b| b.lines.push(b.lines[0].clone()));
+    register("not in its one form", |b| b.region = "330000".to_owned());
 }
 
 #[test]
@@ -470,7 +477,7 @@ fn what_would_not_be_read_back_is_not_signed() {
     };
     assert_eq!(sign(envelope.clone(), &body), Ok(()));
     let other = Envelope {
-        kind: 6,
+        kind: 31,
         ..envelope.clone()
     };
     assert_eq!(sign(other, &body), Err("RECORD_NOT_CANONICAL"));
@@ -485,12 +492,12 @@ fn what_would_not_be_read_back_is_not_signed() {
     );
 }
 
-/// Records of kinds from 1 to 5 with any content that this version would sign.
+/// Records of all kinds with any content that this version would sign.
 fn any_draft() -> impl Strategy<Value = (Region, v1::Provenance, usize, u32)> {
     (
         prop::sample::select(vec!["33", "3302", "330206"]),
         prop::sample::select(vec![v1::Provenance::Issued, v1::Provenance::Backfilled]),
-        0usize..6,
+        0usize..8,
         (1u32..=12, 1u32..=28).prop_map(|(month, day)| 20_250_000 + month * 100 + day),
     )
         .prop_map(|(region, provenance, kind, date)| {
@@ -507,7 +514,7 @@ proptest! {
 
     #[test]
     fn changed_leaves_are_read_without_panic_and_never_verify(
-        kind in 0usize..6,
+        kind in 0usize..8,
         place in any::<prop::sample::Index>(),
         flip in 1u8..=255,
     ) {

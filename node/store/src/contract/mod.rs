@@ -195,6 +195,24 @@ pub trait Store: Send + Sync + 'static {
     /// Every entry of a directory for one key, of any log, ascending by (origin, index).
     async fn directory(&self, kind: u32, key: &str) -> Result<Vec<(Origin, DirectoryRow)>, Error>;
 
+    /// Every entry of a kind, of any log, under the next keys that start with `prefix` and come
+    /// behind `after` (empty for the first): at most so many keys, all entries of each. Ascending
+    /// by (key, origin, index); keys are ASCII.
+    async fn directory_page(
+        &self,
+        kind: u32,
+        prefix: &str,
+        after: &str,
+        keys: u32,
+    ) -> Result<Vec<(Origin, DirectoryRow)>, Error>;
+
+    /// The earliest effective date of a log's entries of a kind, yyyymmdd; `None` without any.
+    async fn directory_from(&self, origin: &Origin, kind: u32) -> Result<Option<u32>, Error>;
+
+    /// Index behind a log's newest directory entry of any kind; 0 without any. Where it has not
+    /// moved and no register was dropped, no entry has come.
+    async fn directory_end(&self, origin: &Origin) -> Result<u64, Error>;
+
     /// The keys that institutions of a log hold before the leaf at an index, as far as they are
     /// wanted, by id or by institution: those that the newest entry of each institution before
     /// that leaf names.

@@ -292,6 +292,32 @@ impl Log {
             .collect()
     }
 
+    /// Entries under keys with a prefix that come behind a key.
+    pub(super) fn directory_behind(
+        &self,
+        kind: u32,
+        prefix: &str,
+        after: &str,
+    ) -> Vec<(Origin, DirectoryRow)> {
+        let is_behind = |row: &&DirectoryRow| {
+            row.kind == kind && row.key.as_str() > after && row.key.starts_with(prefix)
+        };
+        let rows = self.register.directory.iter().filter(is_behind);
+        rows.map(|row| (self.state.origin.clone(), row.clone()))
+            .collect()
+    }
+
+    pub(super) fn directory_from(&self, kind: u32) -> Option<u32> {
+        let rows = self.register.directory.iter();
+        let rows = rows.filter(|row| row.kind == kind);
+        rows.map(|row| row.effective_date).min()
+    }
+
+    pub(super) fn directory_end(&self) -> u64 {
+        let newest = self.register.directory.last();
+        newest.map_or(0, |row| row.index + 1)
+    }
+
     pub(super) fn institution_keys(&self, wanted: &KeysWanted, before: u64) -> InstitutionKeys {
         let is_newest = |row: &InstitutionKeyRow| {
             let entries = self.register.directory.iter();

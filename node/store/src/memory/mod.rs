@@ -282,6 +282,34 @@ impl Store for Memory {
         Ok(state.logs.values().flat_map(entries).collect())
     }
 
+    async fn directory_page(
+        &self,
+        kind: u32,
+        prefix: &str,
+        after: &str,
+        keys: u32,
+    ) -> Result<Vec<(Origin, DirectoryRow)>, Error> {
+        let state = self.state();
+        let of_log = |log: &Log| log.directory_behind(kind, prefix, after);
+        let mut found: Vec<_> = state.logs.values().flat_map(of_log).collect();
+        found.sort_by(|(a, one), (b, other)| {
+            (&one.key, a.as_str(), one.index).cmp(&(&other.key, b.as_str(), other.index))
+        });
+        let mut named: Vec<String> = found.iter().map(|(_, row)| row.key.clone()).collect();
+        named.dedup();
+        named.truncate(usize::try_from(keys).unwrap_or(usize::MAX));
+        found.retain(|(_, row)| named.contains(&row.key));
+        Ok(found)
+    }
+
+    async fn directory_from(&self, origin: &Origin, kind: u32) -> Result<Option<u32>, Error> {
+        Ok(self.read(origin, |log| log.directory_from(kind)))
+    }
+
+    async fn directory_end(&self, origin: &Origin) -> Result<u64, Error> {
+        Ok(self.read(origin, |log| log.directory_end()))
+    }
+
     async fn institution_keys(
         &self,
         origin: &Origin,

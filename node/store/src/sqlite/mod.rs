@@ -331,6 +331,24 @@ impl Store for Sqlite {
         register::directory(&self.readers, kind, key).await
     }
 
+    async fn directory_page(
+        &self,
+        kind: u32,
+        prefix: &str,
+        after: &str,
+        keys: u32,
+    ) -> Result<Vec<(Origin, DirectoryRow)>, Error> {
+        register::directory_page(&self.readers, kind, prefix, after, keys).await
+    }
+
+    async fn directory_from(&self, origin: &Origin, kind: u32) -> Result<Option<u32>, Error> {
+        register::directory_from(&self.readers, origin, kind).await
+    }
+
+    async fn directory_end(&self, origin: &Origin) -> Result<u64, Error> {
+        register::directory_end(&self.readers, origin).await
+    }
+
     async fn institution_keys(
         &self,
         origin: &Origin,

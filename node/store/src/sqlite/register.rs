@@ -271,6 +271,71 @@ pub(super) async fn directory(
         .collect()
 }
 
+pub(super) async fn directory_page(
+    db: &SqlitePool,
+    kind: u32,
+    prefix: &str,
+    after: &str,
+    keys: u32,
+) -> Result<Vec<(Origin, DirectoryRow)>, Error> {
+    let rows: Vec<(String, i64, String, i64, Vec<u8>)> = sqlx::query_as(
+        "SELECT l.origin, d.place, d.key, d.effective, d.body FROM directory d \
+         JOIN logs l ON l.id = d.place >> 40 \
+         WHERE d.kind = $1 AND d.key IN (SELECT DISTINCT key FROM directory \
+             WHERE kind = $1 AND key > $2 AND key >= $3 AND key < $4 ORDER BY key LIMIT $5) \
+         ORDER BY d.key, l.origin, d.place",
+    )
+    .bind(i64::from(kind))
+    .bind(after)
+    .bind(prefix)
+    // Behind every key of ASCII that starts with the prefix.
+    .bind(format!("{prefix}\u{7f}"))
+    .bind(i64::from(keys))
+    .fetch_all(db)
+    .await?;
+    rows.into_iter()
+        .map(|(name, place, key, effective, body)| {
+            let row = DirectoryRow {
+                index: index_at(place),
+                kind,
+                key,
+                effective_date: unsigned(effective)?,
+                body,
+            };
+            Ok((origin(name)?, row))
+        })
+        .collect()
+}
+
+pub(super) async fn directory_from(
+    db: &SqlitePool,
+    name: &Origin,
+    kind: u32,
+) -> Result<Option<u32>, Error> {
+    let first: Option<i64> = sqlx::query_scalar(
+        "SELECT min(effective) FROM directory WHERE kind = $1 \
+         AND place >= (SELECT id << 40 FROM logs WHERE origin = $2) \
+         AND place < (SELECT (id + 1) << 40 FROM logs WHERE origin = $2)",
+    )
+    .bind(i64::from(kind))
+    .bind(name.as_str())
+    .fetch_one(db)
+    .await?;
+    first.map(unsigned).transpose()
+}
+
+pub(super) async fn directory_end(db: &SqlitePool, name: &Origin) -> Result<u64, Error> {
+    let newest: Option<i64> = sqlx::query_scalar(
+        "SELECT max(place) FROM directory \
+         WHERE place >= (SELECT id << 40 FROM logs WHERE origin = $1) \
+         AND place < (SELECT (id + 1) << 40 FROM logs WHERE origin = $1)",
+    )
+    .bind(name.as_str())
+    .fetch_one(db)
+    .await?;
+    Ok(newest.map_or(0, |place| index_at(place) + 1))
+}
+
 pub(super) async fn adoptions(db: &SqlitePool, name: &Origin) -> Result<Vec<AdoptionRow>, Error> {
     let rows: Vec<(i64, i64)> = sqlx::query_as(
         "SELECT place, version FROM adoptions \

@@ -157,12 +157,41 @@ pub(crate) async fn directories_span_logs(store: &dyn Store) {
     assert_eq!(
         found,
         [
-            (mirror().clone(), theirs),
-            (own().clone(), old),
-            (own().clone(), new)
+            (mirror().clone(), theirs.clone()),
+            (own().clone(), old.clone()),
+            (own().clone(), new.clone())
         ]
     );
     assert_eq!(store.directory(14, "330206-7").await.unwrap(), []);
+
+    // Key by key, each whole.
+    let page = async |prefix: &str, after: &str, keys| {
+        let page = store.directory_page(12, prefix, after, keys).await;
+        let page = page.unwrap().into_iter();
+        page.map(|(_, row)| (row.key, row.index))
+            .collect::<Vec<_>>()
+    };
+    let rows = |rows: &[(&str, u64)]| -> Vec<(String, u64)> {
+        let rows = rows.iter().map(|(key, index)| ((*key).to_owned(), *index));
+        rows.collect()
+    };
+    let all = [
+        ("330206-7", 0),
+        ("330206-7", 1),
+        ("330206-7", 4),
+        ("330206-70", 2),
+    ];
+    assert_eq!(page("", "", 10).await, rows(&all));
+    assert_eq!(page("", "", 1).await, rows(&all[..3]));
+    assert_eq!(page("", "330206-7", 1).await, rows(&all[3..]));
+    assert_eq!(page("330206-70", "", 9).await, rows(&all[3..]));
+    assert_eq!(page("3303", "", 9).await, []);
+    assert_eq!(page("", "330206-70", 9).await, []);
+    assert_eq!(page("", "", 0).await, []);
+    let first = async |kind| store.directory_from(own(), kind).await.unwrap();
+    assert_eq!((first(12).await, first(14).await), (Some(20_260_101), None));
+    let end = async |origin: &Origin| store.directory_end(origin).await.unwrap();
+    assert_eq!((end(own()).await, end(mirror()).await), (5, 1));
 }
 
 /// An entry of an institution, and the keys that it names.

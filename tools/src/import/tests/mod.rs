@@ -29,6 +29,7 @@ impl Files {
             out: path("certificates.csv"),
             encoding,
             institutions: Some(path("institutions.csv")),
+            registers: None,
             statuses: count / 20,
             statuses_out: Some(path("statuses.csv")),
         };

@@ -186,6 +186,11 @@ impl<'a> Writer<'a> {
         self.sign(self.envelope(v1::Kind::AuditAnchor), &body)
     }
 
+    /// An entry of a public register.
+    pub(crate) fn register(&self, kind: v1::Kind, body: &impl Message) -> Vec<u8> {
+        self.sign(self.envelope(kind), body)
+    }
+
     /// What a record's signature covers, put together from the specification of the leaf.
     pub(crate) fn signing_input(&self, record: &[u8]) -> Vec<u8> {
         let key_id = self.signer().id().0;

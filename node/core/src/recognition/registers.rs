@@ -1,0 +1,133 @@
+//! What the registers hold that a decision rests on.
+
+use huren_proto::v1;
+use prost::Message as _;
+use serde::{Deserialize, Serialize};
+
+use super::case::Case;
+use crate::{
+    register::DirectoryRow,
+    registry::{Dated, Entry},
+};
+
+/// An entry of a register with its place: what a decision rests on, and what it is decided again
+/// from years later.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Evidence {
+    /// The log.
+    pub origin: String,
+    /// Index of its leaf.
+    pub index: u64,
+    /// Number of its kind as in `huren.v1.Kind`.
+    pub kind: u32,
+    /// What it is found by.
+    pub key: String,
+    /// From when on it holds, yyyymmdd.
+    pub effective_date: u32,
+    /// Its message, hexadecimal.
+    #[serde(with = "hex::serde")]
+    pub body: Vec<u8>,
+}
+
+impl Evidence {
+    /// A row of a log's register.
+    pub fn of(origin: &str, row: &DirectoryRow) -> Self {
+        Self {
+            origin: origin.to_owned(),
+            index: row.index,
+            kind: row.kind,
+            key: row.key.clone(),
+            effective_date: row.effective_date,
+            body: row.body.clone(),
+        }
+    }
+
+    fn row(&self) -> DirectoryRow {
+        DirectoryRow {
+            index: self.index,
+            kind: self.kind,
+            key: self.key.clone(),
+            effective_date: self.effective_date,
+            body: self.body.clone(),
+        }
+    }
+}
+
+/// What is known, of all that could bear on one certificate. What is not in here is not known:
+/// it is never taken for a 'no'.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Registers {
+    /// Every entry of the institution that the certificate names, in its home log.
+    pub institution: Vec<Dated<v1::Institution>>,
+    /// The first day of which the home log's directory of institutions says anything, yyyymmdd.
+    pub directory_from: Option<u32>,
+    /// Standards in the home log.
+    pub standards: Vec<Dated<v1::Standard>>,
+    /// Their filings.
+    pub filings: Vec<Dated<v1::StandardFiling>>,
+    /// Editions of the national qualification catalogue in the home log.
+    pub qualifications: Vec<Dated<v1::QualificationCatalogue>>,
+    /// Agreements in the asking province's log.
+    pub agreements: Vec<Dated<v1::Agreement>>,
+    /// Which titles levels correspond to, in the asking province's log.
+    pub titles: Vec<Dated<v1::TitleMapping>>,
+    /// Bad credit of institutions, in the home log and in the asking province's.
+    pub credit: [Vec<Dated<v1::InstitutionCredit>>; 2],
+    /// Bad credit of the certificate's holder, in the same two.
+    pub person_credit: [Vec<Dated<v1::PersonCredit>>; 2],
+}
+
+impl Registers {
+    /// Reads what bears on a case. What belongs to another log, or to no register that decisions
+    /// rest on, is left out.
+    pub fn read(case: &Case, evidence: &[Evidence]) -> Self {
+        let home = of_log(evidence, &case.home_log);
+        let asking = of_log(evidence, &case.asking_log);
+        let is_one = case.home_log == case.asking_log;
+        let institutions = home.iter().filter(|row| row.kind == INSTITUTION);
+        Self {
+            directory_from: institutions.clone().map(|row| row.effective_date).min(),
+            institution: institutions
+                .filter(|row| case.institution() == Some(row.key.as_str()))
+                .filter_map(institution)
+                .collect(),
+            standards: entries(&home),
+            filings: entries(&home),
+            qualifications: entries(&home),
+            agreements: entries(&asking),
+            titles: entries(&asking),
+            credit: of_both(&home, &asking, is_one),
+            person_credit: of_both(&home, &asking, is_one),
+        }
+    }
+}
+
+const INSTITUTION: u32 = v1::Kind::Institution as u32;
+
+fn of_log(evidence: &[Evidence], log: &str) -> Vec<DirectoryRow> {
+    let of_log = evidence.iter().filter(|entry| entry.origin == log);
+    of_log.map(Evidence::row).collect()
+}
+
+fn entries<E: Entry>(rows: &[DirectoryRow]) -> Vec<Dated<E>> {
+    rows.iter().filter_map(Dated::of).collect()
+}
+
+/// Entries of two logs, which may be one.
+fn of_both<E: Entry>(
+    home: &[DirectoryRow],
+    asking: &[DirectoryRow],
+    is_one: bool,
+) -> [Vec<Dated<E>>; 2] {
+    let asking = if is_one { Vec::new() } else { entries(asking) };
+    [entries(home), asking]
+}
+
+fn institution(row: &DirectoryRow) -> Option<Dated<v1::Institution>> {
+    Some(Dated {
+        index: row.index,
+        effective_date: row.effective_date,
+        entry: v1::Institution::decode(row.body.as_slice()).ok()?,
+    })
+}

@@ -1,0 +1,283 @@
+//! The rules of recognition as data: which there are, what each does, and how it is said.
+//!
+//! What a rule tests is code; what follows from it, and in which words, is a versioned table
+//! with its sources. A decision keeps the table's version and effects, so it can be replayed.
+
+use std::{collections::BTreeMap, sync::LazyLock};
+
+use serde::{Deserialize, Serialize};
+
+/// What a rule that holds does to the decision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Effect {
+    /// Nothing: it is said for information.
+    None,
+    /// Recognised, with a condition that the receiver judges.
+    Condition,
+    /// It cannot be told.
+    Undetermined,
+    /// Not recognised.
+    Not,
+}
+
+macro_rules! rules {
+    ($($(#[$doc:meta])* $name:ident = $code:literal;)*) => {
+        /// What can be said of a certificate that is to be recognised. Codes never change
+        /// meaning.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        pub enum Rule {
+            $($(#[$doc])* #[serde(rename = $code)] $name,)*
+        }
+
+        impl Rule {
+            /// All rules, in the order in which decisions list them.
+            pub const ALL: &[Self] = &[$(Self::$name),*];
+
+            /// The code.
+            pub const fn code(self) -> &'static str {
+                match self { $(Self::$name => $code),* }
+            }
+        }
+    };
+}
+
+rules! {
+    /// No log holds the number.
+    NotFound = "NOT_FOUND";
+    /// The presented holder is another.
+    HolderMismatch = "HOLDER_MISMATCH";
+    /// The presented resident ID number fails its check digit.
+    IdCheck = "ID_CHECK";
+    /// The number contradicts the certificate.
+    Format = "FORMAT";
+    /// Several records carry the number.
+    DuplicateNumber = "DUPLICATE_NO";
+    /// Revoked.
+    StatusRevoked = "STATUS_REVOKED";
+    /// Void.
+    StatusVoid = "STATUS_VOID";
+    /// Superseded.
+    StatusSuperseded = "STATUS_SUPERSEDED";
+    /// Its own term is over.
+    Expired = "EXPIRED";
+    /// Under investigation.
+    StatusSuspended = "STATUS_SUSPENDED";
+    /// No quorum has cosigned it yet.
+    Pending = "PENDING_QUORUM";
+    /// The evidence is too old, or cannot be read.
+    StaleEvidence = "STALE_EVIDENCE";
+    /// Its facts were erased.
+    Erased = "ERASED";
+    /// No agreement between the two provinces is known.
+    AgreementAbsent = "AGREEMENT_ABSENT";
+    /// Agreements are known, and none covers it.
+    AgreementOut = "AGREEMENT_OUT";
+    /// The directory does not reach back to the day of issue.
+    DirectoryAbsent = "DIRECTORY_ABSENT";
+    /// The institution is not in it.
+    InstitutionUnlisted = "INST_UNLISTED";
+    /// The institution was suspended.
+    InstitutionSuspended = "INST_SUSPENDED";
+    /// The institution had left it.
+    InstitutionExited = "INST_EXITED";
+    /// The occupation is outside of the scope.
+    ScopeOccupation = "SCOPE_OCCUPATION";
+    /// The level is.
+    ScopeLevel = "SCOPE_LEVEL";
+    /// No site is registered where it took place.
+    SiteUnregistered = "SITE_UNREGISTERED";
+    /// No standard of the occupation is known.
+    StandardAbsent = "STD_ABSENT";
+    /// None was in force.
+    StandardUnfiled = "STD_UNFILED";
+    /// It had been superseded.
+    StandardSuperseded = "STD_SUPERSEDED";
+    /// The catalogue does not reach back to the day of issue.
+    CatalogueAbsent = "CATALOGUE_ABSENT";
+    /// The track does not fit it.
+    TrackMismatch = "TRACK_MISMATCH";
+    /// The agreement does not map the level.
+    LevelUnmapped = "LEVEL_UNMAPPED";
+    /// Certified by an employer.
+    EmployerScope = "EMPLOYER_SCOPE";
+    /// A special ability, outside of its area.
+    SpecialRegional = "SPECIAL_REGIONAL";
+    /// The holder has another of the same.
+    DuplicateHolding = "DUPLICATE_HOLDING";
+    /// Bad credit on the day of issue.
+    CreditBad = "CREDIT_BAD";
+    /// A professional title corresponds to the level.
+    TitleEquivalent = "TITLE_EQUIVALENT";
+}
+
+impl Rule {
+    /// Reads a code.
+    pub fn from_code(code: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|rule| rule.code() == code)
+    }
+}
+
+/// A version of the table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rules {
+    /// Its name.
+    pub version: String,
+    /// Where the effects come from.
+    pub source: String,
+    rules: BTreeMap<Rule, RuleText>,
+}
+
+/// What is said of a rule.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RuleText {
+    /// The rule.
+    pub code: Rule,
+    /// What it does.
+    pub effect: Effect,
+    /// Section of the policy, or the standard, that it rests on.
+    pub basis: String,
+    /// The sentence in Chinese.
+    pub zh: String,
+    /// The sentence in English.
+    pub en: String,
+}
+
+/// Why a table of rules is not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum RulesError {
+    /// Not the form of a table.
+    #[error("the table of rules cannot be read")]
+    Form(#[from] serde_json::Error),
+    /// A rule is missing or there twice, or they are in another order.
+    #[error("the table of rules does not list every rule once, in their order")]
+    Order,
+    /// A text is missing.
+    #[error("a rule has no sentence or no basis: {0}")]
+    Text(&'static str),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Table {
+    version: String,
+    source: String,
+    rules: Vec<RuleText>,
+}
+
+impl Rules {
+    /// Reads a table: every rule once, in the order of [`Rule::ALL`], each with its sentences.
+    ///
+    /// # Errors
+    /// [`RulesError`].
+    pub fn read(json: &str) -> Result<Self, RulesError> {
+        let table: Table = serde_json::from_str(json)?;
+        let codes = table.rules.iter().map(|rule| rule.code);
+        if !codes.eq(Rule::ALL.iter().copied()) {
+            return Err(RulesError::Order);
+        }
+        let blank = |rule: &&RuleText| {
+            let texts = [&rule.basis, &rule.zh, &rule.en];
+            texts.iter().any(|text| text.trim().is_empty())
+        };
+        if let Some(rule) = table.rules.iter().find(blank) {
+            return Err(RulesError::Text(rule.code.code()));
+        }
+        Ok(Self {
+            version: table.version,
+            source: table.source,
+            rules: table.rules.into_iter().map(|r| (r.code, r)).collect(),
+        })
+    }
+
+    /// The table that this program comes with.
+    pub fn built_in() -> &'static Self {
+        #[expect(
+            clippy::expect_used,
+            reason = "a test reads the table that is compiled in"
+        )]
+        static BUILT_IN: LazyLock<Rules> = LazyLock::new(|| {
+            Rules::read(include_str!("../../data/recognition.json")).expect("a table of rules")
+        });
+        &BUILT_IN
+    }
+
+    /// What is said of a rule.
+    pub fn text(&self, rule: Rule) -> &RuleText {
+        &self.rules[&rule]
+    }
+
+    /// What every rule does, by its code.
+    pub fn effects(&self) -> BTreeMap<Rule, Effect> {
+        let rules = self.rules.iter();
+        rules.map(|(rule, text)| (*rule, text.effect)).collect()
+    }
+
+    /// With other effects for some rules, as a province has set them.
+    #[must_use]
+    pub fn with_effects(&self, effects: &BTreeMap<Rule, Effect>) -> Self {
+        let mut rules = self.clone();
+        for (rule, effect) in effects {
+            if let Some(text) = rules.rules.get_mut(rule) {
+                text.effect = *effect;
+            }
+        }
+        rules
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_has_every_rule_once_with_its_words() {
+        let rules = Rules::built_in();
+        assert_eq!(rules.effects().len(), Rule::ALL.len());
+        for rule in Rule::ALL {
+            assert_eq!(Rule::from_code(rule.code()), Some(*rule));
+            assert!(rules.text(*rule).zh.ends_with('。'), "{}", rule.code());
+            assert!(rules.text(*rule).en.ends_with('.'), "{}", rule.code());
+        }
+    }
+
+    #[test]
+    fn what_is_lacking_refuses_nothing() {
+        let lacking = [
+            Rule::Pending,
+            Rule::StaleEvidence,
+            Rule::Erased,
+            Rule::AgreementAbsent,
+            Rule::DirectoryAbsent,
+            Rule::StandardAbsent,
+            Rule::CatalogueAbsent,
+        ];
+        for rule in lacking {
+            assert_eq!(Rules::built_in().text(rule).effect, Effect::Undetermined);
+        }
+    }
+
+    #[test]
+    fn a_table_that_lacks_something_is_refused() {
+        let table = include_str!("../../data/recognition.json");
+        let swapped = table.replacen("NOT_FOUND", "EXPIRED", 1);
+        assert!(matches!(Rules::read(&swapped), Err(RulesError::Order)));
+        let unknown = table.replacen("NOT_FOUND", "NO_SUCH", 1);
+        assert!(matches!(Rules::read(&unknown), Err(RulesError::Form(_))));
+        let blank = table.replacen("GB 11643-1999", " ", 1);
+        let refused = Rules::read(&blank);
+        assert!(matches!(refused, Err(RulesError::Text("ID_CHECK"))));
+    }
+
+    #[test]
+    fn a_province_sets_effects_and_no_words() {
+        let other = BTreeMap::from([(Rule::EmployerScope, Effect::None)]);
+        let rules = Rules::built_in().with_effects(&other);
+        assert_eq!(rules.text(Rule::EmployerScope).effect, Effect::None);
+        assert_eq!(
+            rules.text(Rule::EmployerScope).zh,
+            Rules::built_in().text(Rule::EmployerScope).zh
+        );
+    }
+}

@@ -1,0 +1,82 @@
+//! Which entries hold on a day.
+
+use std::collections::BTreeMap;
+
+use super::{Entry, decode};
+use crate::{codes::Date, register::DirectoryRow};
+
+/// Of the entries of one log with one key, given as index and effective date, the index of the
+/// one that holds on a day: that with the latest date not after it, and of those of one date the
+/// later leaf.
+pub fn as_of(rows: impl IntoIterator<Item = (u64, u32)>, date: Date) -> Option<u64> {
+    let effective = rows.into_iter().filter(|(_, d)| *d <= date.as_yyyymmdd());
+    let latest = effective.max_by_key(|(index, date)| (*date, *index));
+    latest.map(|(index, _)| index)
+}
+
+/// An entry with its place and its day of effect.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dated<E> {
+    /// Index of its leaf.
+    pub index: u64,
+    /// Day from which it holds, yyyymmdd.
+    pub effective_date: u32,
+    /// What it says.
+    pub entry: E,
+}
+
+impl<E: Entry> Dated<E> {
+    /// Reads a row of the register; `None` if it is of another kind.
+    pub fn of(row: &DirectoryRow) -> Option<Self> {
+        if row.kind != (E::KIND as i32).unsigned_abs() {
+            return None;
+        }
+        Some(Self {
+            index: row.index,
+            effective_date: row.effective_date,
+            entry: decode(&row.body)?,
+        })
+    }
+}
+
+/// Of the entries of one log, those that hold on a day: at most one for each key, by key.
+pub fn in_force<E: Entry>(rows: &[Dated<E>], date: Date) -> Vec<&E> {
+    let mut by_key: BTreeMap<String, &Dated<E>> = BTreeMap::new();
+    let date = date.as_yyyymmdd();
+    for row in rows.iter().filter(|row| row.effective_date <= date) {
+        let held = by_key.entry(row.entry.key()).or_insert(row);
+        if (row.effective_date, row.index) > (held.effective_date, held.index) {
+            *held = row;
+        }
+    }
+    by_key.into_values().map(|row| &row.entry).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_latest_not_after_the_day_holds() {
+        let rows = [
+            (3, 20_240_101),
+            (9, 20_230_101),
+            (4, 20_240_101),
+            (5, 20_250_601),
+        ];
+        let check = |date, expected| {
+            let date = Date::from_yyyymmdd(date).unwrap();
+            assert_eq!(as_of(rows, date), expected, "{date}");
+            let mut reversed = rows;
+            reversed.reverse();
+            assert_eq!(as_of(reversed, date), expected, "{date}, reversed");
+        };
+        check(20_221_231, None);
+        check(20_230_101, Some(9));
+        check(20_231_231, Some(9));
+        check(20_240_101, Some(4));
+        check(20_250_531, Some(4));
+        check(20_250_601, Some(5));
+        check(99_991_231, Some(5));
+    }
+}

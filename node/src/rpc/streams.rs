@@ -1,0 +1,25 @@
+//! Streams of callers.
+
+use futures::{Stream, StreamExt as _};
+use tonic::{Status, Streaming};
+
+use super::{Context, access::Who, refuse};
+
+impl Context {
+    /// The messages of a stream, as often as its caller may send them and for as long as it may.
+    pub(super) fn heard<T: Send + 'static>(
+        &self,
+        who: Who,
+        stream: Streaming<T>,
+    ) -> impl Stream<Item = Result<T, Status>> + Send + use<T> {
+        let context = self.clone();
+        refuse::messages(stream).then(move |message| {
+            let (context, who) = (context.clone(), who.clone());
+            async move {
+                context.pace(&who).await;
+                context.still(&who)?;
+                message
+            }
+        })
+    }
+}

@@ -1,0 +1,285 @@
+//! `huren registry`: the registers of the policy, read and written.
+
+use std::{
+    fs,
+    io::{Write as _, stdout},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use anyhow::{Context as _, Result, bail};
+use clap::{Args, Subcommand};
+use huren_core::{codes::RegionLevel, registry};
+use huren_proto::v1::{
+    self, Kind, issuance_service_client::IssuanceServiceClient,
+    registry_service_client::RegistryServiceClient, submit_request::Body,
+};
+use prost::Message as _;
+use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor};
+use serde_json::{Value, json};
+use tonic_types::StatusExt as _;
+
+use crate::connect::NodeArgs;
+
+/// Keys asked for at once.
+const PAGE: u32 = 200;
+
+/// 登记簿 / registers.
+#[derive(Debug, Subcommand)]
+pub enum RegistryCommand {
+    /// 列出登记簿种类 / list the kinds of registers, and who writes them
+    Kinds,
+    /// 列出登记内容 / list entries as of a day
+    List(ListArgs),
+    /// 登记一条或多条（JSON，字段见 proto/huren/v1/registry.proto） / write entries: a JSON object or an array of them, with the fields of registry.proto
+    ///
+    /// 退出码 / exit codes: 0 全部接受 all accepted, 3 部分拒绝 some rejected, 1 失败 failed.
+    Submit(SubmitArgs),
+}
+
+/// Which entries.
+#[derive(Args, Debug)]
+pub struct ListArgs {
+    /// 连接 / connection
+    #[command(flatten)]
+    node: NodeArgs,
+    /// 种类，见 kinds / kind: see `kinds`
+    #[arg(long, value_parser = kind)]
+    kind: Kind,
+    /// 键的前缀 / what their keys start with
+    #[arg(long, default_value = "", hide_default_value = true)]
+    prefix: String,
+    /// 只列此日志 / of this log alone (its origin)
+    #[arg(
+        long,
+        value_name = "ORIGIN",
+        default_value = "",
+        hide_default_value = true
+    )]
+    log: String,
+    /// 所询日期 yyyymmdd，缺省为今天 / the day asked about [default: today]
+    #[arg(long, default_value_t = 0, hide_default_value = true)]
+    as_of: u32,
+    /// 列出全部历史 / every entry, whenever it holds
+    #[arg(long)]
+    history: bool,
+}
+
+/// What to write.
+#[derive(Args, Debug)]
+pub struct SubmitArgs {
+    /// 连接 / connection
+    #[command(flatten)]
+    node: NodeArgs,
+    /// 种类，见 kinds / kind: see `kinds`
+    #[arg(long, value_parser = kind)]
+    kind: Kind,
+    /// 内容文件（JSON） / the file (JSON)
+    file: PathBuf,
+    /// 生效日期 yyyymmdd / from which day on it holds
+    #[arg(long, value_name = "DATE")]
+    effective: u32,
+    /// 登记地区（省、市或县） / region on whose behalf it is written
+    #[arg(long)]
+    region: String,
+    /// 历史存量补录 / it is loaded from old stock
+    #[arg(long)]
+    backfilled: bool,
+}
+
+fn kind(name: &str) -> Result<Kind, String> {
+    if name == "institution" {
+        return Ok(Kind::Institution);
+    }
+    let kind = registry::kind_named(name).map(|entry| entry.kind);
+    kind.ok_or_else(|| {
+        "无此种类，见 huren registry kinds / no such kind: see huren registry kinds".into()
+    })
+}
+
+/// Carries out a command.
+pub async fn run(command: &RegistryCommand, json_out: bool) -> Result<ExitCode> {
+    match command {
+        RegistryCommand::Kinds => kinds(json_out).map(|()| ExitCode::SUCCESS),
+        RegistryCommand::List(args) => list(args, json_out).await.map(|()| ExitCode::SUCCESS),
+        RegistryCommand::Submit(args) => submit(args, json_out).await,
+    }
+}
+
+fn kinds(json_out: bool) -> Result<()> {
+    let level = |level: &RegionLevel| match level {
+        RegionLevel::Province => "省 province",
+        RegionLevel::City => "市 city",
+        RegionLevel::County => "县 county",
+    };
+    for entry in registry::KINDS {
+        let writers: Vec<&str> = entry.writers.levels().iter().map(level).collect();
+        if json_out {
+            let value = json!({"kind": entry.name, "zh": entry.zh, "writers": writers});
+            writeln!(stdout(), "{value}")?;
+        } else {
+            let writers = writers.join("、");
+            writeln!(stdout(), "{:<24} {}  （{writers}）", entry.name, entry.zh)?;
+        }
+    }
+    Ok(())
+}
+
+/// The message of a kind, by its description.
+fn message(kind: Kind) -> Result<MessageDescriptor> {
+    let pool = DescriptorPool::decode(huren_proto::DESCRIPTORS)?;
+    let words = kind.as_str_name().trim_start_matches("KIND_").split('_');
+    let name: String = words
+        .map(|word| format!("{}{}", &word[..1], word[1..].to_lowercase()))
+        .collect();
+    let found = pool.get_message_by_name(&format!("huren.v1.{name}"));
+    found.with_context(|| format!("没有此消息 / there is no message {name}"))
+}
+
+/// An entry as JSON.
+fn body(kind: Kind, bytes: &[u8]) -> Result<Value> {
+    let message = DynamicMessage::decode(message(kind)?, bytes)?;
+    let options = prost_reflect::SerializeOptions::new().use_proto_field_name(true);
+    Ok(message.serialize_with_options(serde_json::value::Serializer, &options)?)
+}
+
+async fn list(args: &ListArgs, json_out: bool) -> Result<()> {
+    let mut client = RegistryServiceClient::new(args.node.caller()?);
+    let mut asked = v1::ListEntriesRequest {
+        kind: args.kind.into(),
+        key_prefix: args.prefix.clone(),
+        origin: args.log.clone(),
+        as_of_date: args.as_of,
+        history: args.history,
+        page_size: PAGE,
+        page_token: String::new(),
+    };
+    loop {
+        let page = client.list_entries(asked.clone()).await?.into_inner();
+        for entry in page.entries {
+            let body = body(args.kind, &entry.body)?;
+            if json_out {
+                let value = json!({
+                    "origin": entry.origin, "index": entry.index, "key": entry.key,
+                    "effective_date": entry.effective_date, "entry": body,
+                });
+                writeln!(stdout(), "{value}")?;
+            } else {
+                writeln!(
+                    stdout(),
+                    "{}  自 from {}  {} #{}\n    {body}",
+                    entry.key,
+                    entry.effective_date,
+                    entry.origin,
+                    entry.index
+                )?;
+            }
+        }
+        if page.next_page_token.is_empty() {
+            return Ok(());
+        }
+        asked.page_token = page.next_page_token;
+    }
+}
+
+/// The submission of an entry that is written as JSON.
+pub fn entry(kind: Kind, value: &Value, effective_date: u32) -> Result<Body> {
+    let options = prost_reflect::DeserializeOptions::new();
+    let read = DynamicMessage::deserialize_with_options(message(kind)?, value, &options);
+    let message =
+        read.with_context(|| format!("不是该种类的内容 / not an entry of that kind: {value}"))?;
+    let bytes = message.encode_to_vec();
+    if kind == Kind::Institution {
+        return Ok(Body::Institution(v1::InstitutionSubmission {
+            institution: Some(v1::Institution::decode(bytes.as_slice())?),
+            effective_date,
+        }));
+    }
+    Ok(Body::Entry(v1::EntrySubmission {
+        kind: kind.into(),
+        body: bytes,
+        effective_date,
+    }))
+}
+
+async fn submit(args: &SubmitArgs, json_out: bool) -> Result<ExitCode> {
+    let text = fs::read_to_string(&args.file)
+        .with_context(|| format!("无法读取 / cannot read {}", args.file.display()))?;
+    let value: Value = serde_json::from_str(&text).context("不是 JSON / not JSON")?;
+    let values = match value {
+        Value::Array(values) => values,
+        one => vec![one],
+    };
+    if values.is_empty() {
+        bail!("文件中没有内容 / there is nothing in the file");
+    }
+    // All of them are read before any is written.
+    let bodies = values
+        .iter()
+        .map(|value| entry(args.kind, value, args.effective));
+    let bodies: Vec<Body> = bodies.collect::<Result<_>>()?;
+    let mut client = IssuanceServiceClient::new(args.node.caller()?);
+    let provenance = if args.backfilled {
+        v1::Provenance::Backfilled
+    } else {
+        v1::Provenance::Issued
+    };
+    let mut refused = 0;
+    for (at, body) in bodies.into_iter().enumerate() {
+        let request = v1::SubmitRequest {
+            writer_region: args.region.clone(),
+            provenance: provenance.into(),
+            body: Some(body),
+            ..Default::default()
+        };
+        match client.submit(request).await {
+            Ok(answer) => {
+                let placed = answer.into_inner();
+                if json_out {
+                    let value = json!({"position": at, "index": placed.index, "duplicate": placed.duplicate});
+                    writeln!(stdout(), "{value}")?;
+                } else {
+                    let known = if placed.duplicate {
+                        "（已有 there already）"
+                    } else {
+                        ""
+                    };
+                    writeln!(
+                        stdout(),
+                        "第 {} 条 → {} #{}{known}",
+                        at + 1,
+                        placed.origin,
+                        placed.index
+                    )?;
+                }
+            }
+            // What is wrong with one says nothing of the others; what is wrong with the node does.
+            Err(status) if status.code() == tonic::Code::InvalidArgument => {
+                refused += 1;
+                let faults = status.get_details_bad_request();
+                let faults = faults.map(|bad| bad.field_violations).unwrap_or_default();
+                let faults: Vec<String> = faults
+                    .into_iter()
+                    .map(|fault| format!("{}: {}", fault.field, fault.description))
+                    .collect();
+                if json_out {
+                    let value = json!({"position": at, "refused": faults});
+                    writeln!(stdout(), "{value}")?;
+                } else {
+                    writeln!(
+                        stdout(),
+                        "第 {} 条被拒 refused:\n    {}",
+                        at + 1,
+                        faults.join("\n    ")
+                    )?;
+                }
+            }
+            Err(status) => return Err(status.into()),
+        }
+    }
+    Ok(if refused == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(3)
+    })
+}

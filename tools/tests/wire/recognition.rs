@@ -1,0 +1,211 @@
+//! Registers and decisions on recognition, by the tool.
+
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Output},
+};
+
+use huren_core::codes::Region;
+use huren_proto::v1;
+use serde_json::{Value, json};
+
+use crate::support::{
+    nodes::{HUREN, Nodes, until},
+    samples::Sample,
+};
+
+const ISSUED: Sample<'_> = Sample {
+    number: "S000033010006243000001",
+    name: "张三",
+    id: "11010519491231002X",
+};
+
+fn huren(arguments: &[&str]) -> Output {
+    let mut command = Command::new(HUREN);
+    command.arg("--json").args(arguments);
+    command.output().expect("a process")
+}
+
+/// What it said, one value on each line.
+fn lines(output: &Output) -> Vec<Value> {
+    let text = String::from_utf8_lossy(&output.stdout);
+    text.lines().map(|line| line.parse().unwrap()).collect()
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn entries_are_written_and_listed_and_faulty_ones_refused() {
+    let kinds = lines(&huren(&["registry", "kinds"]));
+    assert_eq!(kinds.len(), 24);
+    let nodes = Nodes::start(&[Region::ZHEJIANG], 0, &[]).await;
+    let node = nodes.at(Region::ZHEJIANG);
+    let (dir, file) = (text(&node.dir), nodes.folder.path().join("entries.json"));
+    let filing = |number: &str| {
+        json!({
+            "standard": {"code": "ZJ-1", "edition": 2024}, "step": "FILING_STEP_PROVINCE",
+            "filing_number": number, "filed_on": 20240101,
+            "digest": "q6urq6urq6urq6urq6urq6urq6urq6urq6urq6urq6s=",
+            "state": "FILING_STATE_FILED",
+        })
+    };
+    fs::write(&file, json!([filing("浙备1号"), filing("")]).to_string()).unwrap();
+    let submit = || {
+        let given = [
+            "registry",
+            "submit",
+            "--kind",
+            "standard_filing",
+            "--dir",
+            dir,
+        ];
+        let rest = ["--region", "33", "--effective", "20240101", text(&file)];
+        huren(&[given.as_slice(), &rest].concat())
+    };
+    let output = submit();
+    let said = lines(&output);
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    assert!(said[0]["index"].is_u64(), "{said:?}");
+    let refused = said[1]["refused"][0].as_str().unwrap();
+    assert!(
+        refused.starts_with("filing_number: FIELD_MISSING"),
+        "{refused}"
+    );
+    // The same again is the same.
+    assert_eq!(lines(&submit())[0]["duplicate"], true);
+
+    let list = |more: &[&str]| {
+        let given = [
+            "registry",
+            "list",
+            "--kind",
+            "standard_filing",
+            "--dir",
+            dir,
+        ];
+        let output = huren(&[given.as_slice(), more].concat());
+        assert!(output.status.success(), "{output:?}");
+        lines(&output)
+    };
+    until("the entry to be published", async || !list(&[]).is_empty()).await;
+    let all = list(&[]);
+    assert_eq!(all.len(), 1);
+    assert_eq!(all[0]["key"], "ZJ-1/2024/province");
+    assert_eq!(all[0]["entry"]["filing_number"], "浙备1号");
+    assert!(list(&["--as-of", "20231231"]).is_empty());
+    assert!(list(&["--prefix", "ZJ-2"]).is_empty());
+    // What is no such entry at all is said before anything is written.
+    fs::write(&file, r#"[{"no_such_field": 1}]"#).unwrap();
+    let output = submit();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_decision_is_given_with_its_reasons_and_decided_again_offline() {
+    let regions = [Region::ZHEJIANG, Region::SHANGHAI];
+    let nodes = Nodes::start(&regions, 1, &[]).await;
+    let mut submission = ISSUED.submission();
+    submission.set_wait(v1::Wait::Witnessed);
+    let home = nodes.at(Region::ZHEJIANG);
+    home.issuance().submit(submission).await.unwrap();
+    let dir = text(&nodes.at(Region::SHANGHAI).dir).to_owned();
+    let file = nodes.folder.path().join("decision.note");
+    let decide = |more: &[&str]| {
+        let given = [
+            "decide",
+            "--dir",
+            &dir,
+            "--purpose",
+            "employment",
+            "--number",
+            ISSUED.number,
+        ];
+        huren(&[given.as_slice(), &["--name", ISSUED.name], more].concat())
+    };
+    until("the certificate in Shanghai", async || {
+        let said: Value = serde_json::from_slice(&decide(&[]).stdout).unwrap();
+        said["answer"]["verdict"] == "valid"
+    })
+    .await;
+    let output = decide(&["--asking", "310118", "--out", text(&file)]);
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    let said: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(said["outcome"], "undetermined");
+    let codes = said["findings"].as_array().unwrap().iter();
+    let codes: Vec<&str> = codes
+        .map(|finding| finding["code"].as_str().unwrap())
+        .collect();
+    let lacking = [
+        "AGREEMENT_ABSENT",
+        "DIRECTORY_ABSENT",
+        "STD_ABSENT",
+        "CATALOGUE_ABSENT",
+    ];
+    assert_eq!(codes, lacking);
+    // Another province's region is not for this node to speak for.
+    let output = decide(&["--asking", "3301"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("ASKING_REGION"), "{said}");
+
+    let trust = nodes.folder.path().join("trust");
+    let (roots, lists) = (trust.join("roots"), trust.join("lists"));
+    let replay = |file: &Path| {
+        let given = ["decide", "--replay", text(file), "--trust", text(&roots)];
+        huren(&[given.as_slice(), &["--lists", text(&lists)]].concat())
+    };
+    let output = replay(&file);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let note = fs::read_to_string(&file).unwrap();
+    let check = |from: &str, to: &str, code: &str| {
+        let changed = nodes.folder.path().join("changed.note");
+        assert!(note.contains(from), "{from}");
+        fs::write(&changed, note.replacen(from, to, 1)).unwrap();
+        let output = replay(&changed);
+        let said: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert_eq!(said["failure"]["code"], code);
+        // Who does not look at signatures sees at least what does not follow.
+        huren(&["decide", "--replay", text(&changed)])
+    };
+    let signature = "DECISION_SIGNATURE";
+    let output = check(
+        "\"outcome\": \"undetermined\"",
+        "\"outcome\": \"recognized\"",
+        signature,
+    );
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let output = check(
+        "\"purpose\": \"employment\"",
+        "\"purpose\": \"subsidy\"",
+        signature,
+    );
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    fs::write(&file, "nothing").unwrap();
+    assert_eq!(replay(&file).status.code(), Some(2));
+}
+
+#[test]
+fn who_has_the_seed_and_the_list_draws_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let list = folder.path().join("list");
+    let draw = |codes: &[&str], seed: &str, purpose: &str| {
+        fs::write(&list, codes.join("\n")).unwrap();
+        let given = ["draw", text(&list), "--seed", seed, "--purpose", purpose];
+        huren(&[given.as_slice(), &["--count", "2"]].concat())
+    };
+    let said = |output: Output| -> Value { serde_json::from_slice(&output.stdout).unwrap() };
+    let seed = "ab".repeat(32);
+    let first = said(draw(&["A", "B", "C", "D", "E"], &seed, "J-1"));
+    assert_eq!(first, said(draw(&["E", "C", "D", "B", "A"], &seed, "J-1")));
+    assert_eq!(first["drawn"].as_array().unwrap().len(), 2);
+    let purposes =
+        (2..20).map(|n| said(draw(&["A", "B", "C", "D", "E"], &seed, &format!("J-{n}"))));
+    let drawn: std::collections::BTreeSet<String> =
+        purposes.map(|value| value["drawn"].to_string()).collect();
+    assert!(drawn.len() > 4, "{drawn:?}");
+    assert_eq!(draw(&["A", "A"], &seed, "J-1").status.code(), Some(1));
+    assert_eq!(draw(&["A", "B"], "ab", "J-1").status.code(), Some(1));
+}
