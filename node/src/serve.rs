@@ -18,7 +18,9 @@ use crate::{
     config::Config,
     engine::{Clock, Engine, Options, Parts, SystemClock, SystemRandom, take_data_keys},
     http::{
-        self, RequestLimits, health, page, policy, tiles,
+        self, RequestLimits, health, page, policy,
+        submit::WitnessLinks,
+        tiles,
         witness::{self, SubmitLimits},
     },
     rpc::{self, Links, RpcLimits},
@@ -84,6 +86,8 @@ pub async fn serve(
         options: engine_options(&config, accept_loss),
     };
     let (engine, runner) = Engine::open(parts).await?;
+    let mut witnesses = WitnessLinks::default();
+    engine.set_witnesses(witnesses.follow(&list.witnesses));
     // Before any of it takes effect.
     trail::record_start(&engine, &config).await?;
     let audit = Arc::clone(engine.audit());
@@ -100,6 +104,7 @@ pub async fn serve(
         engine: Arc::clone(&engine),
         clock: Arc::clone(&clock),
         links,
+        witnesses,
         presented: node_tls.identity.spki_sha256(),
         refused: None,
     };

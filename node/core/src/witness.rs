@@ -3,6 +3,8 @@
 //! The rules are those of "add-checkpoint" in their order. A witness remembers, for each log,
 //! the latest checkpoint that it cosigned; whoever calls keeps that memory by compare-and-swap.
 
+mod answer;
+
 use std::fmt;
 use std::str::FromStr;
 
@@ -13,6 +15,8 @@ use crate::{
     merkle::{self, Hash},
     note::{MAX_SIGNATURES, NoteSignature, SignatureType, VerifierKey},
 };
+
+pub use answer::{Answer, AnswerError, MAX_ANSWER_LEN, answer};
 
 /// The most lines of a consistency proof.
 pub const MAX_PROOF_LINES: usize = 63;

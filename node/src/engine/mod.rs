@@ -26,6 +26,7 @@ mod replicate;
 mod restored;
 mod signing;
 mod standing;
+mod submit;
 mod tasks;
 mod tokens;
 mod verify;
@@ -63,7 +64,7 @@ pub use evidence::{Found, HeadRefusal, ReleaseError};
 pub use export::{ExportError, ExportPurpose};
 pub use lists::TakeError;
 pub use mirror::{Upload, UploadError, Uploaded};
-pub use peers::{Peer, PeerError, PeerPackage, Peers};
+pub use peers::{Peer, PeerError, PeerPackage, Peers, Witness, Witnesses};
 pub use prepare::{Refused, WriterKeys};
 pub use rate::{RateLimit, network};
 pub use reader::Reader;
@@ -142,6 +143,8 @@ pub struct Engine {
     book: Arc<Book>,
     /// The other members, as they are reached now.
     peers: watch::Sender<Arc<Peers>>,
+    /// Witnesses outside of the federation, as they are reached now.
+    witnesses: watch::Sender<Arc<Witnesses>>,
     keys: Arc<WriterKeys>,
     signing: watch::Sender<Arc<SigningKeys>>,
     outside: Vec<VerifierKey>,
@@ -264,6 +267,7 @@ impl Engine {
             shelf,
             book,
             peers: watch::Sender::new(Arc::new(peers)),
+            witnesses: watch::Sender::default(),
             keys,
             signing,
             outside: parts.outside,

@@ -50,6 +50,17 @@ pub trait Peer: Send + Sync + 'static {
     async fn verify(&self, question: v1::VerifyRequest) -> Result<v1::VerifyResponse, PeerError>;
 }
 
+/// A witness outside of the federation (C2SP `tlog-witness`).
+#[async_trait]
+pub trait Witness: Send + Sync + 'static {
+    /// Hands it the body of an `add-checkpoint`; gives the status and the body of its answer, of
+    /// which no more is read than [`huren_core::witness::MAX_ANSWER_LEN`].
+    async fn add_checkpoint(&self, body: String) -> Result<(u16, Vec<u8>), PeerError>;
+}
+
+/// Witnesses outside of the federation by the names that the trust list gives them.
+pub type Witnesses = BTreeMap<String, Arc<dyn Witness>>;
+
 /// A package as it came, not yet checked.
 #[derive(Clone, Debug)]
 pub struct PeerPackage {

@@ -54,6 +54,8 @@ impl Engine {
         self.check_keys();
         let (engine, tracker, ends) = (Arc::clone(self), tasks.clone(), stop.clone());
         tasks.spawn(async move { engine.attend(&tracker, &ends).await });
+        let (engine, tracker, ends) = (Arc::clone(self), tasks.clone(), stop.clone());
+        tasks.spawn(async move { engine.attend_witnesses(&tracker, &ends).await });
     }
 
     /// Listens to every member and replicates every log, whichever there are: lists bring

@@ -3,6 +3,7 @@
 pub mod health;
 pub mod page;
 pub mod policy;
+pub mod submit;
 pub mod tiles;
 pub mod witness;
 

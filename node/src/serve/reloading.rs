@@ -14,7 +14,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::{
     config::Config,
     engine::{Clock, Engine},
-    http::health::Obstacle,
+    http::{health::Obstacle, submit::WitnessLinks},
     rpc::Links,
     startup::{NodeKeys, NodeTls, read_lists},
     tls::{self, Clients, ServerTls, SpkiSha256},
@@ -44,6 +44,7 @@ pub(super) struct Reloading {
     pub(super) engine: Arc<Engine>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) links: Links,
+    pub(super) witnesses: WitnessLinks,
     /// The key of the certificate in use.
     pub(super) presented: SpkiSha256,
     /// Why the file of trust lists was refused when it was last looked at.
@@ -133,6 +134,8 @@ impl Reloading {
         let links = &mut self.links;
         let peers = links.follow(list, &self.config.origin, &node_tls.identity);
         self.engine.set_peers(peers);
+        self.engine
+            .set_witnesses(self.witnesses.follow(&list.witnesses));
         let presented = node_tls.identity.spki_sha256();
         if presented != self.presented {
             self.presented = presented;

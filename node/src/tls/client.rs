@@ -34,6 +34,10 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(20);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Names of protocols (RFC 7301; RFC 9113 section 3.2).
+const H2: &[u8] = b"h2";
+const HTTP_1: &[u8] = b"http/1.1";
+
 /// What is presented to a peer, and how the peer is checked. Can be replaced at any time:
 /// connections made later use the new one.
 pub struct ClientTls {
@@ -49,7 +53,7 @@ impl ClientTls {
         pins: Option<Vec<SpkiSha256>>,
     ) -> Result<Self, TlsError> {
         Ok(Self {
-            config: ArcSwap::new(client_config(Some(identity), roots, pins)?),
+            config: ArcSwap::new(client_config(Some(identity), roots, pins, H2)?),
         })
     }
 
@@ -57,7 +61,14 @@ impl ClientTls {
     /// `roots`.
     pub fn without_certificate(roots: &[CertificateDer<'static>]) -> Result<Self, TlsError> {
         Ok(Self {
-            config: ArcSwap::new(client_config(None, roots, None)?),
+            config: ArcSwap::new(client_config(None, roots, None, H2)?),
+        })
+    }
+
+    /// Presents nothing and speaks HTTP/1.1; accepts servers whose chain ends at one of `roots`.
+    pub fn of_visitor(roots: &[CertificateDer<'static>]) -> Result<Self, TlsError> {
+        Ok(Self {
+            config: ArcSwap::new(client_config(None, roots, None, HTTP_1)?),
         })
     }
 
@@ -72,7 +83,7 @@ impl ClientTls {
         pins: Option<Vec<SpkiSha256>>,
     ) -> Result<(), TlsError> {
         self.config
-            .store(client_config(Some(identity), roots, pins)?);
+            .store(client_config(Some(identity), roots, pins, H2)?);
         Ok(())
     }
 }
@@ -154,6 +165,7 @@ fn client_config(
     identity: Option<&Identity>,
     roots: &[CertificateDer<'static>],
     pins: Option<Vec<SpkiSha256>>,
+    protocol: &[u8],
 ) -> Result<Arc<ClientConfig>, TlsError> {
     let roots = Arc::new(root_store(roots)?);
     let chain = WebPkiServerVerifier::builder_with_provider(roots, provider()).build()?;
@@ -165,7 +177,7 @@ fn client_config(
         Some(own) => config.with_client_auth_cert(own.chain.clone(), own.key.clone_key())?,
         None => config.with_no_client_auth(),
     };
-    config.alpn_protocols = vec![b"h2".to_vec()];
+    config.alpn_protocols = vec![protocol.to_vec()];
     Ok(Arc::new(config))
 }
 
@@ -233,6 +245,27 @@ fn server_name(uri: &Uri) -> io::Result<ServerName<'static>> {
         .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))
 }
 
+/// Connects to the host of an address, and checks it.
+///
+/// # Errors
+/// If it cannot be reached in time, or is not who it should be.
+pub async fn connect(uri: &Uri, tls: &ClientTls) -> io::Result<TlsStream<TcpStream>> {
+    let name = server_name(uri)?;
+    let host = name.to_str();
+    let port = uri.port_u16().unwrap_or(443);
+    let config = tls.config.load_full();
+    let connect = async {
+        let tcp = TcpStream::connect((host.as_ref(), port)).await?;
+        tcp.set_nodelay(true)?;
+        TlsConnector::from(config).connect(name.clone(), tcp).await
+    };
+    // tonic's own timeout covers this future too; it is here so that the bound holds wherever
+    // this is used.
+    tokio::time::timeout(CONNECT_TIMEOUT, connect)
+        .await
+        .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
+}
+
 #[derive(Clone)]
 struct Connector {
     tls: Arc<ClientTls>,
@@ -248,22 +281,7 @@ impl tower::Service<Uri> for Connector {
     }
 
     fn call(&mut self, uri: Uri) -> Self::Future {
-        let config = self.tls.config.load_full();
-        Box::pin(async move {
-            let name = server_name(&uri)?;
-            let host = name.to_str();
-            let port = uri.port_u16().unwrap_or(443);
-            let connect = async {
-                let tcp = TcpStream::connect((host.as_ref(), port)).await?;
-                tcp.set_nodelay(true)?;
-                TlsConnector::from(config).connect(name.clone(), tcp).await
-            };
-            // tonic's own timeout covers this future too; it is here so that the bound holds
-            // wherever the connector is used.
-            let stream = tokio::time::timeout(CONNECT_TIMEOUT, connect)
-                .await
-                .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
-            Ok(TokioIo::new(stream))
-        })
+        let tls = Arc::clone(&self.tls);
+        Box::pin(async move { Ok(TokioIo::new(connect(&uri, &tls).await?)) })
     }
 }

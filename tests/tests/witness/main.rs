@@ -2,6 +2,7 @@
 //! helpers use them, and what they do to the node's own replication.
 
 mod checkpoints;
+mod foreign;
 mod support;
 mod together;
 mod uploads;

@@ -28,8 +28,14 @@ use crate::{
     tables::Tables,
 };
 
-/// Rows that are there before the first backup, and rows that come while backups are made.
-const ROWS: [u64; 2] = [600, 3_000];
+/// Rows that are there before the first backup.
+const BEFORE: u64 = 600;
+
+/// Rows of one file that comes while backups are made: file behind file, as long as that takes.
+const MEANWHILE: u64 = 500;
+
+/// Rows that there are at most.
+const MOST: u64 = 20_000;
 
 /// How many backups are made while rows come.
 const BACKUPS: u32 = 3;
@@ -51,37 +57,62 @@ async fn a_backup_of_a_busy_node_is_restored_whole_or_not_at_all() {
     play("backup", backup).await;
 }
 
+/// Makes backups while rows come, and says how many rows there are then.
+async fn meanwhile(
+    home: &LocalNode,
+    folder: &Path,
+    key: &Key,
+    tables: &mut Tables,
+    acks: &mut Acks,
+) -> Result<(Vec<(PathBuf, Manifest)>, u64)> {
+    let making = async {
+        let mut backups = Vec::new();
+        for number in 0..BACKUPS {
+            let out = folder.join(format!("backups-{number}"));
+            backups.push(back_up(home, &out, key).await?);
+        }
+        anyhow::Ok(backups)
+    };
+    tokio::pin!(making);
+    let (mut rows, mut made) = (BEFORE, None);
+    while made.is_none() {
+        let part = tables.part(MEANWHILE)?;
+        rows += MEANWHILE;
+        let mut importing = std::pin::pin!(Client::start(home, &part, IN_FLIGHT)?.finish(acks));
+        tokio::select! {
+            backups = &mut making => {
+                made = Some(backups?);
+                importing.await?;
+            }
+            imported = &mut importing => imported?,
+        }
+    }
+    Ok((made.unwrap_or_default(), rows))
+}
+
 async fn backup(stage: &mut Stage, plan: &mut Plan) -> Result<()> {
     let folder = stage.folder().to_owned();
     let key = Key::make(&folder)?;
-    let mut tables = Tables::invent(&folder, ROWS.iter().sum())?;
+    let mut tables = Tables::invent(&folder, MOST)?;
     start(&mut stage.replica, &[PUBLISH_AT_ONCE]).await?;
     start(&mut stage.home, &[PUBLISH_AT_ONCE]).await?;
     let mut audit = Audit::new(Public::own(&stage.home)?);
     let mut acks = Acks::default();
-    let first = tables.part(ROWS[0])?;
+    let first = tables.part(BEFORE)?;
     Client::start(&stage.home, &first, IN_FLIGHT)?
         .finish(&mut acks)
         .await?;
 
-    let second = tables.part(ROWS[1])?;
-    let client = Client::start(&stage.home, &second, IN_FLIGHT)?;
-    let mut backups = Vec::new();
-    for number in 0..BACKUPS {
-        let out = folder.join(format!("backups-{number}"));
-        backups.push(back_up(&stage.home, &out, &key).await?);
-    }
-    ensure!(!client.has_ended(), "the backups were made too late");
-    client.finish(&mut acks).await?;
+    let (backups, rows) = meanwhile(&stage.home, &folder, &key, &mut tables, &mut acks).await?;
     for (_, manifest) in &backups {
         let logs = manifest.logs.iter();
         let mut own = logs.filter(|log| log.origin == stage.home.origin);
         let own = own.next().context("the own log")?;
-        ensure!(own.size > ROWS[0], "nothing of the first rows");
+        ensure!(own.size > BEFORE, "nothing of the first rows");
         // It is a size that the log had, with the root that it had then.
         audit.saw(own.size, Hash::from_hex(&own.root)?)?;
     }
-    audit.up_to(ADOPTIONS + ROWS.iter().sum::<u64>()).await?;
+    audit.up_to(ADOPTIONS + rows).await?;
     // What is not replicated yet would be lost for good: that is another test.
     let mut copy = Audit::new(Public::mirror(&stage.home, &stage.replica)?);
     copy.up_to(audit.size()).await?;
