@@ -243,6 +243,44 @@ async fn a_decision_is_decided_again_from_its_file() {
     assert!(Statement::read(&file.replacen("huren/decision", "huren/answer", 1)).is_err());
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_certificate_of_the_same_is_found_by_the_holder_s_tag() {
+    let federation = federation().await;
+    registers(&federation).await;
+    settled(&federation).await;
+    let ask = async |id: &str| {
+        let asked = v1::DecideRequest {
+            question: Some(v1::VerifyRequest {
+                holder_id: id.into(),
+                ..question(1, "张三")
+            }),
+            asking_region: String::new(),
+        };
+        let decided = federation.engine(SHANGHAI).decide(asked).await;
+        decided.expect("a decision")
+    };
+    let id = "11010519491231002X";
+    assert_eq!(rules(&ask(id).await), [""; 0]);
+    // The same occupation and level, in another province.
+    let other = huren_tests::certificate_in(ANHUI, 7);
+    submit(&federation, ANHUI, other).await;
+    settled(&federation).await;
+    let decided = ask(id).await;
+    assert_eq!(rules(&decided), ["DUPLICATE_HOLDING"]);
+    assert_eq!(decided.findings[0].about["others"], "1");
+    // Who does not know the document learns nothing of others; nor does it count once revoked.
+    assert_eq!(rules(&ask("").await), [""; 0]);
+    assert_eq!(rules(&ask("440524188001010014").await), ["HOLDER_MISMATCH"]);
+    assert_eq!(
+        rules(&ask("110105194912310021").await),
+        ["HOLDER_MISMATCH", "ID_CHECK"]
+    );
+    let revoked = huren_tests::change_in(ANHUI, v1::StatusAction::Revoke, 7);
+    submit(&federation, ANHUI, revoked).await;
+    settled(&federation).await;
+    assert_eq!(rules(&ask(id).await), [""; 0]);
+}
+
 async fn listed(engine: &Engine, asked: v1::ListEntriesRequest) -> Vec<(String, u64)> {
     let listed = engine.list_entries(&asked).await.expect("a list");
     let entries = listed.entries.into_iter();

@@ -91,6 +91,13 @@ impl Engine {
         Subject::of_number(self.keys.index.current(), number)
     }
 
+    /// The subjects that an identity document names, one for each kind of document it may be.
+    pub fn holder_subjects(&self, id: &str) -> Vec<Subject> {
+        let ids = super::verify::holder_ids(id).into_iter();
+        ids.filter_map(|id| Subject::of_holder(&self.keys.holder, &id))
+            .collect()
+    }
+
     /// What a certificate number was ever written as, under all index keys that are here: what is
     /// in the trail is never written anew. At least one, that of the key in use first.
     pub fn subjects_of(&self, number: &str) -> Vec<Subject> {

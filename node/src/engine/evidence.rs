@@ -328,7 +328,12 @@ impl Engine {
     async fn is_held_by_others(&self, state: &LogState, quorum: usize) -> Result<(), ReleaseError> {
         let chain = self.trust();
         let (mut agree, mut differ) = (0, 0);
-        for head in self.book.seen(&state.origin).values() {
+        let peers = self.peers();
+        for (region, head) in self.book.seen(&state.origin) {
+            // A witness outside of the federation shows what it was given, and holds nothing.
+            if !peers.contains_key(&region) {
+                continue;
+            }
             let lists = chain.lists().iter().rev();
             let signed = lists
                 .filter_map(|list| list.list.log_of(&state.origin))

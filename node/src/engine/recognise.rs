@@ -70,9 +70,14 @@ impl Engine {
         let question = asked.question.unwrap_or_default();
         let wants_file = question.want_receipt;
         let (client_ref, purpose) = (question.client_ref, purpose(question.purpose));
-        let (number, id) = (question.number.clone(), question.holder_id.clone());
-        let answer = self.verify(question).await?;
-        let case = self.case(&answer, (asking, purpose), &number, &id).await?;
+        let answer = self.verify(question.clone()).await?;
+        let case = Case {
+            id_fails: fails(&question.holder_id),
+            other_holdings: self.other_holdings(&answer, &question).await?,
+            ..self
+                .case(&answer, (asking, purpose), &question.number)
+                .await?
+        };
         let evidence = self.shelf.library(&self.book).await?.relevant(&case);
         let rules = Rules::built_in();
         let decision = decide(&case, &Registers::read(&case, &evidence), rules);
@@ -105,7 +110,6 @@ impl Engine {
         answer: &v1::VerifyResponse,
         (asking, purpose): (Region, String),
         number: &str,
-        id: &str,
     ) -> Result<Case, StoreError> {
         let entries = self.book.entries();
         let found = entries
@@ -149,7 +153,7 @@ impl Engine {
                 .map(|field| (field.name.clone(), field.value.clone()))
                 .collect(),
             activity_region: answer.activity_region.clone(),
-            id_fails: fails(id),
+            id_fails: false,
             other_holdings: 0,
         })
     }

@@ -54,18 +54,33 @@ pub(super) fn stated(
     Ok(Stated { purpose, region })
 }
 
+impl Stated {
+    /// What somebody did who stated this.
+    fn act(self, who: &Who, action: AuditAction) -> Act {
+        let act = Act::new(who.actor.clone(), action)
+            .outcome(DONE)
+            .method(who.method)
+            .purpose(self.purpose);
+        match self.region {
+            Some(region) => act.region(region),
+            None => act,
+        }
+    }
+}
+
 impl Context {
     /// Writes down that a question was answered.
     pub(super) fn note_question(&self, who: &Who, stated: Stated, number: &str) {
-        let act = Act::new(who.actor.clone(), AuditAction::CertificatesQueried)
-            .outcome(DONE)
-            .method(who.method)
-            .purpose(stated.purpose)
-            .subject(self.engine.subject_of(number));
-        let act = match stated.region {
-            Some(region) => act.region(region),
-            None => act,
-        };
-        self.engine.audit().note(act);
+        let subject = self.engine.subject_of(number);
+        let act = stated.act(who, AuditAction::CertificatesQueried);
+        self.engine.audit().note(act.subject(subject));
+    }
+
+    /// Writes down that a holder's certificates were looked for.
+    pub(super) fn note_holder(&self, who: &Who, stated: Stated, id: &str) {
+        for subject in self.engine.holder_subjects(id) {
+            let act = stated.act(who, AuditAction::HolderQueried);
+            self.engine.audit().note(act.subject(subject));
+        }
     }
 }

@@ -73,6 +73,7 @@ async fn decided(
     let answer = context.engine.decide(asked).await;
     let answer = answer.map_err(Undecided::Decide)?;
     context.note_question(who, stated, &question.number);
+    context.note_holder(who, stated, &question.holder_id);
     Ok(answer)
 }
 

@@ -145,6 +145,13 @@ async fn a_decision_is_given_with_its_reasons_and_decided_again_offline() {
         "CATALOGUE_ABSENT",
     ];
     assert_eq!(codes, lacking);
+    // That a person's certificates were looked for is written down, by a tag.
+    decide(&["--id", ISSUED.id]);
+    let audit = ["audit", "list", "--dir", &dir, "--action", "holder_queried"];
+    let entries = lines(&huren(&audit));
+    assert_eq!(entries.len(), 1, "{entries:?}");
+    assert_eq!(entries[0]["purpose"], "employment");
+    assert_eq!(entries[0]["subjects"].as_array().unwrap().len(), 1);
     // Another province's region is not for this node to speak for.
     let output = decide(&["--asking", "3301"]);
     let said = String::from_utf8_lossy(&output.stderr);
