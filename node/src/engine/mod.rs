@@ -11,6 +11,7 @@ mod erasure;
 mod evidence;
 mod export;
 mod fold;
+mod holdings;
 mod lists;
 mod lookup;
 mod mirror;

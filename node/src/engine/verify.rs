@@ -17,7 +17,7 @@ use huren_core::{
     verdict::{self, Answer, Candidate, Change, LogView, Question, Verdict},
 };
 use huren_proto::v1;
-use huren_store::{Error as StoreError, Found, FoundStatus, Tag};
+use huren_store::{Error as StoreError, Found, FoundStatus};
 
 use super::{Engine, clock::random, prepare::NumberTags};
 
@@ -70,7 +70,7 @@ struct Local {
 }
 
 /// The bytes of a certificate's leaf, and of those that change it.
-struct Leaves {
+pub(super) struct Leaves {
     certificate: Vec<u8>,
     statuses: Vec<Vec<u8>>,
     /// Index of the entry that names the key of the institution that signed the certificate;
@@ -125,7 +125,7 @@ impl Engine {
         Ok(response)
     }
 
-    fn question(&self, asked: &v1::VerifyRequest) -> Result<Question, VerifyError> {
+    pub(super) fn question(&self, asked: &v1::VerifyRequest) -> Result<Question, VerifyError> {
         let number = normalise::number(&asked.number);
         if number.is_empty() || number.len() > 64 {
             return Err(VerifyError::Number);
@@ -176,7 +176,7 @@ impl Engine {
 
     /// Opens what was found. What lies beyond the stated size of its log is not taken into account
     /// yet: neither certificates nor what changes them.
-    async fn opened(
+    pub(super) async fn opened(
         &self,
         found: Vec<Found>,
         logs: &[LogView],
@@ -202,62 +202,6 @@ impl Engine {
             }
         }
         Ok((candidates, leaves))
-    }
-
-    /// How many other certificates of the same occupation and level the holder of that document
-    /// has, in force on that day, in any log held.
-    pub(super) async fn other_holdings(
-        &self,
-        answer: &v1::VerifyResponse,
-        asked: &v1::VerifyRequest,
-    ) -> Result<u32, VerifyError> {
-        const SAME: [&str; 4] = ["track", "occupation_edition", "occupation_code", "level"];
-        let question = self.question(asked)?;
-        if question.holder_id.is_empty() || answer.certificate.is_empty() {
-            return Ok(0);
-        }
-        let mut found = Vec::new();
-        for id in &question.holder_id {
-            if let Some(tag) = disclosure::holder_tag(&self.keys.holder, id) {
-                found.extend(self.store.find_by_holder(&Tag(tag)).await?);
-            }
-        }
-        let entries = self.book.entries();
-        let logs: Vec<LogView> = entries.iter().map(|entry| entry.view.clone()).collect();
-        let (candidates, _) = self.opened(found, &logs).await?;
-        let own = |name: &str| {
-            let mut fields = answer.certificate.iter();
-            fields
-                .find(|field| field.name == name)
-                .map(|field| field.value.as_str())
-        };
-        let mut others = 0;
-        for candidate in candidates {
-            if (candidate.origin.as_str(), candidate.index)
-                == (answer.origin.as_str(), answer.index)
-            {
-                continue;
-            }
-            let certificate = candidate
-                .openings
-                .iter()
-                .find(|o| o.group == Group::Certificate);
-            let number = certificate.and_then(|o| o.values.as_ref()?.get("number"));
-            let Some(number) = number.map(str::to_owned) else {
-                continue;
-            };
-            let about = Question {
-                number,
-                holder_name: None,
-                ..question.clone()
-            };
-            let judged = verdict::decide(&about, &logs, &[candidate]);
-            let is_same = SAME
-                .iter()
-                .all(|name| judged.certificate.get(name) == own(name));
-            others += u32::from(judged.verdict == Verdict::Valid && is_same);
-        }
-        Ok(others)
     }
 
     /// Opens what was found.

@@ -78,9 +78,10 @@ impl Context {
 
     /// Writes down that a holder's certificates were looked for.
     pub(super) fn note_holder(&self, who: &Who, stated: Stated, id: &str) {
-        for subject in self.engine.holder_subjects(id) {
+        let subjects = self.engine.holder_subjects(id);
+        if !subjects.is_empty() {
             let act = stated.act(who, AuditAction::HolderQueried);
-            self.engine.audit().note(act.subject(subject));
+            self.engine.audit().note(act.subjects(subjects));
         }
     }
 }

@@ -151,7 +151,8 @@ async fn a_decision_is_given_with_its_reasons_and_decided_again_offline() {
     let entries = lines(&huren(&audit));
     assert_eq!(entries.len(), 1, "{entries:?}");
     assert_eq!(entries[0]["purpose"], "employment");
-    assert_eq!(entries[0]["subjects"].as_array().unwrap().len(), 1);
+    assert_eq!(entries[0]["count"], 1);
+    assert!(!entries[0]["subjects"].as_array().unwrap().is_empty());
     // Another province's region is not for this node to speak for.
     let output = decide(&["--asking", "3301"]);
     let said = String::from_utf8_lossy(&output.stderr);

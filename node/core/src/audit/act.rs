@@ -142,8 +142,15 @@ impl Act {
 
     /// Whom it is about.
     #[must_use]
-    pub fn subject(mut self, subject: Subject) -> Self {
-        self.subjects = vec![subject];
+    pub fn subject(self, subject: Subject) -> Self {
+        self.subjects(vec![subject])
+    }
+
+    /// Whom it is about, where that has several tags: no more than [`MAX_SUBJECTS`] are kept.
+    #[must_use]
+    pub fn subjects(mut self, mut subjects: Vec<Subject>) -> Self {
+        subjects.truncate(MAX_SUBJECTS);
+        self.subjects = subjects;
         self
     }
 

@@ -165,33 +165,22 @@ pub(super) fn standard(
     if judged.is_empty() {
         return findings.add(Rule::StandardAbsent, about());
     }
-    let is_good = |good: Usability| matches!(good, Usability::Usable | Usability::Superseded);
-    let mut good = judged
-        .iter()
-        .filter(|(_, use_of)| is_good(*use_of))
-        .peekable();
-    if good.peek().is_none() {
+    let mut good = judged;
+    good.retain(|(_, use_of)| matches!(use_of, Usability::Usable | Usability::Superseded));
+    if good.is_empty() {
         return findings.add(Rule::StandardUnfiled, about());
     }
     // The one that the certificate names, or else any that was current.
-    let named = question.facts.standard;
     let is_named = |standard: &v1::Standard| {
+        let named = question.facts.standard;
         named.is_some_and(|name| name == standard.code || name == standard.title)
     };
-    let good: Vec<_> = good.collect();
-    let by_name: Vec<_> = good
-        .iter()
-        .filter(|(standard, _)| is_named(standard))
-        .collect();
-    let candidates = if by_name.is_empty() {
-        good.iter().collect()
-    } else {
-        by_name
-    };
-    let is_superseded =
-        |(_, use_of): &&&&(&v1::Standard, Usability)| *use_of == Usability::Superseded;
-    if let Some((standard, _)) = candidates.first()
-        && candidates.iter().all(|judged| is_superseded(&judged))
+    if good.iter().any(|(standard, _)| is_named(standard)) {
+        good.retain(|(standard, _)| is_named(standard));
+    }
+    let is_current = |(_, use_of): &(&v1::Standard, Usability)| *use_of == Usability::Usable;
+    if !good.iter().any(is_current)
+        && let Some((standard, _)) = good.first()
     {
         let code = format!("{}/{}", standard.code, standard.edition);
         findings.add(Rule::StandardSuperseded, [("standard", code)]);
