@@ -17,9 +17,9 @@ use super::{Engine, PeerError, Witness, Witnesses, tasks::MAX_DELAY};
 /// Why a witness did not cosign.
 #[derive(Debug, thiserror::Error)]
 enum SubmitError {
-    /// It cannot be reached.
-    #[error(transparent)]
-    Unreachable(#[from] PeerError),
+    /// It cannot be reached, or what it sent cannot be read, as it is too long.
+    #[error("the witness gave no answer that can be read")]
+    Peer(#[from] PeerError),
     /// Its answer is worth nothing.
     #[error(transparent)]
     Answer(#[from] AnswerError),
@@ -34,7 +34,9 @@ enum SubmitError {
 impl SubmitError {
     fn code(&self) -> &str {
         match self {
-            Self::Unreachable(_) => "WITNESS_UNREACHABLE",
+            // The same as what the core says of an answer that it cannot read.
+            Self::Peer(PeerError::Malformed) => AnswerError::Malformed.code(),
+            Self::Peer(_) => "WITNESS_UNREACHABLE",
             Self::Answer(error) => error.code(),
             Self::Size(_) => "WITNESS_SIZE",
             Self::Store(_) => "STORE",
@@ -216,5 +218,17 @@ impl Engine {
         let own = signatures.filter(|signature| keys.iter().any(|key| signature.is_by(key)));
         let plain = published.with_signatures(own.cloned().collect::<Vec<_>>());
         plain.unwrap_or_else(|_| published.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_that_is_too_long_is_not_called_unreachable() {
+        let code = |error: PeerError| SubmitError::from(error).code().to_owned();
+        assert_eq!(code(PeerError::Malformed), "WITNESS_ANSWER_MALFORMED");
+        assert_eq!(code(PeerError::Unreachable), "WITNESS_UNREACHABLE");
     }
 }

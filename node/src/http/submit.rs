@@ -64,11 +64,13 @@ impl HttpWitness {
             let body = body.map_err(|_| PeerError::Malformed)?;
             Ok((status, body.to_bytes().to_vec()))
         };
+        let mut answer = std::pin::pin!(answer);
         tokio::select! {
             biased;
-            answer = answer => answer,
-            // When the connection ends first there is no answer any more.
-            _ = connection => Err(PeerError::Unreachable),
+            answer = &mut answer => answer,
+            // It may end together with the answer, which then was read already; without one
+            // this ends in an error at once.
+            _ = connection => answer.await,
         }
     }
 }
@@ -154,11 +156,17 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("https://{}/w/", listener.local_addr().unwrap());
         let answer = |body: String| async move {
-            match body.as_str() {
+            let connection = if body == "last" {
+                "close"
+            } else {
+                "keep-alive"
+            };
+            let (status, said) = match body.as_str() {
                 "conflict" => (StatusCode::CONFLICT, "7\n".to_owned()),
                 "endless" => (StatusCode::OK, "x".repeat(MAX_ANSWER_LEN + 1)),
                 other => (StatusCode::OK, format!("{other}\n")),
-            }
+            };
+            (status, [(header::CONNECTION, connection)], said)
         };
         let routes = Router::new().route("/w/add-checkpoint", post(answer));
         let stop = CancellationToken::new();
@@ -179,6 +187,8 @@ mod tests {
         assert_eq!(ask("old 0").await, Ok((200, b"old 0\n".to_vec())));
         assert_eq!(ask("conflict").await, Ok((409, b"7\n".to_vec())));
         assert_eq!(ask("endless").await, Err(PeerError::Malformed));
+        // Many a server ends the connection with its answer.
+        assert_eq!(ask("last").await, Ok((200, b"last\n".to_vec())));
         // Nobody there, and somebody else.
         let stranger = HttpWitness::new(&entry("w", &url, &other)).unwrap();
         let refused = stranger.add_checkpoint("old 0".into()).await;

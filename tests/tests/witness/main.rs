@@ -3,6 +3,7 @@
 
 mod checkpoints;
 mod foreign;
+mod over_tls;
 mod support;
 mod together;
 mod uploads;
