@@ -77,8 +77,6 @@ fn newer_forms(draft: &Draft) -> Vec<Leaf> {
     vec![
         with_envelope(draft, |envelope| envelope.schema = 2),
         with_envelope(draft, |envelope| envelope.kind = 99),
-        // A kind that has a number, and no body yet.
-        with_envelope(draft, |envelope| envelope.kind = v1::Kind::Expert as i32),
         with_envelope(draft, |envelope| envelope.provenance = 99),
         sign(&larger_body),
         larger_leaf,
