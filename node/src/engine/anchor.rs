@@ -19,8 +19,9 @@ use super::{
     prepare::{self, Prepared},
 };
 
-/// How long after a failure anchoring is tried again.
-const RETRY: Duration = Duration::from_secs(60);
+/// How long after a failure anchoring is tried again, in seconds; sooner where anchors are less
+/// apart.
+const RETRY_SECONDS: u64 = 60;
 
 /// Why the audit trail is not anchored.
 #[derive(Debug, thiserror::Error)]
@@ -110,13 +111,17 @@ impl Engine {
     /// Not when the node stops: no member would hold that leaf before the node starts again, and
     /// who brought back a database from before would lack it for good.
     pub(super) async fn anchor_regularly(&self) {
+        let mut writable = self.writability();
         loop {
+            if writable.wait_for(|is_writable| *is_writable).await.is_err() {
+                return;
+            }
             let pause = match self.anchor_if_due().await {
                 Ok(pause) => pause,
                 Err(error) => {
                     let error: &dyn std::error::Error = &error;
                     tracing::warn!(error, "the audit trail is not anchored");
-                    RETRY
+                    Duration::from_secs(RETRY_SECONDS.min(self.options.anchor_seconds))
                 }
             };
             self.clock.sleep(pause).await;

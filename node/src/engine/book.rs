@@ -144,8 +144,8 @@ impl Book {
         read(&self.seen).get(origin).cloned().unwrap_or_default()
     }
 
-    /// Notes what a peer shows of a log of the trust list, and says whether it showed something else before. Whether it is
-    /// worth anything is found out when it is used.
+    /// Notes what a peer shows of a log of the trust list, and says whether it showed something
+    /// else before. Whether it is worth anything is found out when it is used.
     pub fn see(&self, region: &str, head: v1::Head) -> bool {
         let Ok(origin) = head.origin.parse::<Origin>() else {
             return false;

@@ -1,7 +1,10 @@
 //! Disclosures: given to members, and taken from them after checking every one against its
 //! leaf. They travel apart from the leaves and never hold up replication.
 
-use std::{collections::BTreeMap, ops::Range};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+};
 
 use futures::{StreamExt as _, stream::BoxStream};
 use huren_core::{
@@ -10,6 +13,7 @@ use huren_core::{
     merkle::{Hash, decode_bundle},
     record::{Body, UnverifiedRecord},
     replicate::PACKAGE,
+    trust::Refusal,
 };
 use huren_proto::v1;
 use huren_store::{DisclosureRow, Error as StoreError, Tag};
@@ -24,6 +28,17 @@ use super::{
 
 /// Leaves in one page and one transaction.
 pub(super) const PAGE: u64 = 2 * PACKAGE;
+/// Quarantined leaves that are looked through at a time.
+const QUARANTINED: u32 = 256;
+/// What an erasure is quarantined with whose key had the right to it until a list took it away.
+const TAKEN_AWAY: [Refusal; 3] = [
+    Refusal::KeyOutsideWindow,
+    Refusal::KeyKind,
+    Refusal::KeyRegion,
+];
+
+/// What a member needs of every certificate.
+const NEEDED: [Group; 3] = [Group::Certificate, Group::HolderName, Group::HolderId];
 
 /// Why disclosures are not taken.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +52,10 @@ pub enum DiscloseError {
     /// Some are missing.
     #[error("disclosures of a certificate are missing")]
     Missing,
+    /// Some are missing, and an erasure names them that counted until its key was found stolen:
+    /// whoever folded it in good faith has nothing to give any more.
+    #[error("disclosures were erased by a key that was closed later")]
+    Spoiled,
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -49,6 +68,7 @@ impl DiscloseError {
             Self::Peer(error) => error.code(),
             Self::Wrong => "DISCLOSURE_WRONG",
             Self::Missing => "DISCLOSURE_MISSING",
+            Self::Spoiled => "DISCLOSURE_SPOILED",
             Self::Store(_) => "STORE",
         }
     }
@@ -104,6 +124,8 @@ pub(super) struct Taking<'a> {
     pub folding: &'a Progress,
     /// Accepts missing ones: a province that has lost its database takes back what is left.
     pub partial: bool,
+    /// Accepts that those are missing which a stolen key erased, as nobody here has them.
+    pub excusing: bool,
 }
 
 /// A page that is checked and sealed.
@@ -193,6 +215,7 @@ impl Taking<'_> {
             }
         }
         let mut rows = Vec::new();
+        let mut lacking: BTreeMap<Hash, BTreeSet<Group>> = BTreeMap::new();
         for (index, (hash, record)) in &leaves {
             let Some((digests, is_certificate)) = digests(record.as_ref()) else {
                 continue;
@@ -212,18 +235,17 @@ impl Taking<'_> {
                 .get(hash)
                 .is_some_and(|certificate| certificate.index == *index);
             if is_certificate && !self.partial && is_registered {
-                let has = |group: Group| {
-                    is_gone(group)
+                let has = |group: &Group| {
+                    is_gone(*group)
                         || openings.iter().any(|opening| {
-                            opening.group == group
+                            opening.group == *group
                                 && (opening.values.is_some() || !group.travels_with_values())
                         })
                 };
-                if ![Group::Certificate, Group::HolderName, Group::HolderId]
-                    .into_iter()
-                    .all(has)
-                {
-                    return Err(DiscloseError::Missing);
+                let mut needed = BTreeSet::from(NEEDED);
+                needed.retain(|group| !has(group));
+                if !needed.is_empty() {
+                    lacking.insert(*hash, needed);
                 }
             }
             if openings.is_empty() {
@@ -251,7 +273,46 @@ impl Taking<'_> {
                 sealed,
             });
         }
-        Ok(rows)
+        match (lacking.is_empty(), self.excusing) {
+            (true, _) => Ok(rows),
+            (false, _) if !self.are_spoiled(lacking).await? => Err(DiscloseError::Missing),
+            (false, true) => Ok(rows),
+            (false, false) => Err(DiscloseError::Spoiled),
+        }
+    }
+
+    /// Whether erasures that do not count any more name everything that is lacking.
+    async fn are_spoiled(
+        &self,
+        mut lacking: BTreeMap<Hash, BTreeSet<Group>>,
+    ) -> Result<bool, StoreError> {
+        let Sealing { store, reader, .. } = self.sealing;
+        let mut next = 0;
+        loop {
+            let (_, rows) = (store.quarantined(self.origin, next, QUARANTINED)).await?;
+            let Some(last) = rows.last() else {
+                return Ok(false);
+            };
+            next = last.index + 1;
+            let was_right = |code: &str| TAKEN_AWAY.iter().any(|refusal| refusal.code() == code);
+            for row in rows.iter().filter(|row| was_right(&row.code)) {
+                let leaf = reader.leaf(self.origin, row.index).await?;
+                let record = leaf.and_then(|leaf| UnverifiedRecord::read(&leaf).ok());
+                let Some((Body::Erasure(groups), Some(target))) = record
+                    .as_ref()
+                    .map(|record| (record.body(), record.envelope().target))
+                else {
+                    continue;
+                };
+                if let Some(left) = lacking.get_mut(&target) {
+                    left.retain(|group| !groups.contains(group));
+                }
+            }
+            lacking.retain(|_, left| !left.is_empty());
+            if lacking.is_empty() {
+                return Ok(true);
+            }
+        }
     }
 
     async fn keep(&self, page: Checked<'_>) -> Result<(), StoreError> {

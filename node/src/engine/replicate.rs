@@ -66,7 +66,7 @@ impl SyncError {
                 *error == PeerError::Malformed
             }
             Self::Refused(_) | Self::Disclose(Disclose::Wrong | Disclose::Missing) => true,
-            Self::Disclose(Disclose::Store(_)) | Self::Store(_) => false,
+            Self::Disclose(Disclose::Store(_) | Disclose::Spoiled) | Self::Store(_) => false,
         }
     }
 }
@@ -362,48 +362,83 @@ impl Engine {
         folding: &Progress,
         partial: bool,
     ) -> Result<(), SyncError> {
-        let taking = disclose::Taking {
-            sealing: &self.sealing(),
-            keys: &self.keys,
-            origin,
-            folding,
-            partial,
-        };
         let home = chain.newest().list.member_of(origin);
         let home = home.map(|member| member.region.clone());
         let mut seen: Vec<_> = self.book.seen(origin).into_iter().collect();
         seen.sort_by_key(|(region, _)| Some(region) != home.as_ref());
-        let mut outcome = Ok(());
+        let sealing = self.sealing();
+        let mut taking = disclose::Taking {
+            sealing: &sealing,
+            keys: &self.keys,
+            origin,
+            folding,
+            partial,
+            excusing: false,
+        };
+        let mut outcome = self.disclose_from(&seen, size, &taking).await?;
+        if outcome.is_spoiled {
+            // What a stolen key erased nobody has any more: the rest must not wait for it.
+            taking.excusing = true;
+            outcome = self.disclose_from(&seen, size, &taking).await?;
+        }
+        outcome.error.map_or(Ok(()), Err)
+    }
+
+    /// Asks everybody who shows more disclosures than are held.
+    async fn disclose_from(
+        &self,
+        seen: &[(String, v1::Head)],
+        size: u64,
+        taking: &disclose::Taking<'_>,
+    ) -> Result<Asked, StoreError> {
+        let (origin, folding) = (taking.origin, taking.folding);
+        let (mut error, mut spoiled, mut passed_over) = (None, false, false);
         let peers = self.peers();
         for (region, head) in seen {
-            let Some(peer) = peers.get(&region) else {
+            let Some(peer) = peers.get(region) else {
                 continue;
             };
             let range = self.state(origin).await?.disclosed..size.min(head.disclosed_size);
             if range.is_empty() || folding.reach(range.start + 1).await <= range.start {
                 continue;
             }
-            if !self.is_asked(&region, origin, Answer::Disclosures) {
-                outcome = Err(SyncError::Refused("NOBODY_TO_ASK"));
+            if !self.is_asked(region, origin, Answer::Disclosures) {
+                passed_over = true;
+                error = Some(SyncError::Refused("NOBODY_TO_ASK"));
                 continue;
             }
             let taken = taking.take(peer.as_ref(), range).await;
             self.book.reload(origin).await?;
             match taken.map_err(SyncError::from) {
-                Ok(()) => self.standing.accept((&region, origin, Answer::Disclosures)),
-                Err(error) => {
-                    if error.is_the_peers_fault() {
-                        self.refuse(&region, origin, Answer::Disclosures, error.code());
+                Ok(()) => self.standing.accept((region, origin, Answer::Disclosures)),
+                Err(failed) => {
+                    if failed.is_the_peers_fault() {
+                        self.refuse(region, origin, Answer::Disclosures, failed.code());
                     }
-                    outcome = Err(error);
+                    spoiled |= matches!(
+                        failed,
+                        SyncError::Disclose(disclose::DiscloseError::Spoiled)
+                    );
+                    error = Some(failed);
                 }
             }
         }
         if self.state(origin).await?.disclosed >= folding.reach(size).await {
-            outcome = Ok(());
+            error = None;
         }
-        outcome
+        Ok(Asked {
+            is_spoiled: error.is_some() && spoiled && !passed_over,
+            error,
+        })
     }
+}
+
+/// How asking for disclosures went.
+struct Asked {
+    /// Why some are not held yet.
+    error: Option<SyncError>,
+    /// Whether those were erased by a key that was closed later, at everybody who could give them.
+    is_spoiled: bool,
 }
 
 /// The root that another tree has at the size that is held, if its consistency proof is a

@@ -1,13 +1,22 @@
 //! Keys that turn out to be stolen.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use huren_core::{
+    checkpoint::Origin,
+    codes::Region,
     receipt::{self, ReceiptError},
     trust::Role,
 };
+use huren_node::engine::{Engine, Entry, PeerPackage, Placed};
 use huren_proto::v1;
-use huren_tests::{Federation, certificate_in, change, next_signing_keys, question_in};
+use huren_tests::{
+    Federation, Honest, Lie, REGIONS, certificate_in, change, erasure, next_signing_keys, origin,
+    question_in,
+};
 
 use crate::support::*;
 
@@ -172,5 +181,101 @@ async fn nothing_false_is_said_while_a_log_is_folded_again() {
         federation.until_known(OTHER, HOME, revoked.index + 1).await;
         let status = answer(&federation, OTHER, (HOME, 1)).await;
         assert_eq!(status.verdict(), v1::Verdict::Revoked);
+    }
+}
+
+/// What keeps home's log from a member.
+#[derive(Default)]
+struct Kept {
+    /// Nobody shows it any head of the log.
+    heads: AtomicBool,
+    /// Nobody gives it a package.
+    packages: AtomicBool,
+}
+
+struct Keeps(Arc<Kept>);
+
+impl Lie for Keeps {
+    fn heads(&self, heads: &mut Vec<v1::Head>) {
+        if self.0.heads.load(Ordering::Relaxed) {
+            heads.retain(|head| head.origin != origin(HOME).as_str());
+        }
+    }
+
+    fn packages(&self, of: &Origin, _: u64, packages: &mut Vec<PeerPackage>) {
+        if self.0.packages.load(Ordering::Relaxed) && *of == origin(HOME) {
+            packages.clear();
+        }
+    }
+}
+
+/// A thief has a certificate erased, and members do it in good faith. When the key is closed the
+/// erasure counts no more, but what it named is gone: who takes the log only then must get the
+/// rest all the same, and what it named from whoever still has it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_thief_had_erased_holds_up_nothing_else() {
+    for is_held_somewhere in [false, true] {
+        let (late, ignorant) = (Arc::new(Kept::default()), Arc::new(Kept::default()));
+        let (to_late, to_ignorant) = (Arc::clone(&late), Arc::clone(&ignorant));
+        late.heads.store(true, Ordering::Relaxed);
+        let federation = Federation::start(memory, move |_, to| -> Arc<dyn Lie> {
+            match to {
+                OTHER => Arc::new(Keeps(Arc::clone(&to_late))),
+                Region::JIANGSU => Arc::new(Keeps(Arc::clone(&to_ignorant))),
+                _ => Arc::new(Honest),
+            }
+        });
+        let federation = federation.await;
+        let until_disclosed = async |at: Region, placed: Placed| {
+            let has = |entry: Arc<Entry>| entry.state.disclosed > placed.index;
+            let holds = |engine: &Engine| engine.book().entry(&origin(HOME)).is_some_and(has);
+            federation.until(at, holds).await;
+        };
+        let mut placed = issue(&federation, HOME, 1).await;
+        for serial in 2..=3 {
+            placed = issue(&federation, HOME, serial).await;
+        }
+        for at in [Region::JIANGSU, Region::ANHUI] {
+            until_disclosed(at, placed).await;
+        }
+        ignorant.heads.store(is_held_somewhere, Ordering::Relaxed);
+        let erased = submit(&federation, HOME, &erasure(2)).await;
+        until_disclosed(Region::ANHUI, erased).await;
+        if !is_held_somewhere {
+            until_disclosed(Region::JIANGSU, erased).await;
+        }
+
+        federation
+            .engine(HOME)
+            .set_signing_keys(next_signing_keys(HOME));
+        let note = federation.next_list(HOME, |list| {
+            replace_key(list, Role::Record, Some(erased.index));
+        });
+        for at in REGIONS {
+            federation.install(at, &note).await;
+        }
+        let fourth = issue(&federation, HOME, 4).await;
+        ignorant.heads.store(false, Ordering::Relaxed);
+        until_disclosed(Region::JIANGSU, fourth).await;
+        // It hears of all who have something before it can take anything.
+        late.packages.store(true, Ordering::Relaxed);
+        late.heads.store(false, Ordering::Relaxed);
+        let hears_all = |engine: &Engine| {
+            let seen = engine.book().seen(&origin(HOME));
+            let has = |head: &&v1::Head| head.disclosed_size > fourth.index;
+            seen.values().filter(has).count() == 3
+        };
+        federation.until(OTHER, hears_all).await;
+        late.packages.store(false, Ordering::Relaxed);
+        until_disclosed(OTHER, fourth).await;
+        until_known_everywhere(&federation, HOME, fourth).await;
+        for serial in [1, 3, 4] {
+            check(&federation, (HOME, serial), VALID).await;
+        }
+        let found = answer(&federation, OTHER, (HOME, 2)).await.verdict();
+        match is_held_somewhere {
+            true => assert_eq!(found, v1::Verdict::Valid),
+            false => assert_eq!(found, v1::Verdict::NotFound),
+        }
     }
 }
