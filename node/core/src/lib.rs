@@ -28,6 +28,7 @@ pub mod record;
 pub mod register;
 pub mod registry;
 pub mod replicate;
+pub mod statistics;
 pub mod submission;
 pub mod tlog_proof;
 pub mod token;

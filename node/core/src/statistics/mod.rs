@@ -1,0 +1,21 @@
+//! Statistics over certificates and persons (浙人社发〔2022〕16号, 五(六) and 四(一)).
+//!
+//! Each certificate is a [`Fact`]; the facts of one person make a [`Life`]; what it adds to every
+//! [`Cell`] is a sum of [`Counts`] by month. Sums are kept, facts are not: when something changes,
+//! the person's life before is taken out of the cells and the one afterwards is put in. So cells
+//! hold nothing of anybody alone, and are always what counting everything anew would give.
+
+mod cell;
+mod fact;
+mod life;
+mod output;
+mod query;
+
+#[cfg(test)]
+mod tests;
+
+pub use cell::{Basis, Cell, Counts, Cut, Grain, Months};
+pub use fact::{Fact, Month};
+pub use life::{Deltas, Life};
+pub use output::{geo_json, smallest_cell, suppress};
+pub use query::{Dimension, Query, QueryError, Row, Table, TableBuilder};
