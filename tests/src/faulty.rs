@@ -17,8 +17,9 @@ use huren_core::{
     },
 };
 use huren_store::{
-    Advance, Append, AuditQuery, AuditRow, Bundle, Cosigned, DataKey, DisclosureRow, Error, Found,
-    Head, LogState, Notes, Package, Rekey, Rekeyed, Release, Resealed, Role, Store, Tag, TokenRow,
+    Advance, Append, AuditQuery, AuditRow, Bundle, Cosigned, DataKey, DisclosureRow, Erased, Error,
+    Found, Head, KeptCell, LogState, Notes, Package, Rekey, Rekeyed, Release, Role, Store, Tag,
+    TokenRow,
 };
 
 macro_rules! operations {
@@ -48,6 +49,7 @@ operations! {
     PutPackages,
     Advance,
     Apply,
+    Count,
     PutDisclosures,
     DropRegister,
     PutTrustList,
@@ -222,10 +224,20 @@ impl<M: Mishaps> Store for FaultyStore<M> {
         origin: &Origin,
         range: Range<u64>,
         changes: Changes,
-        resealed: Vec<Resealed>,
+        erased: Erased,
     ) -> Result<(), Error> {
-        let call = self.inner.apply(origin, range, changes, resealed);
+        let call = self.inner.apply(origin, range, changes, erased);
         self.write(Operation::Apply, call).await
+    }
+
+    async fn count(
+        &self,
+        origin: &Origin,
+        range: Range<u64>,
+        cells: Vec<KeptCell>,
+    ) -> Result<(), Error> {
+        let call = self.inner.count(origin, range, cells);
+        self.write(Operation::Count, call).await
     }
 
     async fn put_disclosures(
@@ -326,8 +338,25 @@ impl<M: Mishaps> Store for FaultyStore<M> {
         self.inner.find_by_number(tags).await
     }
 
-    async fn find_by_holder(&self, tag: &Tag) -> Result<Vec<Found>, Error> {
-        self.inner.find_by_holder(tag).await
+    async fn find_by_holders(&self, tags: &[Tag]) -> Result<Vec<Vec<Found>>, Error> {
+        self.inner.find_by_holders(tags).await
+    }
+
+    async fn counted(&self) -> Result<HashMap<Origin, u64>, Error> {
+        self.inner.counted().await
+    }
+
+    async fn cells(&self, keys: &[String]) -> Result<Vec<KeptCell>, Error> {
+        self.inner.cells(keys).await
+    }
+
+    async fn cells_page(
+        &self,
+        prefix: &str,
+        after: &str,
+        limit: u32,
+    ) -> Result<Vec<KeptCell>, Error> {
+        self.inner.cells_page(prefix, after, limit).await
     }
 
     async fn disclosures(

@@ -132,7 +132,7 @@ impl History {
                 .collect(),
             tiles,
             changes: Default::default(),
-            resealed: Vec::new(),
+            erased: huren_store::Erased::default(),
             disclosures: Vec::new(),
             submissions: Vec::new(),
         }

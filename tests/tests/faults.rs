@@ -50,6 +50,7 @@ fn scripts(operation: Operation) -> Vec<Vec<Fault>> {
         | Operation::PutPackages
         | Operation::Advance
         | Operation::Apply
+        | Operation::Count
         | Operation::PutDisclosures
         | Operation::DropRegister
         | Operation::AppendAudit
@@ -82,6 +83,7 @@ fn is_called_later(operation: Operation, at: Region) -> bool {
         | Operation::Freeze
         | Operation::Release
         | Operation::PutRestored
+        | Operation::Count
         | Operation::DropRegister
         | Operation::PutTrustList
         | Operation::PutCosigned
@@ -578,6 +580,32 @@ async fn tokens_are_whole(operation: Operation) {
     }
 }
 
+/// What is counted is counted once, whatever became of the write.
+async fn counts_are_whole(operation: Operation) {
+    const AT: Region = Region::SHANGHAI;
+    for faults in scripts(operation) {
+        let (federation, faulty) = with_faults(AT, faults).await;
+        for serial in 1..=3 {
+            submit(&federation, &certificate(serial)).await;
+        }
+        let placed = submit(&federation, &change(v1::StatusAction::Revoke, 2)).await;
+        let mut cells = Vec::new();
+        for at in [AT, HOME] {
+            let is_counted = async |engine: &Engine| {
+                let counted = engine.counted().await.expect("a store");
+                let of_home = counted.get(&origin(HOME)).copied();
+                of_home.is_some_and(|size| size > placed.index)
+            };
+            federation.until_found(at, is_counted).await;
+            let held = federation.store(at).cells_page("", "", u32::MAX).await;
+            cells.push(held.expect("a store"));
+        }
+        assert_eq!(faulty.outstanding(), []);
+        assert!(!cells[0].is_empty());
+        assert_eq!(cells[0], cells[1]);
+    }
+}
+
 macro_rules! survive {
     ($($name:ident: $operation:ident $test:ident,)*) => {
         #[test]
@@ -607,6 +635,7 @@ survive! {
     put_packages_fails: PutPackages survives,
     advance_fails: Advance survives,
     apply_fails: Apply survives,
+    count_fails: Count counts_are_whole,
     put_disclosures_fails: PutDisclosures survives,
     drop_register_fails: DropRegister registers_are_rebuilt,
     put_trust_list_fails: PutTrustList survives,

@@ -9,7 +9,7 @@ use huren_proto::v1::issuance_service_client::IssuanceServiceClient;
 
 use crate::{
     audit, bench, connect::NodeArgs, decide, demo, draw, evidence, generate, import, log, peers,
-    privacy, registry, signed, token, trust, verify,
+    privacy, registry, signed, stats, token, trust, verify,
 };
 
 /// 互认：长三角技能人才评价证书互查互认 / Huren: mutual recognition of skill certificates
@@ -45,6 +45,8 @@ pub enum Command {
     /// 登记簿：标准、协议、机构等 / registers: standards, agreements, institutions and others
     #[command(subcommand)]
     Registry(registry::RegistryCommand),
+    /// 统计：证书与人数 / statistics: certificates and persons
+    Stats(stats::StatsArgs),
     /// 可复核的抽取（双随机） / a draw that anybody can repeat
     Draw(draw::DrawArgs),
     /// 核验回执 / receipts
@@ -163,6 +165,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode> {
         Command::Verify(args) => verify::verify(&args, json).await,
         Command::Decide(args) => decide::run(&args, json).await,
         Command::Registry(command) => registry::run(&command, json).await,
+        Command::Stats(args) => stats::run(&args, json).await.map(done),
         Command::Draw(args) => draw::run(&args, json).map(done),
         Command::Receipt(command) => verify::receipt(&command, json),
         Command::Evidence(command) => evidence::run(&command, json).await,

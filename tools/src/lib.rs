@@ -17,6 +17,7 @@ pub mod peers;
 pub mod privacy;
 pub mod registry;
 pub mod signed;
+pub mod stats;
 pub mod token;
 pub mod trust;
 pub mod verify;

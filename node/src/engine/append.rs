@@ -22,7 +22,7 @@ use huren_core::{
     trust::{Refusal, TrustChain},
 };
 use huren_store::{Append, Error as StoreError, Head, HighWater, Store, Tag};
-use tokio::sync::{RwLock, mpsc, oneshot, watch};
+use tokio::sync::{Mutex, RwLock, mpsc, oneshot, watch};
 
 use self::{
     batch::Batch,
@@ -149,6 +149,8 @@ pub(super) struct Writer {
     pub(super) signing: watch::Receiver<Arc<SigningKeys>>,
     /// See [`fold::Sealing`].
     pub(super) judging: Arc<RwLock<()>>,
+    /// See [`fold::Sealing`].
+    pub(super) counting: Arc<Mutex<()>>,
     pub(super) high_water: Arc<HighWater>,
     /// The newest checkpoint that the high-water file has marked: what may be shown to others.
     pub(super) marked: watch::Sender<Vec<u8>>,
@@ -226,6 +228,7 @@ impl Writer {
             at_rest: &self.keys.at_rest,
             index: &self.keys.index,
             judging: &self.judging,
+            counting: &self.counting,
             trust: &self.trust,
         }
     }
@@ -376,7 +379,7 @@ impl Writer {
         let expected = tail.head;
         let (changes, adopted) = self.fold(tail, batch.checked).await?;
         let sealing = self.sealing();
-        let resealed = sealing.erase(&self.origin, &changes.erasures).await?;
+        let (erased, _counting) = sealing.erase(&self.origin, &changes.erasures).await?;
 
         let Growth { bundles, tiles } = tail.grow(batch.leaves, &batch.hashes)?;
         let head = tail.head;
@@ -400,7 +403,7 @@ impl Writer {
             bundles,
             tiles,
             changes,
-            resealed,
+            erased,
             disclosures: batch.disclosures,
             submissions: batch.submissions,
         };

@@ -10,13 +10,14 @@ use huren_core::{
     replicate::PACKAGE,
     trust::TrustChain,
 };
-use huren_store::{DisclosureRow, Error as StoreError, Resealed, Store};
-use tokio::sync::{RwLock, watch};
+use huren_store::{DisclosureRow, Erased, Error as StoreError, Resealed, Store};
+use tokio::sync::{Mutex, MutexGuard, RwLock, watch};
 
 use super::{
     clock::{Random, random},
     reader::Reader,
     rekey::renewed_number_tag,
+    statistics::Counting,
     work,
 };
 
@@ -144,8 +145,9 @@ async fn fold_range(
     } else {
         Some(progress.erasing.write().await)
     };
-    let resealed = sealing.erase(origin, &changes.erasures).await?;
-    store.apply(origin, start..end, changes, resealed).await?;
+    let (erased, counting) = sealing.erase(origin, &changes.erasures).await?;
+    store.apply(origin, start..end, changes, erased).await?;
+    drop(counting);
     drop(erasing);
     Ok(end)
 }
@@ -221,13 +223,16 @@ pub(super) struct Sealing<'a> {
     /// Read by whoever folds, from looking at the trust lists until the outcome is kept; written
     /// while a newer list is taken.
     pub judging: &'a RwLock<()>,
+    /// Held while what erasures touch is taken out of the statistics.
+    pub counting: &'a Mutex<()>,
     /// The trust lists in force.
     pub trust: &'a watch::Receiver<Arc<TrustChain>>,
 }
 
 impl Sealing<'_> {
     /// What is left of the disclosures that erasures name. The number's tag stays, so that
-    /// the answer can be 'erased' and not 'not found'; the holder's tag goes with the ID.
+    /// the answer can be 'erased' and not 'not found'; the holder's tag goes with the ID. Nothing
+    /// is counted until the guard is dropped, behind the transaction that keeps it.
     ///
     /// # Errors
     /// If the store fails.
@@ -235,7 +240,11 @@ impl Sealing<'_> {
         &self,
         origin: &Origin,
         erasures: &[ErasureRow],
-    ) -> Result<Vec<Resealed>, StoreError> {
+    ) -> Result<(Erased, Option<MutexGuard<'_, ()>>), StoreError> {
+        if erasures.is_empty() {
+            return Ok((Erased::default(), None));
+        }
+        let guard = self.counting.lock().await;
         let mut groups: BTreeMap<u64, Vec<u32>> = BTreeMap::new();
         for erasure in erasures {
             groups
@@ -243,6 +252,12 @@ impl Sealing<'_> {
                 .or_default()
                 .extend(&erasure.groups);
         }
+        let counting = Counting {
+            store: self.store,
+            reader: self.reader,
+            at_rest: self.at_rest,
+        };
+        let cells = counting.without(origin, &groups).await?;
         let mut resealed = Vec::new();
         for (index, groups) in groups {
             // The certificate's own row and those of its corrections.
@@ -259,7 +274,7 @@ impl Sealing<'_> {
                 }
             }
         }
-        Ok(resealed)
+        Ok((Erased { resealed, cells }, Some(guard)))
     }
 
     async fn without(

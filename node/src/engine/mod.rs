@@ -27,6 +27,7 @@ mod replicate;
 mod restored;
 mod signing;
 mod standing;
+mod statistics;
 mod submit;
 mod tasks;
 mod tokens;
@@ -77,6 +78,7 @@ pub use replicate::SyncError;
 pub(crate) use restored::revoke_tokens;
 pub use signing::{Rotating, SigningKeys};
 pub use standing::Refusals;
+pub use statistics::StatisticsError;
 pub use tokens::{NewToken, TokenError, Tokens};
 pub use verify::VerifyError;
 pub use witness::WitnessError;
@@ -158,6 +160,8 @@ pub struct Engine {
     adopt: watch::Sender<Arc<TrustChain>>,
     /// See [`fold::Sealing`].
     judging: Arc<tokio::sync::RwLock<()>>,
+    /// Held from reading what is counted to changing it. Whoever judges too does so first.
+    counting: Arc<tokio::sync::Mutex<()>>,
     high_water: Arc<HighWater>,
     queue: mpsc::Sender<append::Work>,
     /// The own log's newest checkpoint that may be shown to others.
@@ -219,6 +223,7 @@ impl Engine {
             }
         }
         let judging = Arc::new(tokio::sync::RwLock::default());
+        let counting = Arc::default();
         let tokens = Tokens::open(
             Arc::clone(&store),
             Arc::clone(&audit),
@@ -254,6 +259,7 @@ impl Engine {
             keys: Arc::clone(&keys),
             signing: signing_keys,
             judging: Arc::clone(&judging),
+            counting: Arc::clone(&counting),
             high_water: Arc::clone(&high_water),
             marked: mark,
             batch_max: options.batch_max,
@@ -279,6 +285,7 @@ impl Engine {
             trust,
             adopt,
             judging,
+            counting,
             high_water,
             queue: sender,
             marked,
@@ -460,6 +467,7 @@ impl Engine {
             at_rest: &self.keys.at_rest,
             index: &self.keys.index,
             judging: &self.judging,
+            counting: &self.counting,
             trust: &self.trust,
         }
     }

@@ -50,6 +50,8 @@ impl Engine {
         let engine = Arc::clone(self);
         spawn(Box::pin(async move { engine.rekey().await }));
         let engine = Arc::clone(self);
+        spawn(Box::pin(async move { engine.count_regularly().await }));
+        let engine = Arc::clone(self);
         spawn(Box::pin(async move { engine.follow_trust_lists().await }));
         self.check_keys();
         let (engine, tracker, ends) = (Arc::clone(self), tasks.clone(), stop.clone());

@@ -45,6 +45,7 @@ pub(super) const CALLS: &[(&str, Need)] = &[
     ("/huren.v1.RecognitionService/Decide", Need::Verifier),
     ("/huren.v1.RecognitionService/DecideMany", Need::Verifier),
     ("/huren.v1.RegistryService/ListEntries", Need::Known),
+    ("/huren.v1.StatisticsService/GetStatistics", Need::Known),
     ("/huren.v1.OperatorService/GetStatus", Need::Oversight),
     ("/huren.v1.OperatorService/GetEvidence", Need::Oversight),
     ("/huren.v1.OperatorService/GetErasure", Need::Oversight),

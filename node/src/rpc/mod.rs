@@ -12,6 +12,7 @@ mod purpose;
 mod recognition;
 mod refuse;
 mod registers;
+mod statistics;
 mod streams;
 mod verification;
 
@@ -23,6 +24,7 @@ use huren_proto::v1::{
     issuance_service_server::IssuanceServiceServer, operator_service_server::OperatorServiceServer,
     recognition_service_server::RecognitionServiceServer,
     registry_service_server::RegistryServiceServer,
+    statistics_service_server::StatisticsServiceServer,
     verification_service_server::VerificationServiceServer,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -131,6 +133,9 @@ pub async fn serve(
                 .max_decoding_message_size(limits.message_bytes),
         )
         .add_service(RegistryServiceServer::new(registers::Service(
+            context.clone(),
+        )))
+        .add_service(StatisticsServiceServer::new(statistics::Service(
             context.clone(),
         )))
         .add_service(OperatorServiceServer::new(operator::Service(context)));

@@ -12,7 +12,7 @@ use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
 use crate::engine::{
     AppendError, AuditError, DecideError, ErasureError, ExportError, ListError, Refused,
-    ReleaseError, TokenError, VerifyError,
+    ReleaseError, StatisticsError, TokenError, VerifyError,
 };
 
 use super::purpose::NotStated;
@@ -317,6 +317,32 @@ pub(super) fn list(error: &ListError) -> Status {
             bad_argument(code, field, &error.to_string())
         }
     }
+}
+
+/// A question to the statistics that is not answered.
+pub(super) fn statistics(error: &StatisticsError) -> Status {
+    match error {
+        StatisticsError::Store(error) => store(error),
+        StatisticsError::Query(error) => with(
+            Code::InvalidArgument,
+            error.code(),
+            error.zh(),
+            &error.to_string(),
+            ErrorDetails::new(),
+        ),
+    }
+}
+
+/// Figures about few, for whoever is no statistician of the region.
+pub(super) fn statistics_exact() -> Status {
+    with(
+        Code::PermissionDenied,
+        "STATISTICS_EXACT",
+        "只有所查地区的统计人员可以查看人数过少的数据，请注明地区或去掉 exact。",
+        "Figures about few are for statisticians of the region asked about: name it, or leave \
+         `exact` out.",
+        ErrorDetails::new(),
+    )
 }
 
 /// A submission with faults of its own: all of them are told.

@@ -9,8 +9,8 @@ use huren_core::{
     register::{CertificateRow, Changes},
 };
 use huren_store::{
-    Advance, Append, Bundle, DisclosureRow, Head, HighWater, Package, Role, Sqlite, SqliteOptions,
-    Store, Tag,
+    Advance, Append, Bundle, DisclosureRow, Erased, Head, HighWater, Package, Role, Sqlite,
+    SqliteOptions, Store, Tag,
 };
 
 /// Bytes of a sealed disclosure and of a leaf.
@@ -54,7 +54,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         packages += begin.elapsed();
         let begin = Instant::now();
         store
-            .apply(&mirror, start..end, changes, Vec::new())
+            .apply(&mirror, start..end, changes, Erased::default())
             .await?;
         store.put_disclosures(&mirror, start..end, rows).await?;
         folding += begin.elapsed();
@@ -190,7 +190,7 @@ fn own_append(start: u64, end: u64) -> Append {
         tiles: tiles.collect(),
         bundles,
         changes: certificates(start, end, 0),
-        resealed: Vec::new(),
+        erased: huren_store::Erased::default(),
         disclosures: disclosures(start, end, 1),
         submissions: (start..end)
             .map(|index| (Tag(key(5, index)), index))

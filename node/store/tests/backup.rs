@@ -59,7 +59,7 @@ fn append(index: u64) -> Append {
             }],
             ..Changes::default()
         },
-        resealed: Vec::new(),
+        erased: huren_store::Erased::default(),
         disclosures: vec![DisclosureRow {
             index,
             number_tag: Some(tag(index)),
@@ -225,10 +225,10 @@ async fn what_was_erased_is_in_no_part() {
         index: *index,
         row: None,
     });
-    let resealed = resealed.collect();
+    let resealed: Vec<Resealed> = resealed.collect();
     let applied = site
         .store
-        .apply(&own(), 200..200, Changes::default(), resealed)
+        .apply(&own(), 200..200, Changes::default(), resealed.into())
         .await;
     applied.unwrap();
     let (public, personal) = site.parts("one").await;

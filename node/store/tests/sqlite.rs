@@ -98,9 +98,9 @@ async fn erased_bytes_are_in_no_file() {
                 ..marked("own", *index)
             }),
         });
-        let resealed = resealed.collect();
+        let resealed: Vec<Resealed> = resealed.collect();
         let origin = own();
-        let applied = store.apply(&origin, 0..0, Changes::default(), resealed);
+        let applied = store.apply(&origin, 0..0, Changes::default(), resealed.into());
         applied.await.unwrap();
         let found = markers(&on_disk(directory.path()), "own");
         let stale: Vec<_> = erased
@@ -216,7 +216,7 @@ async fn everything_is_there_after_reopening() {
             }],
             ..Changes::default()
         },
-        resealed: Vec::new(),
+        erased: huren_store::Erased::default(),
         disclosures: vec![marked("own", 0)],
         submissions: vec![(Tag([4; 32]), 0)],
     };

@@ -98,7 +98,7 @@ async fn with_own_log(store: &Memory) {
         bundles: vec![bundle(0, held), bundle(1, held)],
         tiles: tiles(held),
         changes: Default::default(),
-        resealed: Vec::new(),
+        erased: huren_store::Erased::default(),
         disclosures: Vec::new(),
         submissions: Vec::new(),
     };

@@ -70,7 +70,7 @@ pub trait Store: Send + Sync + 'static {
     // ---- the own log: the one write path ----------------------------------------------
 
     /// Appends leaves with everything that follows from them, in one transaction; `folded`
-    /// and `disclosed` become the new size. `resealed` is applied behind `disclosures`, so
+    /// and `disclosed` become the new size. `erased` is applied behind `disclosures`, so
     /// that an erasure reaches a certificate of the same batch.
     ///
     /// # Errors
@@ -105,7 +105,7 @@ pub trait Store: Send + Sync + 'static {
     // ---- register and disclosures -----------------------------------------------------
 
     /// Keeps the outcome of folding the leaves of `range`, which starts at the log's
-    /// `folded` and does not pass its head; sets `folded` to its end. `resealed` replaces
+    /// `folded` and does not pass its head; sets `folded` to its end. `erased` replaces
     /// (or, without content, securely deletes) disclosures that erasures touch: behind `Ok`
     /// the earlier content is in no file of the database.
     ///
@@ -116,7 +116,7 @@ pub trait Store: Send + Sync + 'static {
         origin: &Origin,
         range: Range<u64>,
         changes: Changes,
-        resealed: Vec<Resealed>,
+        erased: Erased,
     ) -> Result<(), Error>;
 
     /// Keeps the disclosures of the leaves of `range`, which starts at the log's
@@ -131,7 +131,8 @@ pub trait Store: Send + Sync + 'static {
         rows: Vec<DisclosureRow>,
     ) -> Result<(), Error>;
 
-    /// Drops the register of a log (not its disclosures) and sets `folded` to 0.
+    /// Drops the register of a log (not its disclosures) and sets `folded` to 0. The statistics
+    /// of all logs are dropped with it: what was counted of this one cannot be told any more.
     async fn drop_register(&self, origin: &Origin) -> Result<(), Error>;
 
     /// The status changes of one certificate, in index order.
@@ -146,9 +147,14 @@ pub trait Store: Send + Sync + 'static {
     /// the bytes of all their leaves.
     async fn find_by_number(&self, tags: &[Tag]) -> Result<Vec<Vec<Found>>, Error>;
 
-    /// Every certificate of any log whose disclosure carries this holder tag, in the same
-    /// order.
-    async fn find_by_holder(&self, tag: &Tag) -> Result<Vec<Found>, Error>;
+    /// The same for holder tags.
+    async fn find_by_holders(&self, tags: &[Tag]) -> Result<Vec<Vec<Found>>, Error>;
+
+    /// The same for one holder tag.
+    async fn find_by_holder(&self, tag: &Tag) -> Result<Vec<Found>, Error> {
+        let found = self.find_by_holders(&[*tag]).await?;
+        Ok(found.into_iter().flatten().collect())
+    }
 
     /// Sealed disclosures of a range of leaves, ascending by index.
     async fn disclosures(
@@ -234,6 +240,36 @@ pub trait Store: Send + Sync + 'static {
         from: u64,
         limit: u32,
     ) -> Result<(u64, Vec<QuarantineRow>), Error>;
+
+    // ---- statistics -------------------------------------------------------------------
+
+    /// How many leaves of each log are counted; a log that is missing stands at the beginning.
+    async fn counted(&self) -> Result<HashMap<Origin, u64>, Error>;
+
+    /// Counts the leaves of `range`: keeps these cells, and sets how far the log is counted to
+    /// its end.
+    ///
+    /// # Errors
+    /// `Conflict` unless the log is counted up to exactly the start of `range`, and folded and
+    /// disclosed up to its end.
+    async fn count(
+        &self,
+        origin: &Origin,
+        range: Range<u64>,
+        cells: Vec<KeptCell>,
+    ) -> Result<(), Error>;
+
+    /// The cells of these keys, as far as anything is counted in them.
+    async fn cells(&self, keys: &[String]) -> Result<Vec<KeptCell>, Error>;
+
+    /// The next cells whose keys start with `prefix` and come behind `after` (empty for the
+    /// first), at most `limit`, ascending by key.
+    async fn cells_page(
+        &self,
+        prefix: &str,
+        after: &str,
+        limit: u32,
+    ) -> Result<Vec<KeptCell>, Error>;
 
     // ---- the tree ---------------------------------------------------------------------
 

@@ -97,8 +97,8 @@ pub struct Append {
     pub tiles: Vec<(TileId, Vec<Hash>)>,
     /// What the leaves change in the register.
     pub changes: Changes,
-    /// Disclosures that erasures in `changes` touch.
-    pub resealed: Vec<Resealed>,
+    /// What erasures in `changes` touch.
+    pub erased: Erased,
     /// Disclosures of the new leaves.
     pub disclosures: Vec<DisclosureRow>,
     /// Submission tags and the indexes that they got; a tag that is held keeps its first.
@@ -163,6 +163,33 @@ pub struct Resealed {
     pub index: u64,
     /// What is left (its index is the same); `None` if nothing is.
     pub row: Option<DisclosureRow>,
+}
+
+/// Everything that erasures touch at once.
+#[derive(Clone, Debug, Default)]
+pub struct Erased {
+    /// Disclosures.
+    pub resealed: Vec<Resealed>,
+    /// Cells of the statistics in which they were counted, as they are without them.
+    pub cells: Vec<KeptCell>,
+}
+
+impl From<Vec<Resealed>> for Erased {
+    fn from(resealed: Vec<Resealed>) -> Self {
+        Self {
+            resealed,
+            cells: Vec::new(),
+        }
+    }
+}
+
+/// A cell of the statistics: sums, and nothing of anybody alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptCell {
+    /// What it is found by: ASCII, at most 128 bytes.
+    pub key: String,
+    /// Its sums; empty if nothing is counted.
+    pub sums: Vec<u8>,
 }
 
 /// What a key of the database is for.

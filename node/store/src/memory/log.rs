@@ -83,7 +83,7 @@ impl Log {
         for row in append.disclosures {
             self.disclosures.insert(row.index, row);
         }
-        self.reseal(append.resealed);
+        self.reseal(append.erased.resealed);
         Ok(())
     }
 

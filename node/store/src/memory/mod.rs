@@ -1,6 +1,7 @@
 //! The back end for tests and demonstrations: maps under one lock, nothing on disk.
 
 mod audit;
+mod cells;
 mod log;
 
 use std::{
@@ -22,9 +23,10 @@ use huren_core::{
 
 use crate::{
     Advance, Append, AuditQuery, AuditRow, Bundle, COSIGNED_KEPT, Cosigned, DataKey, DisclosureRow,
-    Error, Found, Head, LogState, Notes, Package, Rekey, Rekeyed, Release, Resealed, Role, Store,
-    Tag, TokenRow,
+    Erased, Error, Found, Head, KeptCell, LogState, Notes, Package, Rekey, Rekeyed, Release, Role,
+    Store, Tag, TokenRow,
 };
+use cells::Cells;
 use log::Log;
 
 /// A store that keeps the contract for as long as the process lives.
@@ -42,6 +44,7 @@ struct State {
     cosigned: BTreeMap<Origin, Vec<Cosigned>>,
     data_keys: Vec<DataKey>,
     rekeyed: HashMap<Origin, Rekeyed>,
+    cells: Cells,
     /// Version 1 first.
     trust_lists: Vec<Vec<u8>>,
     audit: audit::Trail,
@@ -141,8 +144,10 @@ impl Store for Memory {
     async fn append(&self, origin: &Origin, mut append: Append) -> Result<(), Error> {
         let mut state = self.state();
         let submissions = std::mem::take(&mut append.submissions);
+        let cells = std::mem::take(&mut append.erased.cells);
         let log = state.logs.get_mut(origin).ok_or(Error::Conflict)?;
         log.append(append)?;
+        state.cells.put(cells);
         for (tag, index) in submissions {
             state.submissions.entry(tag).or_insert(index);
         }
@@ -182,9 +187,13 @@ impl Store for Memory {
         origin: &Origin,
         range: Range<u64>,
         changes: Changes,
-        resealed: Vec<Resealed>,
+        erased: Erased,
     ) -> Result<(), Error> {
-        self.write(origin, |log| log.apply(range, changes, resealed))
+        let mut state = self.state();
+        let log = state.logs.get_mut(origin).ok_or(Error::Conflict)?;
+        log.apply(range, changes, erased.resealed)?;
+        state.cells.put(erased.cells);
+        Ok(())
     }
 
     async fn put_disclosures(
@@ -241,10 +250,11 @@ impl Store for Memory {
     }
 
     async fn drop_register(&self, origin: &Origin) -> Result<(), Error> {
-        self.write(origin, |log| {
-            log.drop_register();
-            Ok(())
-        })
+        let mut state = self.state();
+        let log = state.logs.get_mut(origin).ok_or(Error::Conflict)?;
+        log.drop_register();
+        state.cells = Cells::default();
+        Ok(())
     }
 
     async fn targets(&self, origin: &Origin, leaves: &[Hash]) -> Result<Targets, Error> {
@@ -256,8 +266,46 @@ impl Store for Memory {
         Ok(tags.iter().map(of_tag).collect())
     }
 
-    async fn find_by_holder(&self, tag: &Tag) -> Result<Vec<Found>, Error> {
-        Ok(self.find(|row| row.holder_tag == Some(*tag)))
+    async fn find_by_holders(&self, tags: &[Tag]) -> Result<Vec<Vec<Found>>, Error> {
+        let of_tag = |tag: &Tag| self.find(|row| row.holder_tag == Some(*tag));
+        Ok(tags.iter().map(of_tag).collect())
+    }
+
+    async fn counted(&self) -> Result<HashMap<Origin, u64>, Error> {
+        Ok(self.state().cells.counted.clone())
+    }
+
+    async fn count(
+        &self,
+        origin: &Origin,
+        range: Range<u64>,
+        cells: Vec<KeptCell>,
+    ) -> Result<(), Error> {
+        let mut state = self.state();
+        let log = &state.logs.get(origin).ok_or(Error::Conflict)?.state;
+        let there = log.folded.min(log.disclosed);
+        let up_to = state.cells.counted.get(origin).copied().unwrap_or_default();
+        if up_to != range.start || range.end < range.start || range.end > there {
+            return Err(Error::Conflict);
+        }
+        state.cells.counted.insert(origin.clone(), range.end);
+        state.cells.put(cells);
+        Ok(())
+    }
+
+    async fn cells(&self, keys: &[String]) -> Result<Vec<KeptCell>, Error> {
+        let state = self.state();
+        let of_key = |key: &String| state.cells.of_key(key);
+        Ok(keys.iter().filter_map(of_key).collect())
+    }
+
+    async fn cells_page(
+        &self,
+        prefix: &str,
+        after: &str,
+        limit: u32,
+    ) -> Result<Vec<KeptCell>, Error> {
+        Ok(self.state().cells.page(prefix, after, limit))
     }
 
     async fn disclosures(

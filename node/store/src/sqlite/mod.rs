@@ -3,6 +3,7 @@
 mod audit;
 mod backup;
 mod bulk;
+mod cells;
 mod connect;
 mod cosigned;
 mod data_keys;
@@ -49,8 +50,9 @@ pub use connect::SqliteOptions;
 pub use yardstick::{Copied, copy_rows};
 
 use crate::{
-    Advance, Append, AuditQuery, AuditRow, Bundle, Cosigned, DataKey, DisclosureRow, Error, Found,
-    Head, LogState, Notes, Package, Rekey, Rekeyed, Release, Resealed, Role, Store, Tag, TokenRow,
+    Advance, Append, AuditQuery, AuditRow, Bundle, Cosigned, DataKey, DisclosureRow, Erased, Error,
+    Found, Head, KeptCell, LogState, Notes, Package, Rekey, Rekeyed, Release, Role, Store, Tag,
+    TokenRow,
 };
 
 /// How often a write tries to empty the WAL while readers hold on to it; each time waits
@@ -209,7 +211,7 @@ impl Store for Sqlite {
     async fn append(&self, origin: &Origin, append: Append) -> Result<(), Error> {
         let mut tx = self.begin().await?;
         write::append(&mut tx, origin, &append).await?;
-        if append.resealed.is_empty() {
+        if append.erased.resealed.is_empty() {
             self.commit(tx).await
         } else {
             self.commit_erasing(tx).await
@@ -245,11 +247,11 @@ impl Store for Sqlite {
         origin: &Origin,
         range: Range<u64>,
         changes: Changes,
-        resealed: Vec<Resealed>,
+        erased: Erased,
     ) -> Result<(), Error> {
         let mut tx = self.begin().await?;
-        write::apply(&mut tx, origin, range, &changes, &resealed).await?;
-        if resealed.is_empty() {
+        write::apply(&mut tx, origin, range, &changes, &erased).await?;
+        if erased.resealed.is_empty() {
             self.commit(tx).await
         } else {
             self.commit_erasing(tx).await
@@ -306,9 +308,36 @@ impl Store for Sqlite {
         find::certificates(&self.readers, find::By::Number, tags).await
     }
 
-    async fn find_by_holder(&self, tag: &Tag) -> Result<Vec<Found>, Error> {
-        let found = find::certificates(&self.readers, find::By::Holder, &[*tag]).await?;
-        Ok(found.into_iter().flatten().collect())
+    async fn find_by_holders(&self, tags: &[Tag]) -> Result<Vec<Vec<Found>>, Error> {
+        find::certificates(&self.readers, find::By::Holder, tags).await
+    }
+
+    async fn counted(&self) -> Result<HashMap<Origin, u64>, Error> {
+        cells::counted(&self.readers).await
+    }
+
+    async fn count(
+        &self,
+        origin: &Origin,
+        range: Range<u64>,
+        cells: Vec<KeptCell>,
+    ) -> Result<(), Error> {
+        let mut tx = self.begin().await?;
+        cells::count(&mut tx, origin, range, &cells).await?;
+        self.commit(tx).await
+    }
+
+    async fn cells(&self, keys: &[String]) -> Result<Vec<KeptCell>, Error> {
+        cells::of_keys(&self.readers, keys).await
+    }
+
+    async fn cells_page(
+        &self,
+        prefix: &str,
+        after: &str,
+        limit: u32,
+    ) -> Result<Vec<KeptCell>, Error> {
+        cells::page(&self.readers, prefix, after, limit).await
     }
 
     async fn disclosures(

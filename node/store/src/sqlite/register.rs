@@ -13,6 +13,7 @@ use sqlx::{AssertSqlSafe, SqliteConnection, SqlitePool};
 
 use super::{
     bulk::{Insert, LONGEST_LIST, prefix_list, prefixes},
+    cells,
     decode::{effect, groups, hash, origin},
     place::{LogId, index_at, integer, offsets, unsigned},
     snapshot::Snapshot,
@@ -137,7 +138,7 @@ pub(super) async fn drop_all(db: &mut SqliteConnection, name: &Origin) -> Result
             .execute(&mut *db)
             .await?;
     }
-    Ok(())
+    cells::drop_all(db).await
 }
 
 /// Place, leaf, writer, leaf of the last status change.

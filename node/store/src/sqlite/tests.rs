@@ -1,7 +1,7 @@
 //! What only the inside can provoke.
 
 use super::*;
-use crate::Head;
+use crate::{Head, Resealed};
 
 async fn store() -> (tempfile::TempDir, Sqlite, Origin) {
     let directory = tempfile::tempdir().unwrap();
@@ -169,7 +169,9 @@ async fn a_long_read_holds_up_erasures_and_nothing_else() {
         index: 3,
         row: None,
     }];
-    let erased = store.apply(&origin, 0..0, Changes::default(), gone).await;
+    let erased = store
+        .apply(&origin, 0..0, Changes::default(), gone.into())
+        .await;
     assert!(matches!(erased, Err(Error::Unavailable(_))), "{erased:?}");
     let left = store.disclosures(&origin, 0..99).await.unwrap();
     assert_eq!(left.len(), 9, "it is erased for every later read");

@@ -7,12 +7,12 @@ use huren_core::{checkpoint::Origin, register::Changes};
 use sqlx::SqliteConnection;
 
 use super::{
-    disclosures, entries, logs,
+    cells, disclosures, entries, logs,
     place::{LogId, integer},
     register, submissions,
     tree::{self, NewTile},
 };
-use crate::{Advance, Append, Bundle, DisclosureRow, Error, Package, Resealed};
+use crate::{Advance, Append, Bundle, DisclosureRow, Erased, Error, Package};
 
 pub(super) async fn append(
     db: &mut SqliteConnection,
@@ -48,7 +48,8 @@ pub(super) async fn append(
     register::put(db, log, &append.changes).await?;
     disclosures::put(db, log, &append.disclosures).await?;
     // Behind the disclosures: an erasure may be of a certificate of this very batch.
-    disclosures::reseal(db, log, &append.resealed).await?;
+    disclosures::reseal(db, log, &append.erased.resealed).await?;
+    cells::put(db, &append.erased.cells).await?;
     submissions::put(db, &append.submissions).await
 }
 
@@ -103,7 +104,7 @@ pub(super) async fn apply(
     origin: &Origin,
     range: Range<u64>,
     changes: &Changes,
-    resealed: &[Resealed],
+    erased: &Erased,
 ) -> Result<(), Error> {
     if range.end < range.start {
         return Err(Error::Conflict);
@@ -120,7 +121,8 @@ pub(super) async fn apply(
     .ok_or(Error::Conflict)?;
 
     register::put(db, log, changes).await?;
-    disclosures::reseal(db, log, resealed).await
+    disclosures::reseal(db, log, &erased.resealed).await?;
+    cells::put(db, &erased.cells).await
 }
 
 pub(super) async fn put_disclosures(

@@ -6,7 +6,7 @@ use huren_core::{
     merkle::Hash,
     register::{Changes, ErasureRow},
 };
-use huren_store::{Append, DisclosureRow, Head, LogState, Notes, Resealed, Role, Store};
+use huren_store::{Append, DisclosureRow, Erased, Head, LogState, Notes, Resealed, Role, Store};
 
 use crate::fixtures::*;
 
@@ -70,7 +70,7 @@ pub(crate) async fn an_append_needs_folding_and_disclosures_to_be_level(store: &
     own_log(store, 0).await;
     store.advance(own(), bare_advance(0, 2)).await.unwrap();
     conflicts(store, own(), store.append(own(), append(2, 3))).await;
-    let applied = store.apply(own(), 0..2, certificates(0..2), Vec::new());
+    let applied = store.apply(own(), 0..2, certificates(0..2), Erased::default());
     applied.await.unwrap();
     conflicts(store, own(), store.append(own(), append(2, 3))).await;
     let rows = vec![disclosure(0), disclosure(1)];
@@ -115,7 +115,7 @@ pub(crate) async fn an_erasure_reaches_a_certificate_of_its_own_batch(store: &dy
             ..certificates(0..2)
         },
         disclosures: vec![disclosure(0), disclosure(1)],
-        resealed: vec![
+        erased: vec![
             Resealed {
                 index: 0,
                 row: Some(left.clone()),
@@ -124,7 +124,8 @@ pub(crate) async fn an_erasure_reaches_a_certificate_of_its_own_batch(store: &dy
                 index: 1,
                 row: None,
             },
-        ],
+        ]
+        .into(),
         ..bare_append(0, 3)
     };
     store.append(own(), batch).await.unwrap();

@@ -7,7 +7,9 @@ use huren_core::{
     merkle::{Hash, TileId, encode_bundle},
     register::{CertificateRow, Changes, Effect, StatusRow},
 };
-use huren_store::{Advance, Append, Bundle, DisclosureRow, Error, Head, Package, Role, Store, Tag};
+use huren_store::{
+    Advance, Append, Bundle, DisclosureRow, Erased, Error, Head, Package, Role, Store, Tag,
+};
 
 pub(crate) fn own() -> &'static Origin {
     static NAME: LazyLock<Origin> = LazyLock::new(|| "huren.zj.example/log/33".parse().unwrap());
@@ -125,7 +127,7 @@ pub(crate) fn bare_append(from: u64, to: u64) -> Append {
         bundles: Vec::new(),
         tiles: Vec::new(),
         changes: Changes::default(),
-        resealed: Vec::new(),
+        erased: Erased::default(),
         disclosures: Vec::new(),
         submissions: Vec::new(),
     }

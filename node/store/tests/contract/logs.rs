@@ -1,7 +1,7 @@
 //! Logs, notes, evidence, trust lists.
 
 use huren_core::register::Changes;
-use huren_store::{Error, LogState, Notes, Release, Role, Store};
+use huren_store::{Erased, Error, LogState, Notes, Release, Role, Store};
 
 use crate::fixtures::*;
 
@@ -128,7 +128,12 @@ pub(crate) async fn writes_to_a_missing_log_conflict_and_reads_find_nothing(stor
     conflicts(store, log, store.put_packages(log, vec![package(0, 1)])).await;
     conflicts(store, log, store.advance(log, bare_advance(0, 1))).await;
     let changes = Changes::default();
-    conflicts(store, log, store.apply(log, 0..0, changes, Vec::new())).await;
+    conflicts(
+        store,
+        log,
+        store.apply(log, 0..0, changes, Erased::default()),
+    )
+    .await;
     conflicts(store, log, store.put_disclosures(log, 0..0, Vec::new())).await;
     conflicts(store, log, store.drop_register(log)).await;
 

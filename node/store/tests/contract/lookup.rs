@@ -5,7 +5,7 @@ use huren_core::{
     merkle::Hash,
     register::{Changes, Effect},
 };
-use huren_store::{Append, DisclosureRow, Found, FoundStatus, Resealed, Store, Tag};
+use huren_store::{Append, DisclosureRow, Erased, Found, FoundStatus, Resealed, Store, Tag};
 
 use crate::fixtures::*;
 
@@ -21,7 +21,7 @@ fn found(origin: &Origin, index: u64) -> Found {
 }
 
 /// A mirrored log with disclosures 0 to `size`, folded.
-async fn disclosed_mirror(store: &dyn Store, size: u64) {
+pub(crate) async fn disclosed_mirror(store: &dyn Store, size: u64) {
     mirrored_log(store, size).await;
     let rows = (0..size).map(disclosure).collect();
     store
@@ -29,7 +29,7 @@ async fn disclosed_mirror(store: &dyn Store, size: u64) {
         .await
         .unwrap();
     let changes = certificates(0..size);
-    let applied = store.apply(mirror(), 0..size, changes, Vec::new());
+    let applied = store.apply(mirror(), 0..size, changes, Erased::default());
     applied.await.unwrap();
 }
 
@@ -93,7 +93,7 @@ pub(crate) async fn a_leaf_that_is_not_folded_is_found_without_hash(store: &dyn 
     mirrored_log(store, 2).await;
     let rows = vec![disclosure(0), disclosure(1)];
     store.put_disclosures(mirror(), 0..2, rows).await.unwrap();
-    let applied = store.apply(mirror(), 0..1, certificates([0]), Vec::new());
+    let applied = store.apply(mirror(), 0..1, certificates([0]), Erased::default());
     applied.await.unwrap();
     let answers = store.find_by_number(&[tag(0), tag(1)]).await.unwrap();
     let unfolded = Found {
@@ -232,7 +232,7 @@ pub(crate) async fn resealing_replaces(store: &dyn Store) {
             row: Some(disclosure(4)),
         },
     ];
-    let applied = store.apply(mirror(), 3..5, Changes::default(), resealed);
+    let applied = store.apply(mirror(), 3..5, Changes::default(), resealed.into());
     applied.await.unwrap();
     let rows = store.disclosures(mirror(), 0..9).await.unwrap();
     assert_eq!(rows, [disclosure(0), left, disclosure(2), disclosure(4)]);
@@ -256,14 +256,14 @@ pub(crate) async fn resealing_without_content_deletes(store: &dyn Store) {
     store.advance(mirror(), bare_advance(3, 4)).await.unwrap();
     let gone = |index| Resealed { index, row: None };
     let resealed = vec![gone(1), gone(77)];
-    let applied = store.apply(mirror(), 3..4, Changes::default(), resealed);
+    let applied = store.apply(mirror(), 3..4, Changes::default(), resealed.into());
     applied.await.unwrap();
     let rows = store.disclosures(mirror(), 0..9).await.unwrap();
     assert_eq!(rows, [disclosure(0), disclosure(2)]);
     let answers = store.find_by_number(&[tag(1)]).await.unwrap();
     assert_eq!(answers, [vec![found(own(), 1)]]);
     // A refused step deletes nothing.
-    let refused = store.apply(mirror(), 3..4, Changes::default(), vec![gone(0)]);
+    let refused = store.apply(mirror(), 3..4, Changes::default(), vec![gone(0)].into());
     conflicts(store, mirror(), refused).await;
     assert_eq!(store.disclosures(mirror(), 0..9).await.unwrap(), rows);
 }
@@ -277,7 +277,7 @@ pub(crate) async fn logs_do_not_mix(store: &dyn Store) {
         ..Changes::default()
     };
     store.advance(mirror(), bare_advance(5, 6)).await.unwrap();
-    let applied = store.apply(mirror(), 5..6, revoked, Vec::new());
+    let applied = store.apply(mirror(), 5..6, revoked, Erased::default());
     applied.await.unwrap();
     let answers = store.find_by_number(&[tag(0)]).await.unwrap();
     let statuses: Vec<usize> = answers[0].iter().map(|one| one.statuses.len()).collect();

@@ -4,6 +4,7 @@
 
 mod append;
 mod audit;
+mod cells;
 mod cosigned;
 mod data_keys;
 mod fixtures;
@@ -43,6 +44,11 @@ macro_rules! contract {
 }
 
 contract! {
+    cells:
+        counting_follows_fold_and_disclosures
+        cells_are_replaced_and_empty_ones_go
+        what_is_erased_leaves_its_cells_at_once
+        a_dropped_register_drops_what_is_counted_of_all_logs;
     logs:
         a_new_log_is_empty
         creating_again_needs_the_same_role

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use huren_core::merkle::Hash;
-use huren_store::{Advance, Head, Store};
+use huren_store::{Advance, Erased, Head, Store};
 
 use crate::fixtures::*;
 
@@ -103,7 +103,7 @@ pub(crate) async fn the_own_log_can_be_fetched_back(store: &dyn Store) {
         .await
         .unwrap();
     store.advance(own(), bare_advance(2, 4)).await.unwrap();
-    let applied = store.apply(own(), 2..4, certificates(2..4), Vec::new());
+    let applied = store.apply(own(), 2..4, certificates(2..4), Erased::default());
     applied.await.unwrap();
     let rows = vec![disclosure(2), disclosure(3)];
     store.put_disclosures(own(), 2..4, rows).await.unwrap();

@@ -9,18 +9,20 @@ use huren_core::{
         QuarantineRow, TargetState,
     },
 };
-use huren_store::Store;
+use huren_store::{Erased, Store};
 
 use crate::fixtures::*;
 
 async fn applied(store: &dyn Store, range: std::ops::Range<u64>, changes: Changes) {
-    let done = store.apply(mirror(), range, changes, Vec::new()).await;
+    let done = store
+        .apply(mirror(), range, changes, Erased::default())
+        .await;
     done.unwrap();
 }
 
 pub(crate) async fn folding_follows_the_head_step_by_step(store: &dyn Store) {
     mirrored_log(store, 10).await;
-    let apply = |range| store.apply(mirror(), range, certificates([0]), Vec::new());
+    let apply = |range| store.apply(mirror(), range, certificates([0]), Erased::default());
     for refused in [1..4, 0..11, 10..11] {
         conflicts(store, mirror(), apply(refused)).await;
     }

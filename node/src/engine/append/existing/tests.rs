@@ -59,7 +59,7 @@ async fn log(effects: &[Effect]) -> Memory {
             statuses: (1..).zip(effects).map(row).collect(),
             ..Changes::default()
         },
-        resealed: Vec::new(),
+        erased: huren_store::Erased::default(),
         disclosures: vec![DisclosureRow {
             index: 0,
             number_tag: Some(NUMBER),

@@ -1,0 +1,377 @@
+//! Statistics: certificates are counted behind the fold and the disclosures of every log, page by
+//! page, and what is erased is taken out of the sums in the transaction that erases it.
+//!
+//! What is counted of a person is nowhere kept: it follows from the disclosures, the registers
+//! and how far each log is counted. So before a page is counted, and before something is erased,
+//! what was counted until then can be told, and taken away.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    ops::Range,
+    time::Duration,
+};
+
+use huren_core::{
+    checkpoint::Origin,
+    disclosure::{Group, KeyRing, Opening, Values},
+    merkle::decode_bundle,
+    record::UnverifiedRecord,
+    register::StatusRow,
+    replicate::PACKAGE,
+    statistics::{Cell, Deltas, Fact, Life, Months, Query, QueryError, Table, TableBuilder},
+};
+use huren_store::{
+    DisclosureRow, Error as StoreError, Found, FoundStatus, KeptCell, LogState, Store, Tag,
+};
+
+use super::{Engine, Reader, tasks::MAX_DELAY};
+
+/// Leaves that are counted in one transaction.
+const PAGE: u64 = 2048;
+/// Persons, or cells, that are read at once.
+const AT_ONCE: usize = 512;
+/// How long news are collected before they are counted.
+const COLLECTING: Duration = Duration::from_secs(2);
+
+/// Why statistics are not given.
+#[derive(Debug, thiserror::Error)]
+pub enum StatisticsError {
+    /// The question.
+    #[error(transparent)]
+    Query(#[from] QueryError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Reads what is counted of persons.
+pub(super) struct Counting<'a> {
+    pub(super) store: &'a dyn Store,
+    pub(super) reader: &'a Reader,
+    pub(super) at_rest: &'a KeyRing,
+}
+
+/// How far each log is counted, and what of it is about to be erased.
+struct View<'a> {
+    counted: HashMap<Origin, u64>,
+    /// Groups by certificate, in one log.
+    erased: Option<(&'a Origin, &'a BTreeMap<u64, Vec<u32>>)>,
+}
+
+impl View<'_> {
+    fn up_to(&self, origin: &Origin) -> u64 {
+        self.counted.get(origin).copied().unwrap_or_default()
+    }
+
+    fn is_erased(&self, (origin, index): (&Origin, u64), group: Group) -> bool {
+        let of_log = self.erased.filter(|(erased, _)| *erased == origin);
+        let groups = of_log.and_then(|(_, targets)| targets.get(&index));
+        groups.is_some_and(|groups| groups.contains(&group.number().unsigned_abs()))
+    }
+}
+
+/// Whom a change is about.
+#[derive(Default)]
+struct Touched {
+    persons: BTreeSet<Tag>,
+    /// Certificates of nobody, by their rows.
+    lone: BTreeMap<u64, DisclosureRow>,
+}
+
+impl Touched {
+    fn add(&mut self, row: DisclosureRow) {
+        match row.holder_tag {
+            Some(tag) => drop(self.persons.insert(tag)),
+            None => drop(self.lone.insert(row.index, row)),
+        }
+    }
+}
+
+impl Counting<'_> {
+    /// The cells as they are once these groups of certificates of a log are erased.
+    pub(super) async fn without(
+        &self,
+        origin: &Origin,
+        groups: &BTreeMap<u64, Vec<u32>>,
+    ) -> Result<Vec<KeptCell>, StoreError> {
+        let counted = self.store.counted().await?;
+        let before = View {
+            counted: counted.clone(),
+            erased: None,
+        };
+        let after = View {
+            counted,
+            erased: Some((origin, groups)),
+        };
+        let mut touched = Touched::default();
+        for index in groups.keys() {
+            let rows = self.store.disclosures(origin, *index..*index + 1).await?;
+            for row in rows {
+                // Without the document the holder is nobody.
+                touched.lone.insert(row.index, row.clone());
+                touched.add(row);
+            }
+        }
+        self.changed(origin, touched, (&before, &after)).await
+    }
+
+    /// The cells as they are once a page of a log is counted.
+    async fn with(
+        &self,
+        origin: &Origin,
+        page: Range<u64>,
+        counted: HashMap<Origin, u64>,
+    ) -> Result<Vec<KeptCell>, StoreError> {
+        let mut touched = Touched::default();
+        for row in self.store.disclosures(origin, page.clone()).await? {
+            touched.add(row);
+        }
+        let mut targets = Vec::new();
+        for number in page.start / PACKAGE..page.end.div_ceil(PACKAGE) {
+            let bundle = self.reader.bundle(origin, number).await?;
+            let bundle = bundle.ok_or(StoreError::Corrupt("a bundle is missing"))?;
+            let leaves = decode_bundle(&bundle).map_err(|_| StoreError::Corrupt("entry bundle"))?;
+            for (index, leaf) in (number * PACKAGE..).zip(leaves) {
+                let record = UnverifiedRecord::read(leaf).ok();
+                let record = record.filter(|_| page.contains(&index));
+                targets.extend(record.and_then(|record| record.envelope().target));
+            }
+        }
+        let targets = self.store.targets(origin, &targets).await?;
+        let targets: BTreeSet<u64> = targets.values().map(|target| target.index).collect();
+        for index in targets {
+            for row in self.store.disclosures(origin, index..index + 1).await? {
+                touched.add(row);
+            }
+        }
+        let mut further = counted.clone();
+        further.insert(origin.clone(), page.end);
+        let view = |counted| View {
+            counted,
+            erased: None,
+        };
+        let views = (&view(counted), &view(further));
+        self.changed(origin, touched, views).await
+    }
+
+    async fn changed(
+        &self,
+        origin: &Origin,
+        touched: Touched,
+        (before, after): (&View<'_>, &View<'_>),
+    ) -> Result<Vec<KeptCell>, StoreError> {
+        let mut deltas = Deltas::default();
+        let persons: Vec<Tag> = touched.persons.into_iter().collect();
+        for some in persons.chunks(AT_ONCE) {
+            for certificates in self.store.find_by_holders(some).await? {
+                let life = |view| self.life(&certificates, view);
+                Life::change(&life(before)?, &life(after)?, &mut deltas);
+            }
+        }
+        for row in touched.lone.into_values() {
+            let has_holder = row.holder_tag.is_some();
+            let Some(found) = self.found(origin, row).await? else {
+                continue;
+            };
+            let alone = |view: &View<'_>| {
+                let gone = view.is_erased((origin, found.index), Group::HolderId);
+                match has_holder && !gone {
+                    true => Ok(Life::default()),
+                    false => self.fact(&found, view).map(Life::of_nobody),
+                }
+            };
+            Life::change(&alone(before)?, &alone(after)?, &mut deltas);
+        }
+        self.merged(deltas).await
+    }
+
+    fn life(&self, certificates: &[Found], view: &View<'_>) -> Result<Life, StoreError> {
+        let mut facts = Vec::new();
+        for found in certificates {
+            if !view.is_erased((&found.origin, found.index), Group::HolderId) {
+                facts.extend(self.fact(found, view)?);
+            }
+        }
+        Ok(Life::of_person(facts))
+    }
+
+    /// What is counted of a certificate.
+    fn fact(&self, found: &Found, view: &View<'_>) -> Result<Option<Fact>, StoreError> {
+        let up_to = view.up_to(&found.origin);
+        let Some(leaf) = found.leaf.filter(|_| found.index < up_to) else {
+            return Ok(None);
+        };
+        let place = (&found.origin, found.index);
+        let mut values: BTreeMap<Group, Values> = BTreeMap::new();
+        let mut take = |hash, sealed: &[u8]| {
+            let openings = self.at_rest.unseal((&found.origin, hash), sealed);
+            let openings =
+                openings.map_err(|_| StoreError::Corrupt("sealed disclosures do not open"))?;
+            for Opening {
+                group, values: of, ..
+            } in openings
+            {
+                if let Some(of) = of.filter(|_| !view.is_erased(place, group)) {
+                    values.insert(group, of);
+                }
+            }
+            Ok::<_, StoreError>(())
+        };
+        take(&leaf, &found.sealed)?;
+        let statuses = found.statuses.iter();
+        let statuses: Vec<&FoundStatus> = statuses.filter(|s| s.row.index < up_to).collect();
+        for status in &statuses {
+            if let Some(sealed) = &status.sealed {
+                take(&status.row.leaf, sealed)?;
+            }
+        }
+        let Some(certificate) = values.remove(&Group::Certificate) else {
+            return Ok(None);
+        };
+        let regions = values.remove(&Group::Statistics).unwrap_or_default();
+        let rows: Vec<StatusRow> = statuses.iter().map(|status| status.row.clone()).collect();
+        Ok(Fact::read(&certificate, &regions, &rows))
+    }
+
+    /// A certificate that no holder leads to; `None` if the row is not one of the register's.
+    async fn found(
+        &self,
+        origin: &Origin,
+        row: DisclosureRow,
+    ) -> Result<Option<Found>, StoreError> {
+        let leaf = self.reader.leaf_hash(origin, row.index).await?;
+        let registered = self.store.targets(origin, &[leaf]).await?;
+        if registered.get(&leaf).map(|state| state.index) != Some(row.index) {
+            return Ok(None);
+        }
+        let mut statuses = Vec::new();
+        for status in self.store.statuses(origin, row.index).await? {
+            let place = status.index..status.index + 1;
+            let disclosed = self.store.disclosures(origin, place).await?;
+            statuses.push(FoundStatus {
+                row: status,
+                entry: None,
+                sealed: disclosed.into_iter().next().map(|row| row.sealed),
+            });
+        }
+        Ok(Some(Found {
+            origin: origin.clone(),
+            index: row.index,
+            leaf: Some(leaf),
+            entry: None,
+            sealed: row.sealed,
+            statuses,
+        }))
+    }
+
+    /// The cells that change, as they are afterwards.
+    async fn merged(&self, deltas: Deltas) -> Result<Vec<KeptCell>, StoreError> {
+        let deltas: BTreeMap<String, Months> = deltas
+            .into_cells()
+            .map(|(cell, months)| (cell.key(), months))
+            .collect();
+        let keys: Vec<String> = deltas.keys().cloned().collect();
+        let mut held: BTreeMap<String, Vec<u8>> = BTreeMap::new();
+        for some in keys.chunks(AT_ONCE) {
+            let cells = self.store.cells(some).await?.into_iter();
+            held.extend(cells.map(|cell| (cell.key, cell.sums)));
+        }
+        let merge = |(key, more): (String, Months)| {
+            let sums = held.get(&key).map(Vec::as_slice).unwrap_or_default();
+            let mut months = read(sums)?;
+            months.add_all(&more);
+            let sums = months.to_bytes();
+            Ok(KeptCell { key, sums })
+        };
+        deltas.into_iter().map(merge).collect()
+    }
+}
+
+fn read(sums: &[u8]) -> Result<Months, StoreError> {
+    Months::from_bytes(sums).ok_or(StoreError::Corrupt("the sums of a cell"))
+}
+
+impl Engine {
+    fn counting(&self) -> Counting<'_> {
+        Counting {
+            store: self.store.as_ref(),
+            reader: &self.reader,
+            at_rest: &self.keys.at_rest,
+        }
+    }
+
+    /// Counts whatever comes, for ever.
+    pub(super) async fn count_regularly(&self) {
+        let mut changes = self.book.changes();
+        let mut delays = self.backoff();
+        loop {
+            changes.mark_unchanged();
+            match self.count_page().await {
+                Ok(true) => delays = self.backoff(),
+                Ok(false) => {
+                    if changes.changed().await.is_err() {
+                        return;
+                    }
+                    self.clock.sleep(COLLECTING).await;
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "statistics are not counted and are tried again");
+                    let pause = delays.next().unwrap_or(MAX_DELAY);
+                    self.clock.sleep(pause).await;
+                }
+            }
+        }
+    }
+
+    /// Counts the next page of a log that has one; says whether there was one.
+    async fn count_page(&self) -> Result<bool, StoreError> {
+        let _judging = self.judging.read().await;
+        let _one_at_a_time = self.counting.lock().await;
+        let counted = self.store.counted().await?;
+        let up_to = |log: &LogState| counted.get(&log.origin).copied().unwrap_or_default();
+        let logs = self.store.logs().await?;
+        let mut behind = logs
+            .iter()
+            .filter(|log| up_to(log) < log.folded.min(log.disclosed));
+        let Some(log) = behind.next() else {
+            return Ok(false);
+        };
+        let start = up_to(log);
+        let page = start..log.folded.min(log.disclosed).min(start + PAGE);
+        let counting = self.counting();
+        let cells = counting
+            .with(&log.origin, page.clone(), counted.clone())
+            .await?;
+        self.store.count(&log.origin, page, cells).await?;
+        Ok(true)
+    }
+
+    /// How far each log is counted, by origin.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn counted(&self) -> Result<BTreeMap<Origin, u64>, StoreError> {
+        Ok(self.store.counted().await?.into_iter().collect())
+    }
+
+    /// Answers a question to the statistics.
+    ///
+    /// # Errors
+    /// [`StatisticsError`].
+    pub async fn statistics(&self, query: &Query) -> Result<Table, StatisticsError> {
+        let prefix = query.prefix()?;
+        let mut table = TableBuilder::new(query);
+        let mut after = String::new();
+        loop {
+            let page = self.store.cells_page(&prefix, &after, 1000).await?;
+            let Some(last) = page.last() else { break };
+            last.key.clone_into(&mut after);
+            for KeptCell { key, sums } in page {
+                let cell = Cell::from_key(&key);
+                let cell = cell.ok_or(StoreError::Corrupt("the key of a cell"))?;
+                table.add(&cell, &read(&sums)?)?;
+            }
+        }
+        Ok(table.finish())
+    }
+}

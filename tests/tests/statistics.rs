@@ -1,0 +1,221 @@
+//! Certificates and persons are counted everywhere alike, whatever comes in which order.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use huren_core::{
+    codes::{Level, Region},
+    statistics::{Basis, Dimension, Month, Query, Table},
+};
+use huren_node::engine::Engine;
+use huren_proto::v1::{self, submit_request::Body};
+use huren_store::{Memory, Sqlite, SqliteOptions, Store};
+use huren_tests::{
+    Federation, Honest, Lie, REGIONS, certificate_in, change_in, erasure_in, next_signing_keys,
+    origin,
+};
+
+const HOME: Region = Region::ZHEJIANG;
+const SHANGHAI: Region = Region::SHANGHAI;
+
+fn honest(_: Region, _: Region) -> Arc<dyn Lie> {
+    Arc::new(Honest)
+}
+
+/// A certificate of the person with that passport, who works in that region.
+fn issued(of: Region, serial: u32, level: &str, passport: &str, work: &str) -> v1::SubmitRequest {
+    let mut request = certificate_in(of, serial);
+    let Some(Body::Certificate(certificate)) = &mut request.body else {
+        unreachable!("a certificate");
+    };
+    let field = |name: &str, value: &str| v1::Field {
+        name: name.into(),
+        value: value.into(),
+    };
+    // The number says the level too.
+    let ordinal = level.parse().expect("an ordinal");
+    let digit = Level::from_ordinal(ordinal).expect("a level").code_char();
+    let digit = digit.to_string();
+    for group in &mut certificate.groups {
+        for own in &mut group.fields {
+            match own.name.as_str() {
+                "id_kind" => own.value = "passport".into(),
+                "id_number" => own.value = passport.into(),
+                "level" => own.value = level.into(),
+                "number" => own.value.replace_range(15..16, &digit),
+                _ => {}
+            }
+        }
+    }
+    certificate.groups.push(v1::GroupValues {
+        group: v1::Group::Statistics as i32,
+        fields: vec![
+            field("work_region", work),
+            field("activity_region", "330106"),
+        ],
+    });
+    request
+}
+
+async fn submit(federation: &Federation, of: Region, request: &v1::SubmitRequest) {
+    loop {
+        let answer = federation.engine(of).submit(request).await;
+        match answer.expect("a sound submission") {
+            Ok(_) => return,
+            Err(error) if error.is_retryable() => tokio::task::yield_now().await,
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+/// Waits until a member has counted all logs as far as their homes have written them.
+async fn until_counted(federation: &Federation, at: Region) {
+    for of in REGIONS {
+        let size = federation.entry(of, of).state.head.size;
+        let counted = async |engine: &Engine| {
+            let counted = engine.counted().await.expect("a store");
+            counted.get(&origin(of)).is_some_and(|at| *at >= size)
+        };
+        federation.until_found(at, counted).await;
+    }
+}
+
+async fn cells(engine: &Engine) -> BTreeMap<String, Vec<u8>> {
+    let cells = engine.store().cells_page("", "", u32::MAX).await;
+    let cells = cells.expect("a store").into_iter();
+    cells.map(|cell| (cell.key, cell.sums)).collect()
+}
+
+/// Every member has counted everything, and alike.
+async fn all_alike(federation: &Federation) -> BTreeMap<String, Vec<u8>> {
+    let mut first = None;
+    for at in REGIONS {
+        until_counted(federation, at).await;
+        let cells = cells(federation.engine(at)).await;
+        assert_eq!(*first.get_or_insert(cells.clone()), cells, "at {at}");
+    }
+    first.expect("members")
+}
+
+fn month(number: u32) -> Month {
+    Month::from_number(number).expect("a month")
+}
+
+async fn by_work(federation: &Federation, by: &[Dimension]) -> Table {
+    let query = Query {
+        basis: Basis::Work,
+        region: None,
+        track: None,
+        level: None,
+        occupation: None,
+        institution: None,
+        by: by.iter().copied().collect(),
+        from: month(202_401),
+        to: month(202_612),
+    };
+    let table = federation.engine(SHANGHAI).statistics(&query).await;
+    table.expect("an answer")
+}
+
+fn persons(table: &Table) -> Vec<(&str, u64, u64)> {
+    let rows = table.rows.iter();
+    rows.map(|row| {
+        let region = row.region.as_deref().expect("a region");
+        (region, row.certificates, row.persons)
+    })
+    .collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_changes_is_counted_anew_everywhere() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("huren.sqlite");
+    let sqlite = Sqlite::open(path, SqliteOptions::default()).await;
+    let sqlite: Arc<dyn Store> = Arc::new(sqlite.expect("a database"));
+    let store = move |region| -> Arc<dyn Store> {
+        match region {
+            SHANGHAI => Arc::clone(&sqlite),
+            _ => Arc::new(Memory::new()),
+        }
+    };
+    let federation = Federation::start(store, honest).await;
+    // One person with certificates of two provinces; another one with one that will go.
+    submit(
+        &federation,
+        HOME,
+        &issued(HOME, 1, "4", "E10000001", "330106"),
+    )
+    .await;
+    submit(
+        &federation,
+        HOME,
+        &issued(HOME, 2, "4", "E10000002", "330203"),
+    )
+    .await;
+    submit(
+        &federation,
+        SHANGHAI,
+        &issued(SHANGHAI, 1, "3", "E10000001", "310104"),
+    )
+    .await;
+    all_alike(&federation).await;
+    let table = by_work(&federation, &[Dimension::City]).await;
+    // The lower ordinal is the lower level: the person counts where the higher one is.
+    let expected = [("310100", 1, 0), ("330100", 1, 1), ("330200", 1, 1)];
+    assert_eq!(persons(&table), expected);
+    assert_eq!((table.total.certificates, table.total.persons), (3, 2));
+
+    let revoke = v1::StatusAction::Revoke;
+    submit(&federation, HOME, &change_in(HOME, revoke, 1)).await;
+    all_alike(&federation).await;
+    let table = by_work(&federation, &[Dimension::Province]).await;
+    assert_eq!(persons(&table), [("310000", 1, 1), ("330000", 1, 1)]);
+
+    let before = cells(federation.engine(HOME)).await;
+    submit(&federation, HOME, &erasure_in(HOME, 2)).await;
+    // What is erased is in no sum any more, at once.
+    let engine = federation.engine(HOME);
+    assert_ne!(cells(engine).await, before);
+    all_alike(&federation).await;
+    let table = by_work(&federation, &[Dimension::Province]).await;
+    let last: Vec<_> = persons(&table)
+        .into_iter()
+        .filter(|row| row.1 > 0)
+        .collect();
+    assert_eq!(last, [("310000", 1, 1)]);
+    assert_eq!((table.total.certificates, table.total.persons), (1, 1));
+}
+
+/// A key that is closed takes what it signed out of the sums, and who joins late comes to the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_that_is_folded_again_is_counted_again() {
+    let mut federation = Federation::start(|_| Arc::new(Memory::new()), honest).await;
+    for serial in 1..=3 {
+        let passport = format!("E1000000{serial}");
+        let request = issued(HOME, serial, "4", &passport, "330106");
+        submit(&federation, HOME, &request).await;
+    }
+    let three = all_alike(&federation).await;
+    federation.stop(Region::ANHUI).await;
+    let size = federation.entry(HOME, HOME).state.head.size;
+    federation
+        .engine(HOME)
+        .set_signing_keys(next_signing_keys(HOME));
+    let note = federation.next_list(HOME, |list| {
+        let edit = huren_core::trust::Edit::ReplaceKey {
+            role: huren_core::trust::Role::Record,
+            from: Box::new(huren_tests::next_member(HOME)),
+            until_index: Some(size - 1),
+        };
+        list.edit(edit).expect("a new key");
+    });
+    federation.install(HOME, &note).await;
+    federation.open(Region::ANHUI).await.expect("an engine");
+    federation.until_adopted(2).await;
+    let two = all_alike(&federation).await;
+    assert_ne!(two, three);
+    let table = by_work(&federation, &[Dimension::County]).await;
+    assert_eq!(persons(&table), [("330106", 2, 2)]);
+    let again = issued(HOME, 3, "4", "E10000003", "330106");
+    submit(&federation, HOME, &again).await;
+    assert_eq!(all_alike(&federation).await, three);
+}
