@@ -31,7 +31,7 @@ const PAGE: u64 = 2048;
 /// Persons, or cells, that are read at once.
 const AT_ONCE: usize = 512;
 /// How long news are collected before they are counted.
-const COLLECTING: Duration = Duration::from_secs(2);
+const COLLECTING: Duration = Duration::from_secs(10);
 
 /// Why statistics are not given.
 #[derive(Debug, thiserror::Error)]

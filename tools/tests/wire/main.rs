@@ -17,6 +17,7 @@ mod page;
 mod privacy;
 #[cfg(test)]
 mod recognition;
+#[cfg(test)]
 mod refusals;
 #[cfg(test)]
 mod rekey;
@@ -28,6 +29,8 @@ mod rotation;
 mod signed;
 #[cfg(test)]
 mod silence;
+#[cfg(test)]
+mod statistics;
 #[cfg(test)]
 mod streams;
 #[cfg(test)]
