@@ -349,6 +349,15 @@ impl Store for Sqlite {
         register::directory_end(&self.readers, origin).await
     }
 
+    async fn directory_has(
+        &self,
+        origin: &Origin,
+        kinds: &[u32],
+        from: u64,
+    ) -> Result<bool, Error> {
+        register::directory_has(&self.readers, origin, kinds, from).await
+    }
+
     async fn institution_keys(
         &self,
         origin: &Origin,

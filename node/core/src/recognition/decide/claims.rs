@@ -6,11 +6,7 @@ use crate::{merkle::Hash, registry::claims::standing};
 /// Claims that stand on the day asked about, for the certificate or another of the holder's of
 /// the same occupation and level, wherever they were made: the asking region's own count too, as
 /// it alone knows whether the claim is the one that it is asking about.
-pub(super) fn claims(
-    question: &Question<'_>,
-    registers: &Registers,
-    findings: &mut Findings<'_>,
-) {
+pub(super) fn claims(question: &Question<'_>, registers: &Registers, findings: &mut Findings<'_>) {
     let case = question.case;
     let Some(as_of) = question.as_of.filter(|_| case.asks_for_claims()) else {
         return;

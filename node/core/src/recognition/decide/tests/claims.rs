@@ -102,7 +102,11 @@ fn only_claims_for_this_holder_and_only_where_a_subsidy_is_asked_for() {
     asked(|_| {}, of([9; 32], &home), &[]);
     asked(|_| {}, of([7; 32], "huren.example/log/32"), &[]);
     asked(|case| case.others_claimed.clear(), of(OTHER, &home), &[]);
-    asked(|case| case.purpose = "employment".into(), of(OTHER, &home), &[]);
+    asked(
+        |case| case.purpose = "employment".into(),
+        of(OTHER, &home),
+        &[],
+    );
     asked(|case| case.leaf.clear(), of([7; 32], &home), &[]);
 }
 
