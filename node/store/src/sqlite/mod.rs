@@ -46,7 +46,7 @@ use sqlx::{SqliteConnection, SqlitePool, Transaction};
 
 pub use backup::{copy_parts, inspect, join_parts, newest_schema, schema};
 pub use connect::SqliteOptions;
-pub use yardstick::{Copied, copy_rows};
+pub use yardstick::{Copied, copy_registers, copy_rows};
 
 use crate::{
     Advance, Append, AuditQuery, AuditRow, Bundle, Cosigned, DataKey, DisclosureRow, Error, Found,
