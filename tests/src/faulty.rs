@@ -397,6 +397,15 @@ impl<M: Mishaps> Store for FaultyStore<M> {
         self.inner.directory_end(origin).await
     }
 
+    async fn directory_has(
+        &self,
+        origin: &Origin,
+        kinds: &[u32],
+        from: u64,
+    ) -> Result<bool, Error> {
+        self.inner.directory_has(origin, kinds, from).await
+    }
+
     async fn directory_from(&self, origin: &Origin, kind: u32) -> Result<Option<u32>, Error> {
         self.inner.directory_from(origin, kind).await
     }

@@ -5,6 +5,7 @@ use std::{
     io::{Write as _, stdout},
     path::PathBuf,
     process::ExitCode,
+    sync::LazyLock,
 };
 
 use anyhow::{Context as _, Result, bail};
@@ -15,7 +16,7 @@ use huren_proto::v1::{
     registry_service_client::RegistryServiceClient, submit_request::Body,
 };
 use prost::Message as _;
-use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor};
+use prost_reflect::{DescriptorError, DescriptorPool, DynamicMessage, MessageDescriptor};
 use serde_json::{Value, json};
 use tonic_types::StatusExt as _;
 
@@ -32,6 +33,9 @@ pub enum RegistryCommand {
     /// 列出登记内容 / list entries as of a day
     List(ListArgs),
     /// 登记一条或多条（JSON，字段见 proto/huren/v1/registry.proto） / write entries: a JSON object or an array of them, with the fields of registry.proto
+    ///
+    /// 也可用 list --json 的形式，各条自带生效日期：{"effective_date": 20240101, "entry": {…}}
+    /// / or, as `list --json` gives them, each with its own effective date.
     ///
     /// 退出码 / exit codes: 0 全部接受 all accepted, 3 部分拒绝 some rejected, 1 失败 failed.
     Submit(SubmitArgs),
@@ -76,9 +80,9 @@ pub struct SubmitArgs {
     kind: Kind,
     /// 内容文件（JSON） / the file (JSON)
     file: PathBuf,
-    /// 生效日期 yyyymmdd / from which day on it holds
+    /// 生效日期 yyyymmdd，各条自带者除外 / from which day on it holds, unless an entry says its own
     #[arg(long, value_name = "DATE")]
-    effective: u32,
+    effective: Option<u32>,
     /// 登记地区（省、市或县） / region on whose behalf it is written
     #[arg(long)]
     region: String,
@@ -127,7 +131,10 @@ fn kinds(json_out: bool) -> Result<()> {
 
 /// The message of a kind, by its description.
 fn message(kind: Kind) -> Result<MessageDescriptor> {
-    let pool = DescriptorPool::decode(huren_proto::DESCRIPTORS)?;
+    // Reading the descriptions takes longer than an entry does.
+    static POOL: LazyLock<Result<DescriptorPool, DescriptorError>> =
+        LazyLock::new(|| DescriptorPool::decode(huren_proto::DESCRIPTORS));
+    let pool = POOL.as_ref()?;
     let words = kind.as_str_name().trim_start_matches("KIND_").split('_');
     let name: String = words
         .map(|word| format!("{}{}", &word[..1], word[1..].to_lowercase()))
@@ -137,7 +144,7 @@ fn message(kind: Kind) -> Result<MessageDescriptor> {
 }
 
 /// An entry as JSON.
-fn body(kind: Kind, bytes: &[u8]) -> Result<Value> {
+pub(crate) fn body(kind: Kind, bytes: &[u8]) -> Result<Value> {
     let message = DynamicMessage::decode(message(kind)?, bytes)?;
     let options = prost_reflect::SerializeOptions::new().use_proto_field_name(true);
     Ok(message.serialize_with_options(serde_json::value::Serializer, &options)?)
@@ -202,6 +209,22 @@ pub fn entry(kind: Kind, value: &Value, effective_date: u32) -> Result<Body> {
     }))
 }
 
+/// The submission of an entry of a file: bare, or with the day from which it holds, in the form
+/// in which entries are listed.
+fn given(args: &SubmitArgs, value: &Value) -> Result<Body> {
+    let own = value.get("entry").zip(value.get("effective_date"));
+    let (value, effective) = match own {
+        Some((value, date)) => {
+            let date = date.as_u64().and_then(|date| u32::try_from(date).ok());
+            (value, date)
+        }
+        None => (value, args.effective),
+    };
+    let effective =
+        effective.context("没有生效日期：--effective / no effective date: --effective")?;
+    entry(args.kind, value, effective)
+}
+
 async fn submit(args: &SubmitArgs, json_out: bool) -> Result<ExitCode> {
     let text = fs::read_to_string(&args.file)
         .with_context(|| format!("无法读取 / cannot read {}", args.file.display()))?;
@@ -214,9 +237,7 @@ async fn submit(args: &SubmitArgs, json_out: bool) -> Result<ExitCode> {
         bail!("文件中没有内容 / there is nothing in the file");
     }
     // All of them are read before any is written.
-    let bodies = values
-        .iter()
-        .map(|value| entry(args.kind, value, args.effective));
+    let bodies = values.iter().map(|value| given(args, value));
     let bodies: Vec<Body> = bodies.collect::<Result<_>>()?;
     let mut client = IssuanceServiceClient::new(args.node.caller()?);
     let provenance = if args.backfilled {

@@ -3,6 +3,7 @@
 
 use huren_core::{
     disclosure::{self, Group},
+    merkle::Hash,
     verdict::{self, LogView, Question, Verdict},
 };
 use huren_proto::v1;
@@ -11,20 +12,28 @@ use huren_store::Tag;
 use super::{Engine, VerifyError};
 
 /// What two certificates have in common that are the same to who pays for one.
-const SAME: [&str; 4] = ["track", "occupation_edition", "occupation_code", "level"];
+const SAME: [&str; 3] = ["occupation_edition", "occupation_code", "level"];
+
+/// Another certificate of a holder, of the same occupation and level.
+pub(super) struct Holding {
+    /// Its leaf hash.
+    pub(super) leaf: Hash,
+    /// Whether it is in force on the day asked about, and of the same track.
+    pub(super) is_in_force: bool,
+}
 
 impl Engine {
-    /// How many other certificates of the same occupation and level the holder of that document
-    /// has, in force on that day, in any log held.
+    /// The other certificates of the same occupation and level that the holder of that document
+    /// has in any log held, whatever became of them.
     pub(super) async fn other_holdings(
         &self,
         answer: &v1::VerifyResponse,
         asked: &v1::VerifyRequest,
-    ) -> Result<u32, VerifyError> {
-        let question = self.question(asked)?;
-        if question.holder_id.is_empty() || answer.certificate.is_empty() {
-            return Ok(0);
+    ) -> Result<Vec<Holding>, VerifyError> {
+        if asked.holder_id.is_empty() || answer.certificate.is_empty() {
+            return Ok(Vec::new());
         }
+        let question = self.question(asked)?;
         let mut found = Vec::new();
         for id in &question.holder_id {
             if let Some(tag) = disclosure::holder_tag(&self.keys.holder, id) {
@@ -40,7 +49,7 @@ impl Engine {
                 .find(|field| field.name == name)
                 .map(|field| field.value.as_str())
         };
-        let mut others = 0;
+        let mut others = Vec::new();
         for candidate in candidates {
             if (candidate.origin.as_str(), candidate.index)
                 == (answer.origin.as_str(), answer.index)
@@ -52,7 +61,7 @@ impl Engine {
                 .iter()
                 .find(|o| o.group == Group::Certificate);
             let number = certificate.and_then(|o| o.values.as_ref()?.get("number"));
-            let Some(number) = number.map(str::to_owned) else {
+            let (Some(number), Some(leaf)) = (number.map(str::to_owned), candidate.leaf) else {
                 continue;
             };
             let about = Question {
@@ -61,10 +70,13 @@ impl Engine {
                 ..question.clone()
             };
             let judged = verdict::decide(&about, &logs, &[candidate]);
-            let is_same = SAME
-                .iter()
-                .all(|name| judged.certificate.get(name) == own(name));
-            others += u32::from(judged.verdict == Verdict::Valid && is_same);
+            let is_same = |name: &&str| judged.certificate.get(name) == own(name);
+            if SAME.iter().all(&is_same) {
+                others.push(Holding {
+                    leaf,
+                    is_in_force: judged.verdict == Verdict::Valid && is_same(&"track"),
+                });
+            }
         }
         Ok(others)
     }

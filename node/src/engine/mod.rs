@@ -5,6 +5,7 @@ mod anchor;
 mod append;
 mod audit;
 mod book;
+mod case;
 mod clock;
 mod disclose;
 mod erasure;

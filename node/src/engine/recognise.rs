@@ -3,18 +3,13 @@
 use std::collections::BTreeMap;
 
 use huren_core::{
-    codes::{IdNumber, Region},
-    reason::Reason,
-    recognition::{Case, Decision, Effect, Outcome, Registers, Rules, Statement, decide},
-    verdict::{self, Verdict},
+    codes::Region,
+    recognition::{Decision, Effect, Outcome, Registers, Rules, Statement, decide},
 };
 use huren_proto::v1;
 use huren_store::Error as StoreError;
 
-use super::{
-    Engine, VerifyError,
-    verify::{rfc3339, verdict_of},
-};
+use super::{Engine, VerifyError, verify::rfc3339};
 
 /// Why nothing is decided.
 #[derive(Debug, thiserror::Error)]
@@ -69,16 +64,11 @@ impl Engine {
         }
         let question = asked.question.unwrap_or_default();
         let wants_file = question.want_receipt;
-        let (client_ref, purpose) = (question.client_ref, purpose(question.purpose));
-        let answer = self.verify(question.clone()).await?;
-        let case = Case {
-            id_fails: fails(&question.holder_id),
-            other_holdings: self.other_holdings(&answer, &question).await?,
-            ..self
-                .case(&answer, (asking, purpose), &question.number)
-                .await?
-        };
-        let evidence = self.shelf.library(&self.book).await?.relevant(&case);
+        let client_ref = question.client_ref;
+        let answered = self.answered(&question).await?;
+        let (case, claims) = self.case(&answered, &question, asking).await?;
+        let mut evidence = self.shelf.library(&self.book).await?.relevant(&case);
+        evidence.extend(claims);
         let rules = Rules::built_in();
         let decision = decide(&case, &Registers::read(&case, &evidence), rules);
         let mut response = response(client_ref, &decision);
@@ -93,7 +83,7 @@ impl Engine {
             };
             response.decision = self.sign_decision(&statement).unwrap_or_default();
         }
-        response.answer = Some(answer);
+        response.answer = Some(answered.response);
         Ok(response)
     }
 
@@ -103,74 +93,6 @@ impl Engine {
         let signer = signing.answer(&chain, &self.origin)?;
         statement.sign(signer).map(String::into_bytes)
     }
-
-    /// What is to be decided about, out of the answer about the certificate alone.
-    async fn case(
-        &self,
-        answer: &v1::VerifyResponse,
-        (asking, purpose): (Region, String),
-        number: &str,
-    ) -> Result<Case, StoreError> {
-        let entries = self.book.entries();
-        let found = entries
-            .iter()
-            .find(|entry| entry.state.origin.as_str() == answer.origin);
-        // Without a record its number may say at least whose it would be.
-        let home = match found {
-            Some(entry) => Some(entry.view.region),
-            None => verdict::home_province(&huren_core::normalise::number(number)),
-        };
-        let home_log = entries.iter().find(|entry| Some(entry.view.region) == home);
-        let leaf = match found {
-            Some(entry) => self.reader.leaf(&entry.state.origin, answer.index).await?,
-            None => None,
-        };
-        let reasons = answer.reasons.iter();
-        let date = answer.as_of_date;
-        let certificate = answer.certificate.iter();
-        Ok(Case {
-            asking: asking.to_string(),
-            asking_log: self.origin.to_string(),
-            purpose,
-            as_of: format!(
-                "{:04}-{:02}-{:02}",
-                date / 10_000,
-                date / 100 % 100,
-                date % 100
-            ),
-            home: home.map(|home| home.to_string()).unwrap_or_default(),
-            home_log: home_log
-                .map(|log| log.state.origin.to_string())
-                .unwrap_or_default(),
-            verdict: verdict_of(answer.verdict()).unwrap_or(Verdict::Unknown),
-            reasons: reasons
-                .filter_map(|reason| Reason::from_code(&reason.code))
-                .collect(),
-            leaf: leaf
-                .map(|leaf| huren_core::merkle::leaf_hash(&leaf).to_hex())
-                .unwrap_or_default(),
-            certificate: certificate
-                .map(|field| (field.name.clone(), field.value.clone()))
-                .collect(),
-            activity_region: answer.activity_region.clone(),
-            id_fails: false,
-            other_holdings: 0,
-        })
-    }
-}
-
-/// Whether a text has the form of a resident ID number and fails its own check.
-fn fails(id: &str) -> bool {
-    let id = huren_core::normalise::number(id);
-    let has_form = id.len() == 18 && id[..17].bytes().all(|byte| byte.is_ascii_digit());
-    has_form && IdNumber::parse(&id).is_err()
-}
-
-/// The name of a purpose, as decisions have it.
-fn purpose(number: i32) -> String {
-    let purpose = v1::Purpose::try_from(number).unwrap_or_default();
-    let name = purpose.as_str_name().trim_start_matches("PURPOSE_");
-    name.to_lowercase()
 }
 
 fn response(client_ref: u64, decision: &Decision) -> v1::DecideResponse {

@@ -1,6 +1,6 @@
 //! The registers: as callers list them, and as decisions on recognition need them in memory.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{cmp::Ordering, collections::BTreeMap, sync::Arc};
 
 use arc_swap::ArcSwapOption;
 use huren_core::{
@@ -68,10 +68,11 @@ impl Shelf {
             ends.insert(origin.clone(), end);
         }
         let held = self.held.load_full();
-        let same = held.filter(|held| held.doubts == doubts && held.ends == ends);
-        let library = match same {
-            Some(held) => Arc::clone(&held.library),
-            None => Arc::new(self.read().await?),
+        let library = match held {
+            Some(held) if self.is_the_same(&held, doubts, &ends).await? => {
+                Arc::clone(&held.library)
+            }
+            _ => Arc::new(self.read().await?),
         };
         self.held.store(Some(Arc::new(Held {
             folded,
@@ -80,6 +81,32 @@ impl Shelf {
             library: Arc::clone(&library),
         })));
         Ok(library)
+    }
+
+    /// Whether what is held is what would be read now. Entries of kinds that are not held may well
+    /// have come: of claims there are many a day.
+    async fn is_the_same(
+        &self,
+        held: &Held,
+        doubts: u64,
+        ends: &BTreeMap<Origin, u64>,
+    ) -> Result<bool, StoreError> {
+        if held.doubts != doubts || !held.ends.keys().eq(ends.keys()) {
+            return Ok(false);
+        }
+        let kinds = Library::KINDS.map(number);
+        for (origin, end) in ends {
+            let before = held.ends[origin];
+            let is_other = match end.cmp(&before) {
+                Ordering::Less => true,
+                Ordering::Equal => false,
+                Ordering::Greater => self.store.directory_has(origin, &kinds, before).await?,
+            };
+            if is_other {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     fn current(&self, book: &Book) -> Option<Arc<Library>> {
@@ -122,7 +149,7 @@ const fn number(kind: Kind) -> u32 {
 #[derive(Debug, thiserror::Error)]
 pub enum ListError {
     /// Not a kind of the registers.
-    #[error("the kind is none of the registers': institutions, or one of 6 to 29")]
+    #[error("the kind is none of the registers': institutions, or one of 6 to 29 and 31")]
     Kind,
     /// Not a day.
     #[error("the date is not a day in the form yyyymmdd")]

@@ -60,6 +60,13 @@ impl VerifyError {
     }
 }
 
+/// An answer.
+pub(super) struct Answered {
+    pub(super) response: v1::VerifyResponse,
+    /// Leaf hash of the certificate that it is about, where this node answered.
+    pub(super) leaf: Option<Hash>,
+}
+
 /// What is held here about a question.
 struct Local {
     answer: Answer,
@@ -88,14 +95,22 @@ impl Engine {
         &self,
         asked: v1::VerifyRequest,
     ) -> Result<v1::VerifyResponse, VerifyError> {
-        let question = self.question(&asked)?;
+        Ok(self.answered(&asked).await?.response)
+    }
+
+    /// As [`Engine::verify`], for whoever asks further.
+    pub(super) async fn answered(
+        &self,
+        asked: &v1::VerifyRequest,
+    ) -> Result<Answered, VerifyError> {
+        let question = self.question(asked)?;
         let Local {
             answer,
             logs,
             candidates,
             leaves,
         } = self.local_answer(&question).await?;
-        let mut response = self.response(&asked, &question, &answer, &logs, &candidates);
+        let mut response = self.response(asked, &question, &answer, &logs, &candidates);
         // A wrong holder goes the way of an unknown number: who guesses must not learn from the
         // time of the answer which of the two it was.
         let insufficient = matches!(answer.verdict, Verdict::NotFound | Verdict::HolderMismatch)
@@ -103,8 +118,13 @@ impl Engine {
             || answer.reasons.contains(&Reason::Erased)
             || answer.reasons.contains(&Reason::RestoredNotCaughtUp);
         if insufficient && !asked.local_only {
-            match self.ask_home(&asked, &question).await {
-                Some(Ok(theirs)) => return Ok(theirs),
+            match self.ask_home(asked, &question).await {
+                Some(Ok(theirs)) => {
+                    return Ok(Answered {
+                        response: theirs,
+                        leaf: None,
+                    });
+                }
                 Some(Err(())) => {
                     let at = response.reasons.len();
                     response.reasons.insert(at, reason(Reason::HomeUnreachable));
@@ -122,7 +142,11 @@ impl Engine {
             let receipt = self.receipt(&question, &answer, &logs, proofs).await?;
             response.receipt = receipt.unwrap_or_default();
         }
-        Ok(response)
+        let subject = answer.subject.map(|subject| &candidates[subject]);
+        Ok(Answered {
+            leaf: subject.and_then(|subject| subject.leaf),
+            response,
+        })
     }
 
     pub(super) fn question(&self, asked: &v1::VerifyRequest) -> Result<Question, VerifyError> {

@@ -18,6 +18,6 @@ pub use contract::*;
 pub use high_water::{HighWater, HighWaterError};
 pub use memory::Memory;
 pub use sqlite::{
-    Copied, Sqlite, SqliteOptions, copy_parts, copy_rows, inspect, join_parts, newest_schema,
-    schema,
+    Copied, Sqlite, SqliteOptions, copy_parts, copy_registers, copy_rows, inspect, join_parts,
+    newest_schema, schema,
 };

@@ -2,6 +2,7 @@
 //! measured in the same run: what the cryptography, the database engine and the wire alone do.
 
 mod calls;
+mod decisions;
 mod limits;
 mod report;
 mod round;
@@ -12,7 +13,7 @@ use std::{path::PathBuf, process::ExitCode};
 use anyhow::{Context as _, Result};
 use clap::Args;
 
-use report::Report;
+use report::{DecisionReport, Nodes, Report};
 
 /// 测速：导入、复制、核验，与同次测得的极限并列 / speed, beside limits measured in the same run
 ///
@@ -29,6 +30,15 @@ pub struct BenchArgs {
     /// 核验次数，证书各不相同 / verifications, each of another certificate
     #[arg(long, default_value_t = 50_000)]
     pub questions: u32,
+    /// 只测其中一项 / one scenario alone
+    #[arg(long, value_enum, default_value = "all")]
+    pub scenario: Scenario,
+    /// 批量互认决定的行数 / rows of the batch of decisions
+    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(200..))]
+    pub decisions: u32,
+    /// 批量分为几路流 / streams that the batch comes over
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub streams: u16,
     /// 同时在途的核验 / verifications under way at a time
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..))]
     pub in_flight: u16,
@@ -38,6 +48,17 @@ pub struct BenchArgs {
     /// 文件放在此文件夹（须在真实磁盘上），默认临时文件夹 / where files go: a real disk [default: a temporary folder]
     #[arg(long, value_name = "DIR")]
     pub keep: Option<PathBuf>,
+}
+
+/// What is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Scenario {
+    /// Everything.
+    All,
+    /// 导入、复制、核验 / import, replication, verification.
+    Nodes,
+    /// 互认决定与登记簿重建 / decisions on recognition, and the fold.
+    Decisions,
 }
 
 /// Measures and prints.
@@ -58,13 +79,24 @@ pub async fn run(args: &BenchArgs, json_out: bool) -> Result<ExitCode> {
             eprintln!("{text}");
         }
     };
-    say("测量密码运算极限 / measuring the limits of the cryptography".into());
-    let signatures = limits::Signatures::measure()?;
-    say(format!("{} 条记录 records …", args.few));
-    let few = round::run(args, args.few, &folder.join("few")).await?;
-    say(format!("{} 条记录 records …", args.records));
-    let many = round::run(args, args.records, &folder.join("many")).await?;
-    let report = Report::new(args, &signatures, &few, &many);
+    let mut report = Report::default();
+    if args.scenario != Scenario::Decisions {
+        say("测量密码运算极限 / measuring the limits of the cryptography".into());
+        let signatures = limits::Signatures::measure()?;
+        say(format!("{} 条记录 records …", args.few));
+        let few = round::run(args, args.few, &folder.join("few")).await?;
+        say(format!("{} 条记录 records …", args.records));
+        let many = round::run(args, args.records, &folder.join("many")).await?;
+        report.nodes = Some(Nodes::new(args, &signatures, &few, &many));
+    }
+    if args.scenario != Scenario::Nodes {
+        say(format!(
+            "互认决定 decisions, {} 条证书 certificates …",
+            args.records
+        ));
+        let decisions = decisions::run(args, &folder.join("decisions")).await?;
+        report.decisions = Some(DecisionReport::new(&decisions));
+    }
     if json_out {
         writeln!(stdout(), "{}", serde_json::to_string_pretty(&report)?)?;
     } else {

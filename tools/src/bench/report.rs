@@ -4,19 +4,34 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::{BenchArgs, calls::Calls, limits::Signatures, round::Round};
+use super::{BenchArgs, calls::Calls, decisions::Decisions, limits::Signatures, round::Round};
 
 /// What a node is asked to reach on two cores.
 const IMPORT_GOAL: f64 = 10_000.0;
 const REPLICATE_GOAL: f64 = 10_000.0;
 const VERIFY_GOAL: f64 = 5_000.0;
 const MEMORY_GOAL: f64 = 300.0;
+/// Decisions a second: 100,000 in ten seconds.
+const BATCH_GOAL: f64 = 10_000.0;
+/// Microseconds for a decision in memory.
+const DECIDE_GOAL: f64 = 50.0;
+/// Which share of a bulk insert the fold is to reach.
+const FOLD_SHARE: f64 = 0.5;
 /// How much more memory many records may take than few, in hundredths.
 const GROWTH_GOAL: f64 = 10.0;
 
 /// Everything that was measured.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 pub(super) struct Report {
+    #[serde(flatten)]
+    pub(super) nodes: Option<Nodes>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) decisions: Option<DecisionReport>,
+}
+
+/// What nodes do with certificates.
+#[derive(Debug, Serialize)]
+pub(super) struct Nodes {
     records: u32,
     few: u32,
     in_flight: u16,
@@ -54,7 +69,7 @@ struct Memory {
     growth_percent: f64,
 }
 
-impl Report {
+impl Nodes {
     pub(super) fn new(
         args: &BenchArgs,
         signatures: &Signatures,
@@ -135,11 +150,112 @@ impl Memory {
     }
 }
 
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "\n{} {}\n  {:>9.0}/s  （目标 goal ≥ {:.0}/s）",
+            mark(self.per_second >= self.goal),
+            self.what,
+            self.per_second,
+            self.goal
+        )?;
+        for limit in &self.limits {
+            writeln!(
+                f,
+                "  {:>9.0}/s  极限 limit: {}，已达 reached {:.0}%",
+                limit.per_second,
+                limit.what,
+                limit.ratio * 100.0
+            )?;
+        }
+        Ok(())
+    }
+}
+
+/// What decisions take.
+#[derive(Debug, Serialize)]
+pub(super) struct DecisionReport {
+    records: u32,
+    entries: u64,
+    rows: usize,
+    streams: usize,
+    decide_us: f64,
+    with_library_us: f64,
+    rates: Vec<Rate>,
+}
+
+impl DecisionReport {
+    pub(super) fn new(measured: &Decisions) -> Self {
+        let insert = "SQLite 单独插入同样的行 SQLite alone, same rows";
+        let rates = vec![
+            Rate::new(
+                "批量互认决定 DecideMany",
+                measured.batch,
+                BATCH_GOAL,
+                &[
+                    ("批量核验 VerifyMany, same rows", measured.verify),
+                    ("空调用 empty tonic call", measured.empty),
+                ],
+            ),
+            Rate::new(
+                "登记簿重建 fold, signatures checked",
+                measured.fold,
+                measured.insert * FOLD_SHARE,
+                &[(insert, measured.insert)],
+            ),
+        ];
+        Self {
+            records: measured.records,
+            entries: measured.entries,
+            rows: measured.rows,
+            streams: measured.streams,
+            decide_us: measured.decide_us,
+            with_library_us: measured.with_library_us,
+            rates,
+        }
+    }
+}
+
+impl fmt::Display for DecisionReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "\n互认决定 decisions: {} 条证书 certificates，{} 条登记 entries，{} 行 rows，{} 路 streams",
+            self.records, self.entries, self.rows, self.streams
+        )?;
+        writeln!(
+            f,
+            "{} 内存中一次判定 one in memory: {:.1} µs；连同查找依据 with finding what bears on it: \
+             {:.1} µs（目标 goal < {DECIDE_GOAL:.0} µs）",
+            mark(self.with_library_us < DECIDE_GOAL),
+            self.decide_us,
+            self.with_library_us
+        )?;
+        for rate in &self.rates {
+            write!(f, "{rate}")?;
+        }
+        Ok(())
+    }
+}
+
 fn mark(reached: bool) -> char {
     if reached { '✓' } else { '✗' }
 }
 
 impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(nodes) = &self.nodes {
+            write!(f, "{nodes}")?;
+        }
+        if let Some(decisions) = &self.decisions {
+            write!(f, "{decisions}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Nodes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
@@ -147,23 +263,7 @@ impl fmt::Display for Report {
             self.records, self.cores
         )?;
         for rate in &self.rates {
-            writeln!(
-                f,
-                "\n{} {}\n  {:>9.0}/s  （目标 goal ≥ {:.0}/s）",
-                mark(rate.per_second >= rate.goal),
-                rate.what,
-                rate.per_second,
-                rate.goal
-            )?;
-            for limit in &rate.limits {
-                writeln!(
-                    f,
-                    "  {:>9.0}/s  极限 limit: {}，已达 reached {:.0}%",
-                    limit.per_second,
-                    limit.what,
-                    limit.ratio * 100.0
-                )?;
-            }
+            write!(f, "{rate}")?;
         }
         writeln!(
             f,

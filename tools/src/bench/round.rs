@@ -29,8 +29,8 @@ use crate::{
 use super::{BenchArgs, calls::Calls};
 
 /// The node that issues, and the one that replicates and answers.
-const HOME: Region = Region::ZHEJIANG;
-const REPLICA: Region = Region::SHANGHAI;
+pub(super) const HOME: Region = Region::ZHEJIANG;
+pub(super) const REPLICA: Region = Region::SHANGHAI;
 
 /// What was measured in a round.
 pub(super) struct Round {
@@ -98,13 +98,14 @@ pub(super) async fn run(args: &BenchArgs, records: u32, folder: &Path) -> Result
     })
 }
 
-fn table(args: &BenchArgs, records: u32, out: &Path) -> GenArgs {
+pub(super) fn table(args: &BenchArgs, records: u32, out: &Path) -> GenArgs {
     GenArgs {
         region: HOME,
         count: records.into(),
         seed: args.seed,
         faulty: generate::Share::NONE,
-        out: out.to_owned(),
+        out: Some(out.to_owned()),
+        dir: None,
         encoding: Encoding::Utf8,
         institutions: None,
         registers: None,
@@ -113,7 +114,7 @@ fn table(args: &BenchArgs, records: u32, out: &Path) -> GenArgs {
     }
 }
 
-fn what_to_import(csv: &Path) -> ImportArgs {
+pub(super) fn what_to_import(csv: &Path) -> ImportArgs {
     ImportArgs {
         file: csv.to_owned(),
         region: HOME,
@@ -131,7 +132,7 @@ fn what_to_import(csv: &Path) -> ImportArgs {
 }
 
 /// Waits until the replica knows everything that the home node has, with its cosignature.
-async fn caught_up(cast: &Cast) -> Result<()> {
+pub(super) async fn caught_up(cast: &Cast) -> Result<()> {
     let size = cast.log_at(HOME, HOME).await?.held_size;
     wait_for("复制完成 replication", async || {
         let extent = cast.log_at(REPLICA, HOME).await?.extent.unwrap_or_default();
@@ -160,7 +161,7 @@ async fn verify(args: &BenchArgs, cast: &Cast, csv: &PathBuf) -> Result<(Calls, 
 }
 
 /// Calls that the same node answers without any work.
-async fn empty(args: &BenchArgs, cast: &Cast) -> Result<Calls> {
+pub(super) async fn empty(args: &BenchArgs, cast: &Cast) -> Result<Calls> {
     let client = HealthClient::new(cast.channel(REPLICA)?);
     let questions = vec![HealthCheckRequest::default(); args.questions.try_into()?];
     Calls::measure(questions, args.in_flight, async |question| {
@@ -170,7 +171,7 @@ async fn empty(args: &BenchArgs, cast: &Cast) -> Result<Calls> {
     .await
 }
 
-fn questions(csv: &PathBuf) -> Result<Vec<v1::VerifyRequest>> {
+pub(super) fn questions(csv: &PathBuf) -> Result<Vec<v1::VerifyRequest>> {
     let mut reader = csv::Reader::from_path(csv)?;
     let headers = reader.headers()?.clone();
     let column = |name: &str| {

@@ -5,6 +5,7 @@ mod certificates;
 mod faults;
 mod institutions;
 mod people;
+mod province;
 mod random;
 mod registers;
 mod row;
@@ -39,10 +40,10 @@ use random::Random;
 #[derive(Clone, Debug, clap::Args)]
 pub struct GenArgs {
     /// 省级代码：31、32、33 或 34 / the province
-    #[arg(long)]
+    #[arg(long, visible_alias = "province")]
     pub region: Region,
     /// 证书条数 / how many certificates
-    #[arg(long, default_value_t = 1_000)]
+    #[arg(long, visible_alias = "certificates", default_value_t = 1_000)]
     pub count: u64,
     /// 随机种子：相同种子生成相同文件 / the same seed gives the same files
     #[arg(long, default_value_t = 1)]
@@ -50,9 +51,12 @@ pub struct GenArgs {
     /// 有错误的行所占比例，如 3% / the share of faulty rows
     #[arg(long, default_value = "0%")]
     pub faulty: Share,
+    /// 整省数据文件夹：机构、标准、专家、计划、检查、协议、证书、状态变更及导入命令 / folder for a whole province: institutions, standards, experts, plans, inspections, agreement, certificates, changes, and the commands that submit them
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["out", "institutions", "registers", "statuses", "statuses_out", "faulty"])]
+    pub dir: Option<PathBuf>,
     /// 证书文件 / where the certificates go
-    #[arg(long, value_name = "FILE")]
-    pub out: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "dir")]
+    pub out: Option<PathBuf>,
     /// 文件编码 / the encoding of all files
     #[arg(long, value_enum, default_value = "utf-8")]
     pub encoding: Encoding,
@@ -111,6 +115,8 @@ pub struct Summary {
     pub institutions: u64,
     /// Rows of status changes.
     pub statuses: u64,
+    /// Entries of a whole province's registers by kind.
+    pub entries: BTreeMap<&'static str, u64>,
 }
 
 impl fmt::Display for Summary {
@@ -130,7 +136,11 @@ impl fmt::Display for Summary {
             writeln!(f, "  {code:<28} {count}")?;
         }
         writeln!(f, "机构 institutions    {institutions}")?;
-        write!(f, "状态变更 statuses    {statuses}")
+        write!(f, "状态变更 statuses    {statuses}")?;
+        for (kind, count) in &self.entries {
+            write!(f, "\n  {kind:<28} {count}")?;
+        }
+        Ok(())
     }
 }
 
@@ -139,6 +149,11 @@ impl fmt::Display for Summary {
 /// # Errors
 /// If a file cannot be written or the region is not one of the four.
 pub fn run(args: &GenArgs, progress: &ProgressBar) -> anyhow::Result<Summary> {
+    if let Some(folder) = &args.dir {
+        return province::write(args, folder, progress);
+    }
+    let out = args.out.as_deref();
+    let out = out.context("没有证书文件 / no file for the certificates: --out")?;
     let mut certificates =
         Certificates::new(args.region, args.seed, args.count, args.faulty.per_mille)?;
     let mut summary = Summary::default();
@@ -154,22 +169,10 @@ pub fn run(args: &GenArgs, progress: &ProgressBar) -> anyhow::Result<Summary> {
         registers::write(folder, certificates.institutions())?;
     }
     let mut statuses = match &args.statuses_out {
-        Some(path) => Some(Statuses {
-            table: Table::create(path, args.encoding, Kind::Statuses, &STATUS_EXPORT)?,
-            // Its own stream: whether changes are written must not change the certificates.
-            random: Random::new(!args.seed),
-            interval: (args.count / args.statuses.max(1)).max(1),
-            next_place: 0,
-            wanted: args.statuses,
-        }),
+        Some(path) => Some(Statuses::create(path, args, args.statuses)?),
         None => None,
     };
-    let mut table = Table::create(
-        &args.out,
-        args.encoding,
-        Kind::Certificates,
-        &CERTIFICATE_EXPORT,
-    )?;
+    let mut table = Table::create(out, args.encoding, Kind::Certificates, &CERTIFICATE_EXPORT)?;
     progress.set_length(args.count);
     for place in 0..args.count {
         let Generated { row, fault } = certificates.next_certificate()?;
@@ -200,6 +203,17 @@ struct Statuses {
 }
 
 impl Statuses {
+    fn create(path: &Path, args: &GenArgs, wanted: u64) -> anyhow::Result<Self> {
+        Ok(Self {
+            table: Table::create(path, args.encoding, Kind::Statuses, &STATUS_EXPORT)?,
+            // Its own stream: whether changes are written must not change the certificates.
+            random: Random::new(!args.seed),
+            interval: (args.count / wanted.max(1)).max(1),
+            next_place: 0,
+            wanted,
+        })
+    }
+
     fn offer(&mut self, place: u64, certificate: &Row) -> anyhow::Result<()> {
         if place < self.next_place {
             return Ok(());

@@ -16,6 +16,8 @@ mod page;
 #[cfg(test)]
 mod privacy;
 #[cfg(test)]
+mod province;
+#[cfg(test)]
 mod recognition;
 #[cfg(test)]
 mod refusals;

@@ -44,6 +44,11 @@ pub struct Case {
     /// How many other certificates of the same occupation and level the holder is known to have.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub other_holdings: u32,
+    /// Leaf hashes, hexadecimal and ascending, of the holder's other certificates of the same
+    /// occupation and level for which a subsidy was claimed: they are sought where a subsidy is
+    /// asked for, and by the holder's document alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub others_claimed: Vec<String>,
 }
 
 #[expect(
@@ -81,6 +86,11 @@ pub(super) struct Facts<'a> {
 impl Case {
     fn get(&self, field: &str) -> Option<&str> {
         self.certificate.get(field).map(String::as_str)
+    }
+
+    /// Whether claims of a subsidy bear on it.
+    pub fn asks_for_claims(&self) -> bool {
+        self.purpose == "subsidy"
     }
 
     /// Code of the institution that issued it.

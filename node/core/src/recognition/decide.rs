@@ -1,6 +1,7 @@
 //! The decision.
 
 mod agreement;
+mod claims;
 mod directory;
 #[cfg(test)]
 mod tests;
@@ -181,6 +182,7 @@ pub fn decide(case: &Case, registers: &Registers, rules: &Rules) -> Decision {
         directory::institution(&question, registers, &mut findings);
         directory::standard(&question, registers, &mut findings);
         directory::track(&question, registers, &mut findings);
+        claims::claims(&question, registers, &mut findings);
         directory::credit(&question, registers, &mut findings);
         kind_of_certificate(&question, registers, &mut findings);
         agreement::covering(&question, registers, &mut findings)

@@ -1,5 +1,7 @@
 //! What the registers hold that a decision rests on.
 
+use std::collections::BTreeMap;
+
 use huren_proto::v1;
 use prost::Message as _;
 use serde::{Deserialize, Serialize};
@@ -76,6 +78,8 @@ pub struct Registers {
     pub credit: [Vec<Dated<v1::InstitutionCredit>>; 2],
     /// Bad credit of the certificate's holder, in the same two.
     pub person_credit: [Vec<Dated<v1::PersonCredit>>; 2],
+    /// Claims of a subsidy by log: every province's count.
+    pub claims: BTreeMap<String, Vec<Dated<v1::SubsidyClaim>>>,
 }
 
 impl Registers {
@@ -99,11 +103,13 @@ impl Registers {
             titles: entries(&asking),
             credit: of_both(&home, &asking, is_one),
             person_credit: of_both(&home, &asking, is_one),
+            claims: claims(evidence),
         }
     }
 }
 
 const INSTITUTION: u32 = v1::Kind::Institution as u32;
+const CLAIM: u32 = v1::Kind::SubsidyClaim as u32;
 
 fn of_log(evidence: &[Evidence], log: &str) -> Vec<DirectoryRow> {
     let of_log = evidence.iter().filter(|entry| entry.origin == log);
@@ -112,6 +118,15 @@ fn of_log(evidence: &[Evidence], log: &str) -> Vec<DirectoryRow> {
 
 fn entries<E: Entry>(rows: &[DirectoryRow]) -> Vec<Dated<E>> {
     rows.iter().filter_map(Dated::of).collect()
+}
+
+fn claims(evidence: &[Evidence]) -> BTreeMap<String, Vec<Dated<v1::SubsidyClaim>>> {
+    let mut claims: BTreeMap<String, Vec<_>> = BTreeMap::new();
+    for entry in evidence.iter().filter(|entry| entry.kind == CLAIM) {
+        let of_log = claims.entry(entry.origin.clone()).or_default();
+        of_log.extend(Dated::of(&entry.row()));
+    }
+    claims
 }
 
 /// Entries of two logs, which may be one.

@@ -105,6 +105,8 @@ rules! {
     SpecialRegional = "SPECIAL_REGIONAL";
     /// The holder has another of the same.
     DuplicateHolding = "DUPLICATE_HOLDING";
+    /// A subsidy was claimed for it, or for another of the same.
+    DuplicateClaim = "DUPLICATE_CLAIM";
     /// Bad credit on the day of issue.
     CreditBad = "CREDIT_BAD";
     /// A professional title corresponds to the level.

@@ -1,4 +1,4 @@
-//! The public registers: kinds 6 to 29, all on one mechanism.
+//! The public registers: kinds 6 to 29 and 31, all on one mechanism.
 //!
 //! An entry is an encoded message of `registry.proto`, found by its kind and its key. Of the
 //! entries of one log with one key, that with the latest effective date not after a day holds on
@@ -11,6 +11,7 @@
 pub mod agreements;
 mod as_of;
 pub mod catalogue;
+pub mod claims;
 pub mod credit;
 pub mod draw;
 pub mod experts;
@@ -204,6 +205,7 @@ pub const KINDS: &[KindEntry] = &[
     kind::<v1::SectorShare>("sector_share", "行业共享"),
     kind::<v1::Funding>("funding", "经费"),
     kind::<v1::Committee>("committee", "标准开发委员会"),
+    kind::<v1::SubsidyClaim>("subsidy_claim", "补贴申领"),
 ];
 
 /// The kind of a name.

@@ -219,6 +219,11 @@ pub trait Store: Send + Sync + 'static {
     /// moved and no register was dropped, no entry has come.
     async fn directory_end(&self, origin: &Origin) -> Result<u64, Error>;
 
+    /// Whether a log has a directory entry of one of these kinds at an index from `from` on. It
+    /// takes as long as there are entries from there on, of whatever kind.
+    async fn directory_has(&self, origin: &Origin, kinds: &[u32], from: u64)
+    -> Result<bool, Error>;
+
     /// The keys that institutions of a log hold before the leaf at an index, as far as they are
     /// wanted, by id or by institution: those that the newest entry of each institution before
     /// that leaf names.

@@ -318,6 +318,11 @@ impl Log {
         newest.map_or(0, |row| row.index + 1)
     }
 
+    pub(super) fn directory_has(&self, kinds: &[u32], from: u64) -> bool {
+        let mut rows = self.register.directory.iter();
+        rows.any(|row| row.index >= from && kinds.contains(&row.kind))
+    }
+
     pub(super) fn institution_keys(&self, wanted: &KeysWanted, before: u64) -> InstitutionKeys {
         let is_newest = |row: &InstitutionKeyRow| {
             let entries = self.register.directory.iter();

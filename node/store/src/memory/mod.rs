@@ -358,6 +358,15 @@ impl Store for Memory {
         Ok(self.read(origin, |log| log.directory_end()))
     }
 
+    async fn directory_has(
+        &self,
+        origin: &Origin,
+        kinds: &[u32],
+        from: u64,
+    ) -> Result<bool, Error> {
+        Ok(self.read(origin, |log| log.directory_has(kinds, from)))
+    }
+
     async fn institution_keys(
         &self,
         origin: &Origin,

@@ -47,7 +47,7 @@ use sqlx::{SqliteConnection, SqlitePool, Transaction};
 
 pub use backup::{copy_parts, inspect, join_parts, newest_schema, schema};
 pub use connect::SqliteOptions;
-pub use yardstick::{Copied, copy_rows};
+pub use yardstick::{Copied, copy_registers, copy_rows};
 
 use crate::{
     Advance, Append, AuditQuery, AuditRow, Bundle, Cosigned, DataKey, DisclosureRow, Erased, Error,
@@ -376,6 +376,15 @@ impl Store for Sqlite {
 
     async fn directory_end(&self, origin: &Origin) -> Result<u64, Error> {
         register::directory_end(&self.readers, origin).await
+    }
+
+    async fn directory_has(
+        &self,
+        origin: &Origin,
+        kinds: &[u32],
+        from: u64,
+    ) -> Result<bool, Error> {
+        register::directory_has(&self.readers, origin, kinds, from).await
     }
 
     async fn institution_keys(

@@ -9,7 +9,7 @@ use huren_core::{
         AdoptionRow, Changes, DirectoryRow, QuarantineRow, StatusRow, TargetState, Targets,
     },
 };
-use sqlx::{AssertSqlSafe, SqliteConnection, SqlitePool};
+use sqlx::{AssertSqlSafe, QueryBuilder, Sqlite, SqliteConnection, SqlitePool};
 
 use super::{
     bulk::{Insert, LONGEST_LIST, prefix_list, prefixes},
@@ -335,6 +335,30 @@ pub(super) async fn directory_end(db: &SqlitePool, name: &Origin) -> Result<u64,
     .fetch_one(db)
     .await?;
     Ok(newest.map_or(0, |place| index_at(place) + 1))
+}
+
+pub(super) async fn directory_has(
+    db: &SqlitePool,
+    name: &Origin,
+    kinds: &[u32],
+    from: u64,
+) -> Result<bool, Error> {
+    let mut sql = QueryBuilder::<Sqlite>::new(
+        "SELECT EXISTS (SELECT 1 FROM directory \
+         WHERE place >= (SELECT id << 40 FROM logs WHERE origin = ",
+    );
+    sql.push_bind(name.as_str()).push(") + ");
+    sql.push_bind(integer(from)?);
+    sql.push(" AND place < (SELECT (id + 1) << 40 FROM logs WHERE origin = ");
+    sql.push_bind(name.as_str());
+    // Without the sign the index by kind would be taken, which holds all of them.
+    sql.push(") AND +kind IN (");
+    let mut listed = sql.separated(", ");
+    for kind in kinds {
+        listed.push_bind(i64::from(*kind));
+    }
+    sql.push("))");
+    Ok(sql.build_query_scalar().fetch_one(db).await?)
 }
 
 pub(super) async fn adoptions(db: &SqlitePool, name: &Origin) -> Result<Vec<AdoptionRow>, Error> {

@@ -28,6 +28,29 @@ pub struct Copied {
 /// # Errors
 /// If either file cannot be opened, or `to` has rows already.
 pub async fn copy_rows(from: &Path, to: &Path) -> Result<Copied, Error> {
+    copy(from, to, |_| true).await
+}
+
+/// As [`copy_rows`], of the registers alone: what folding writes.
+///
+/// # Errors
+/// As [`copy_rows`].
+pub async fn copy_registers(from: &Path, to: &Path) -> Result<Copied, Error> {
+    copy(from, to, |table| REGISTERS.contains(&table)).await
+}
+
+/// The tables that folding writes.
+const REGISTERS: [&str; 7] = [
+    "certificates",
+    "statuses",
+    "directory",
+    "institution_keys",
+    "erasures",
+    "adoptions",
+    "quarantine",
+];
+
+async fn copy(from: &Path, to: &Path, is_wanted: impl Fn(&str) -> bool) -> Result<Copied, Error> {
     let target = Sqlite::open(to, SqliteOptions::default()).await?;
     let from = from.to_str().ok_or_else(|| {
         let reason = "the path of the database is not UTF-8";
@@ -49,7 +72,7 @@ pub async fn copy_rows(from: &Path, to: &Path) -> Result<Copied, Error> {
     let begin = Instant::now();
     let mut rows = 0;
     sqlx::query("BEGIN IMMEDIATE").execute(&mut *writer).await?;
-    for table in tables {
+    for table in tables.into_iter().filter(|table| is_wanted(table)) {
         // The names come from this program's own migrations.
         let copy = format!("INSERT INTO main.{table} SELECT * FROM source.{table}");
         let done = sqlx::query(AssertSqlSafe(copy)).execute(&mut *writer);

@@ -194,6 +194,16 @@ pub(crate) async fn directories_span_logs(store: &dyn Store) {
     assert_eq!((first(12).await, first(14).await), (Some(20_260_101), None));
     let end = async |origin: &Origin| store.directory_end(origin).await.unwrap();
     assert_eq!((end(own()).await, end(mirror()).await), (5, 1));
+    let has = async |origin: &Origin, kinds: &[u32], from| {
+        let has = store.directory_has(origin, kinds, from).await;
+        has.unwrap()
+    };
+    assert!(has(own(), &[14, 12], 4).await);
+    assert!(!has(own(), &[14, 12], 5).await);
+    assert!(!has(own(), &[14], 0).await);
+    assert!(!has(own(), &[], 0).await);
+    assert!(has(mirror(), &[12], 0).await);
+    assert!(!has(mirror(), &[12], 1).await);
 }
 
 /// An entry of an institution, and the keys that it names.

@@ -1,6 +1,7 @@
 //! One certificate that everything speaks for, and what each change of it brings.
 
 mod agreements;
+mod claims;
 
 use proptest::prelude::*;
 
@@ -45,6 +46,7 @@ fn case() -> Case {
         activity_region: "330421".into(),
         id_fails: false,
         other_holdings: 0,
+        others_claimed: Vec::new(),
     }
 }
 

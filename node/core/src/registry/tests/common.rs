@@ -43,6 +43,7 @@ fn all() -> Vec<(Kind, Vec<u8>)> {
         SectorShare = samples::sector_share();
         Funding = samples::funding();
         Committee = samples::committee();
+        SubsidyClaim = samples::subsidy_claim();
     }
 }
 
@@ -53,7 +54,7 @@ fn checked(kind: Kind, bytes: &[u8]) -> Checked {
 #[test]
 fn the_table_has_every_kind_once() {
     let numbers: Vec<i32> = KINDS.iter().map(|entry| entry.kind.into()).collect();
-    assert_eq!(numbers, (6..=29).collect::<Vec<_>>());
+    assert_eq!(numbers, (6..=29).chain([31]).collect::<Vec<_>>());
     for entry in KINDS {
         let name = entry.kind.as_str_name().trim_start_matches("KIND_");
         assert_eq!(entry.name, name.to_ascii_lowercase());
@@ -87,6 +88,7 @@ fn a_correct_entry_is_its_own_form() {
 fn keys() {
     let keys: Vec<_> = all().iter().map(|(k, b)| checked(*k, b).key).collect();
     let person = format!("{}/3301/CX-2024-6", "07".repeat(32));
+    let claim = format!("{}/330106", "07".repeat(32));
     let expected = [
         "2022/1",
         "20211123/1",
@@ -112,6 +114,7 @@ fn keys() {
         "GX-2024-2",
         "JF-9",
         "ZJ-BZ/ZJ-PJGF-001/2023",
+        &claim,
     ];
     assert_eq!(keys, expected);
 }
@@ -143,6 +146,7 @@ fn who_writes() {
         Kind::Assessment,
         Kind::InstitutionCredit,
         Kind::PersonCredit,
+        Kind::SubsidyClaim,
     ];
     for entry in KINDS {
         let expected = if all_levels.contains(&entry.kind) {

@@ -241,3 +241,28 @@ fn persons_credit() {
     );
     refuse(s, |e| e.digest = vec![1], &[("digest", "DIGEST_LENGTH")]);
 }
+
+#[test]
+fn subsidy_claims() {
+    let s = subsidy_claim;
+    refuse(s, |e| e.origin.clear(), &[("origin", "FIELD_MISSING")]);
+    refuse(
+        s,
+        |e| e.certificate.truncate(31),
+        &[("certificate", "DIGEST_LENGTH")],
+    );
+    refuse(s, |e| e.region.clear(), &[("region", "FIELD_MISSING")]);
+    refuse(
+        s,
+        |e| e.claimed_on = 20_240_931,
+        &[("claimed_on", "DATE_INVALID")],
+    );
+    refuse(s, |e| e.state = 0, &[("state", "FIELD_MISSING")]);
+    newer(s, |e| e.state = 4, "state");
+    refuse(
+        s,
+        |e| e.document_number.clear(),
+        &[("document_number", "FIELD_MISSING")],
+    );
+    one_form(s, |e| e.document_number.push(' '));
+}

@@ -373,6 +373,17 @@ pub(super) fn person_credit() -> PersonCredit {
     }
 }
 
+pub(super) fn subsidy_claim() -> SubsidyClaim {
+    SubsidyClaim {
+        origin: s("huren.example/log/31"),
+        certificate: DIGEST.to_vec(),
+        region: s("330106"),
+        claimed_on: 20_240_916,
+        state: ClaimState::Claimed.into(),
+        document_number: s("杭西人社补〔2024〕第9批"),
+    }
+}
+
 pub(super) fn agreement() -> Agreement {
     Agreement {
         code: s("SFQ-2021-46"),
