@@ -45,14 +45,9 @@ impl Evidence {
         }
     }
 
-    fn row(&self) -> DirectoryRow {
-        DirectoryRow {
-            index: self.index,
-            kind: self.kind,
-            key: self.key.clone(),
-            effective_date: self.effective_date,
-            body: self.body.clone(),
-        }
+    /// What it says, if it is of that kind.
+    fn entry<E: Entry>(&self) -> Option<Dated<E>> {
+        Dated::read(self.kind, (self.index, self.effective_date), &self.body)
     }
 }
 
@@ -89,7 +84,8 @@ impl Registers {
         let home = of_log(evidence, &case.home_log);
         let asking = of_log(evidence, &case.asking_log);
         let is_one = case.home_log == case.asking_log;
-        let institutions = home.iter().filter(|row| row.kind == INSTITUTION);
+        let institutions = home.iter().copied();
+        let institutions = institutions.filter(|row| row.kind == INSTITUTION);
         Self {
             directory_from: institutions.clone().map(|row| row.effective_date).min(),
             institution: institutions
@@ -111,35 +107,31 @@ impl Registers {
 const INSTITUTION: u32 = v1::Kind::Institution as u32;
 const CLAIM: u32 = v1::Kind::SubsidyClaim as u32;
 
-fn of_log(evidence: &[Evidence], log: &str) -> Vec<DirectoryRow> {
+fn of_log<'a>(evidence: &'a [Evidence], log: &str) -> Vec<&'a Evidence> {
     let of_log = evidence.iter().filter(|entry| entry.origin == log);
-    of_log.map(Evidence::row).collect()
+    of_log.collect()
 }
 
-fn entries<E: Entry>(rows: &[DirectoryRow]) -> Vec<Dated<E>> {
-    rows.iter().filter_map(Dated::of).collect()
+fn entries<E: Entry>(rows: &[&Evidence]) -> Vec<Dated<E>> {
+    rows.iter().filter_map(|row| row.entry()).collect()
 }
 
 fn claims(evidence: &[Evidence]) -> BTreeMap<String, Vec<Dated<v1::SubsidyClaim>>> {
     let mut claims: BTreeMap<String, Vec<_>> = BTreeMap::new();
     for entry in evidence.iter().filter(|entry| entry.kind == CLAIM) {
         let of_log = claims.entry(entry.origin.clone()).or_default();
-        of_log.extend(Dated::of(&entry.row()));
+        of_log.extend(entry.entry());
     }
     claims
 }
 
 /// Entries of two logs, which may be one.
-fn of_both<E: Entry>(
-    home: &[DirectoryRow],
-    asking: &[DirectoryRow],
-    is_one: bool,
-) -> [Vec<Dated<E>>; 2] {
+fn of_both<E: Entry>(home: &[&Evidence], asking: &[&Evidence], is_one: bool) -> [Vec<Dated<E>>; 2] {
     let asking = if is_one { Vec::new() } else { entries(asking) };
     [entries(home), asking]
 }
 
-fn institution(row: &DirectoryRow) -> Option<Dated<v1::Institution>> {
+fn institution(row: &Evidence) -> Option<Dated<v1::Institution>> {
     Some(Dated {
         index: row.index,
         effective_date: row.effective_date,

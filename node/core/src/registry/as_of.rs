@@ -28,13 +28,22 @@ pub struct Dated<E> {
 impl<E: Entry> Dated<E> {
     /// Reads a row of the register; `None` if it is of another kind.
     pub fn of(row: &DirectoryRow) -> Option<Self> {
-        if row.kind != (E::KIND as i32).unsigned_abs() {
+        Self::read(row.kind, (row.index, row.effective_date), &row.body)
+    }
+
+    /// Reads an entry of a kind out of its bytes, with its place and day of effect.
+    pub(crate) fn read(
+        kind: u32,
+        (index, effective_date): (u64, u32),
+        body: &[u8],
+    ) -> Option<Self> {
+        if kind != (E::KIND as i32).unsigned_abs() {
             return None;
         }
         Some(Self {
-            index: row.index,
-            effective_date: row.effective_date,
-            entry: decode(&row.body)?,
+            index,
+            effective_date,
+            entry: decode(body)?,
         })
     }
 }
