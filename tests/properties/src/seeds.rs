@@ -131,6 +131,7 @@ fn decision() -> Vec<u8> {
         activity_region: "330106".into(),
         id_fails: false,
         other_holdings: 0,
+        others_claimed: Vec::new(),
     };
     let agreement = v1::Agreement {
         parties: vec!["31".into(), "33".into()],

@@ -23,6 +23,8 @@ const ISSUED: Sample<'_> = Sample {
     id: "11010519491231002X",
 };
 
+type Change = fn(&mut v1::GetStatisticsRequest);
+
 fn asked(region: &str, exact: bool) -> v1::GetStatisticsRequest {
     v1::GetStatisticsRequest {
         basis: StatisticsBasis::Activity.into(),
@@ -93,7 +95,7 @@ async fn figures_about_few_are_for_statisticians_of_the_region() {
     }
     let refused = public.clone().get_statistics(asked("33", true)).await;
     check(refused, Code::PermissionDenied, "STATISTICS_EXACT");
-    let bad: [(&str, fn(&mut v1::GetStatisticsRequest)); 7] = [
+    let bad: [(&str, Change); 7] = [
         ("STATISTICS_BASIS", |asked| asked.basis = 0),
         ("STATISTICS_DIMENSION", |asked| asked.by.push(5)),
         ("STATISTICS_DIMENSION", |asked| asked.by.push(77)),
