@@ -49,7 +49,7 @@ operations! {
     PutPackages,
     Advance,
     Apply,
-    Count,
+    PutCounts,
     PutDisclosures,
     DropRegister,
     PutTrustList,
@@ -230,14 +230,14 @@ impl<M: Mishaps> Store for FaultyStore<M> {
         self.write(Operation::Apply, call).await
     }
 
-    async fn count(
+    async fn put_counts(
         &self,
         origin: &Origin,
         range: Range<u64>,
         cells: Vec<KeptCell>,
     ) -> Result<(), Error> {
-        let call = self.inner.count(origin, range, cells);
-        self.write(Operation::Count, call).await
+        let call = self.inner.put_counts(origin, range, cells);
+        self.write(Operation::PutCounts, call).await
     }
 
     async fn put_disclosures(

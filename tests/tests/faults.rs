@@ -50,7 +50,7 @@ fn scripts(operation: Operation) -> Vec<Vec<Fault>> {
         | Operation::PutPackages
         | Operation::Advance
         | Operation::Apply
-        | Operation::Count
+        | Operation::PutCounts
         | Operation::PutDisclosures
         | Operation::DropRegister
         | Operation::AppendAudit
@@ -83,7 +83,7 @@ fn is_called_later(operation: Operation, at: Region) -> bool {
         | Operation::Freeze
         | Operation::Release
         | Operation::PutRestored
-        | Operation::Count
+        | Operation::PutCounts
         | Operation::DropRegister
         | Operation::PutTrustList
         | Operation::PutCosigned
@@ -635,7 +635,7 @@ survive! {
     put_packages_fails: PutPackages survives,
     advance_fails: Advance survives,
     apply_fails: Apply survives,
-    count_fails: Count counts_are_whole,
+    put_counts_fails: PutCounts counts_are_whole,
     put_disclosures_fails: PutDisclosures survives,
     drop_register_fails: DropRegister registers_are_rebuilt,
     put_trust_list_fails: PutTrustList survives,

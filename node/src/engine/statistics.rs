@@ -342,7 +342,7 @@ impl Engine {
         let cells = counting
             .with(&log.origin, page.clone(), counted.clone())
             .await?;
-        self.store.count(&log.origin, page, cells).await?;
+        self.store.put_counts(&log.origin, page, cells).await?;
         Ok(true)
     }
 

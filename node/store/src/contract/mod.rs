@@ -257,7 +257,7 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// `Conflict` unless the log is counted up to exactly the start of `range`, and folded and
     /// disclosed up to its end.
-    async fn count(
+    async fn put_counts(
         &self,
         origin: &Origin,
         range: Range<u64>,

@@ -275,7 +275,7 @@ impl Store for Memory {
         Ok(self.state().cells.counted.clone())
     }
 
-    async fn count(
+    async fn put_counts(
         &self,
         origin: &Origin,
         range: Range<u64>,

@@ -316,7 +316,7 @@ impl Store for Sqlite {
         cells::counted(&self.readers).await
     }
 
-    async fn count(
+    async fn put_counts(
         &self,
         origin: &Origin,
         range: Range<u64>,
