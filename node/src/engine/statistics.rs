@@ -27,7 +27,7 @@ use huren_store::{
 use super::{Engine, Reader, tasks::MAX_DELAY};
 
 /// Leaves that are counted in one transaction.
-const PAGE: u64 = 2048;
+const PAGE: u64 = 512;
 /// Persons, or cells, that are read at once.
 const AT_ONCE: usize = 512;
 /// How long news are collected before they are counted.
