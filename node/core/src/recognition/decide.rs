@@ -114,17 +114,18 @@ impl Findings<'_> {
     fn finish(self) -> Vec<Finding> {
         let rules = self.rules;
         let finding = |(rule, about)| {
-            let text = rules.text(rule);
-            Finding {
+            // A table from before a rule says nothing of it.
+            let text = rules.text(rule)?;
+            Some(Finding {
                 rule,
                 effect: text.effect,
                 basis: text.basis.clone(),
                 zh: text.zh.clone(),
                 en: text.en.clone(),
                 about,
-            }
+            })
         };
-        self.found.into_iter().map(finding).collect()
+        self.found.into_iter().filter_map(finding).collect()
     }
 }
 

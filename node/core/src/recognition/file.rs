@@ -91,10 +91,9 @@ impl Statement {
     /// # Errors
     /// [`DecisionError`] if that gives another decision, or cannot be done.
     pub fn replay(&self) -> Result<(), DecisionError> {
-        let rules = Rules::built_in();
-        if self.decision.rules != rules.version {
-            return Err(DecisionError::Rules(self.decision.rules.clone()));
-        }
+        let version = &self.decision.rules;
+        let rules = Rules::of_version(version);
+        let rules = rules.ok_or_else(|| DecisionError::Rules(version.clone()))?;
         let rules = rules.with_effects(&self.effects);
         let registers = Registers::read(&self.case, &self.evidence);
         let again = decide(&self.case, &registers, &rules);

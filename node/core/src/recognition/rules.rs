@@ -152,8 +152,8 @@ pub enum RulesError {
     /// Not the form of a table.
     #[error("the table of rules cannot be read")]
     Form(#[from] serde_json::Error),
-    /// A rule is missing or there twice, or they are in another order.
-    #[error("the table of rules does not list every rule once, in their order")]
+    /// A rule is there twice, or they are in another order.
+    #[error("the table of rules does not list each rule once, in their order")]
     Order,
     /// A text is missing.
     #[error("a rule has no sentence or no basis: {0}")]
@@ -169,14 +169,14 @@ struct Table {
 }
 
 impl Rules {
-    /// Reads a table: every rule once, in the order of [`Rule::ALL`], each with its sentences.
+    /// Reads a table: rules in the order of [`Rule::ALL`], each once and with its sentences. A
+    /// rule that came after the table is not in it, and has no effect by it.
     ///
     /// # Errors
     /// [`RulesError`].
     pub fn read(json: &str) -> Result<Self, RulesError> {
         let table: Table = serde_json::from_str(json)?;
-        let codes = table.rules.iter().map(|rule| rule.code);
-        if !codes.eq(Rule::ALL.iter().copied()) {
+        if !table.rules.is_sorted_by(|a, b| a.code < b.code) {
             return Err(RulesError::Order);
         }
         let blank = |rule: &&RuleText| {
@@ -193,21 +193,19 @@ impl Rules {
         })
     }
 
-    /// The table that this program comes with.
+    /// The table that this program decides by: the newest.
     pub fn built_in() -> &'static Self {
-        #[expect(
-            clippy::expect_used,
-            reason = "a test reads the table that is compiled in"
-        )]
-        static BUILT_IN: LazyLock<Rules> = LazyLock::new(|| {
-            Rules::read(include_str!("../../data/recognition.json")).expect("a table of rules")
-        });
-        &BUILT_IN
+        &TABLES[0]
     }
 
-    /// What is said of a rule.
-    pub fn text(&self, rule: Rule) -> &RuleText {
-        &self.rules[&rule]
+    /// A table by its name: every one that ever was stays, for decisions that rest on it.
+    pub fn of_version(version: &str) -> Option<&'static Self> {
+        TABLES.iter().find(|table| table.version == version)
+    }
+
+    /// What is said of a rule; `None` if the table is older than the rule.
+    pub fn text(&self, rule: Rule) -> Option<&RuleText> {
+        self.rules.get(&rule)
     }
 
     /// What every rule does, by its code.
@@ -229,9 +227,26 @@ impl Rules {
     }
 }
 
+/// All tables, the newest first.
+#[expect(
+    clippy::expect_used,
+    reason = "a test reads the tables that are compiled in"
+)]
+static TABLES: LazyLock<[Rules; 2]> = LazyLock::new(|| {
+    [
+        include_str!("../../data/recognition.json"),
+        include_str!("../../data/recognition-2026.1.json"),
+    ]
+    .map(|table| Rules::read(table).expect("a table of rules"))
+});
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn text(rule: Rule) -> &'static RuleText {
+        Rules::built_in().text(rule).unwrap()
+    }
 
     #[test]
     fn the_table_has_every_rule_once_with_its_words() {
@@ -239,9 +254,19 @@ mod tests {
         assert_eq!(rules.effects().len(), Rule::ALL.len());
         for rule in Rule::ALL {
             assert_eq!(Rule::from_code(rule.code()), Some(*rule));
-            assert!(rules.text(*rule).zh.ends_with('。'), "{}", rule.code());
-            assert!(rules.text(*rule).en.ends_with('.'), "{}", rule.code());
+            assert!(text(*rule).zh.ends_with('。'), "{}", rule.code());
+            assert!(text(*rule).en.ends_with('.'), "{}", rule.code());
         }
+    }
+
+    #[test]
+    fn a_table_is_found_by_its_version() {
+        let versions = TABLES.each_ref().map(|table| table.version.as_str());
+        assert_eq!(versions, ["2026.2", "2026.1"]);
+        let older = Rules::of_version("2026.1").unwrap();
+        assert_eq!(older.text(Rule::DuplicateClaim), None);
+        assert_eq!(older.effects().len(), Rule::ALL.len() - 1);
+        assert_eq!(Rules::of_version("2025.9"), None);
     }
 
     #[test]
@@ -256,7 +281,7 @@ mod tests {
             Rule::CatalogueAbsent,
         ];
         for rule in lacking {
-            assert_eq!(Rules::built_in().text(rule).effect, Effect::Undetermined);
+            assert_eq!(text(rule).effect, Effect::Undetermined);
         }
     }
 
@@ -276,10 +301,8 @@ mod tests {
     fn a_province_sets_effects_and_no_words() {
         let other = BTreeMap::from([(Rule::EmployerScope, Effect::None)]);
         let rules = Rules::built_in().with_effects(&other);
-        assert_eq!(rules.text(Rule::EmployerScope).effect, Effect::None);
-        assert_eq!(
-            rules.text(Rule::EmployerScope).zh,
-            Rules::built_in().text(Rule::EmployerScope).zh
-        );
+        let set = rules.text(Rule::EmployerScope).unwrap();
+        assert_eq!(set.effect, Effect::None);
+        assert_eq!(set.zh, text(Rule::EmployerScope).zh);
     }
 }

@@ -3,6 +3,7 @@
 use huren_proto::v1::{ClaimState, SubsidyClaim};
 
 use super::*;
+use crate::recognition::{Evidence, Statement};
 
 const OTHER: [u8; 32] = [8; 32];
 const CLAIMED: u32 = 20_250_301;
@@ -108,6 +109,40 @@ fn only_claims_for_this_holder_and_only_where_a_subsidy_is_asked_for() {
         &[],
     );
     asked(|case| case.leaf.clear(), of([7; 32], &home), &[]);
+}
+
+/// What was decided before the rule came is decided again by the table of then.
+#[test]
+fn a_decision_by_an_older_table_is_decided_again() {
+    let mut case = case();
+    case.purpose = "subsidy".into();
+    let row = placed(1, CLAIMED, claim([7; 32], "310101"));
+    let body = prost::Message::encode_to_vec(&row.entry);
+    let evidence = vec![Evidence {
+        origin: "log/31".into(),
+        index: row.index,
+        kind: v1::Kind::SubsidyClaim as u32,
+        key: crate::registry::Entry::key(&row.entry),
+        effective_date: row.effective_date,
+        body,
+    }];
+    let decided = |version: &str| {
+        let rules = Rules::of_version(version).unwrap();
+        let registers = Registers::read(&case, &evidence);
+        let statement = Statement {
+            decided_by: "33".into(),
+            time: String::new(),
+            case: case.clone(),
+            evidence: evidence.clone(),
+            effects: BTreeMap::new(),
+            decision: decide(&case, &registers, rules),
+        };
+        statement.replay().unwrap();
+        let mut findings = statement.decision.findings.into_iter();
+        findings.any(|finding| finding.rule == Rule::DuplicateClaim)
+    };
+    assert!(decided("2026.2"));
+    assert!(!decided("2026.1"));
 }
 
 proptest! {
