@@ -1,6 +1,9 @@
 //! `huren stats`: how many certificates and persons there are, where, and of what kind.
 
-use std::io::{Write, stdout};
+use std::{
+    collections::BTreeMap,
+    io::{Write, stdout},
+};
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
@@ -101,18 +104,21 @@ fn dimension(name: &str) -> Result<StatisticsDimension, String> {
 
 /// Carries out the command.
 pub async fn run(args: &StatsArgs, json_out: bool) -> Result<()> {
-    let table = ask(args).await?;
+    let (table, counted) = ask(args).await?;
     let mut out = stdout().lock();
     match args.format {
-        _ if json_out => json_lines(&table, &mut out),
-        Form::Json => json_lines(&table, &mut out),
-        Form::Table => people(args, &table, &mut out),
+        _ if json_out => json_lines(&table, &counted, &mut out),
+        Form::Json => json_lines(&table, &counted, &mut out),
+        Form::Table => people(args, &table, &counted, &mut out),
         Form::Csv => csv_lines(args, &table, &mut out),
         Form::Geojson => Ok(writeln!(out, "{:#}", geo_json(&table))?),
     }
 }
 
-async fn ask(args: &StatsArgs) -> Result<Table> {
+/// How far each log is counted, by origin.
+type Counted = BTreeMap<String, u64>;
+
+async fn ask(args: &StatsArgs) -> Result<(Table, Counted)> {
     let mut client = StatisticsServiceClient::new(args.node.caller()?);
     let mut asked = v1::GetStatisticsRequest {
         basis: args.basis.into(),
@@ -134,7 +140,8 @@ async fn ask(args: &StatsArgs) -> Result<Table> {
         rows.extend(page.rows.into_iter().map(|row| line(args, row)));
         if page.next_page_token.is_empty() {
             let total = line(args, page.total.unwrap_or_default());
-            return Ok(Table { rows, total });
+            let counted = page.counted.into_iter().collect();
+            return Ok((Table { rows, total }, counted));
         }
         asked.page_token = page.next_page_token;
     }
@@ -158,7 +165,7 @@ fn line(args: &StatsArgs, row: v1::StatisticsRow) -> Row {
     }
 }
 
-fn json_lines(table: &Table, out: &mut impl Write) -> Result<()> {
+fn json_lines(table: &Table, counted: &Counted, out: &mut impl Write) -> Result<()> {
     let value = |row: &Row| {
         let figure = |figure: Value| match row.is_suppressed {
             true => Value::Null,
@@ -175,7 +182,7 @@ fn json_lines(table: &Table, out: &mut impl Write) -> Result<()> {
         })
     };
     let rows: Vec<Value> = table.rows.iter().map(value).collect();
-    let answer = json!({"rows": rows, "total": value(&table.total)});
+    let answer = json!({"rows": rows, "total": value(&table.total), "counted": counted});
     Ok(writeln!(out, "{answer:#}")?)
 }
 
@@ -230,7 +237,7 @@ fn csv_lines(args: &StatsArgs, table: &Table, out: &mut impl Write) -> Result<()
     Ok(csv.flush()?)
 }
 
-fn people(args: &StatsArgs, table: &Table, out: &mut impl Write) -> Result<()> {
+fn people(args: &StatsArgs, table: &Table, counted: &Counted, out: &mut impl Write) -> Result<()> {
     let figures = |row: &Row| match row.is_suppressed {
         true => "人数过少，不公开 too few to show".to_owned(),
         false => format!(
@@ -249,5 +256,9 @@ fn people(args: &StatsArgs, table: &Table, out: &mut impl Write) -> Result<()> {
         }
         writeln!(out, "{}  {}", texts.join("  "), figures(row))?;
     }
-    Ok(writeln!(out, "合计 total  {}", figures(&table.total))?)
+    writeln!(out, "合计 total  {}", figures(&table.total))?;
+    for (origin, size) in counted {
+        writeln!(out, "已统计至 counted up to  {origin}  {size}")?;
+    }
+    Ok(())
 }

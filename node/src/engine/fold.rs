@@ -229,7 +229,16 @@ pub(super) struct Sealing<'a> {
     pub trust: &'a watch::Receiver<Arc<TrustChain>>,
 }
 
-impl Sealing<'_> {
+impl<'a> Sealing<'a> {
+    /// What counts, and takes out of the statistics what is erased.
+    pub(super) fn counter(&self) -> Counting<'a> {
+        Counting {
+            store: self.store,
+            reader: self.reader,
+            at_rest: self.at_rest,
+        }
+    }
+
     /// What is left of the disclosures that erasures name. The number's tag stays, so that
     /// the answer can be 'erased' and not 'not found'; the holder's tag goes with the ID. Nothing
     /// is counted until the guard is dropped, behind the transaction that keeps it.
@@ -252,12 +261,7 @@ impl Sealing<'_> {
                 .or_default()
                 .extend(&erasure.groups);
         }
-        let counting = Counting {
-            store: self.store,
-            reader: self.reader,
-            at_rest: self.at_rest,
-        };
-        let cells = counting.without(origin, &groups).await?;
+        let cells = self.counter().without(origin, &groups).await?;
         let mut resealed = Vec::new();
         for (index, groups) in groups {
             // The certificate's own row and those of its corrections.

@@ -292,14 +292,6 @@ fn read(sums: &[u8]) -> Result<Months, StoreError> {
 }
 
 impl Engine {
-    fn counting(&self) -> Counting<'_> {
-        Counting {
-            store: self.store.as_ref(),
-            reader: &self.reader,
-            at_rest: &self.keys.at_rest,
-        }
-    }
-
     /// Counts whatever comes, for ever.
     pub(super) async fn count_regularly(&self) {
         let mut changes = self.book.changes();
@@ -338,8 +330,8 @@ impl Engine {
         };
         let start = up_to(log);
         let page = start..log.folded.min(log.disclosed).min(start + PAGE);
-        let counting = self.counting();
-        let cells = counting
+        let counter = self.sealing().counter();
+        let cells = counter
             .with(&log.origin, page.clone(), counted.clone())
             .await?;
         self.store.put_counts(&log.origin, page, cells).await?;

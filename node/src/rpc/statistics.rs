@@ -93,16 +93,11 @@ fn query(asked: &v1::GetStatisticsRequest, this_month: Month) -> Result<Query, S
             return bad("STATISTICS_BASIS", "basis", "no basis is named");
         }
     };
-    let mut by = BTreeSet::new();
-    for dimension in asked.by() {
-        let at = usize::try_from(dimension as i32 - 1).ok();
-        let known = at.and_then(|at| Dimension::ALL.get(at));
-        let Some(dimension) = known.filter(|known| !by.contains(*known)) else {
-            let sentence = "a dimension is unknown or named twice";
-            return bad("STATISTICS_DIMENSION", "by", sentence);
-        };
-        by.insert(*dimension);
-    }
+    let known = asked.by.iter().filter_map(|number| {
+        let at = usize::try_from(*number).ok()?.checked_sub(1)?;
+        Dimension::ALL.get(at).copied()
+    });
+    let by: BTreeSet<Dimension> = known.collect();
     if by.len() != asked.by.len() {
         let sentence = "a dimension is unknown or named twice";
         return bad("STATISTICS_DIMENSION", "by", sentence);

@@ -113,7 +113,9 @@ async fn figures_about_few_are_for_statisticians_of_the_region() {
 
     let args = ["--by", "level,year", "--from", "202401", "--to", "202512"];
     let form = |form: &str| stats(node, &[args.as_slice(), &["--format", form]].concat());
-    assert!(form("table").contains("合计 total  人数过少"));
+    let table = form("table");
+    assert!(table.contains("合计 total  人数过少"));
+    assert!(table.contains(&format!("counted up to  {}", node.origin)));
     let csv = form("csv");
     let mut lines = csv.lines();
     let head = "level,period,certificates_new,certificates,persons_new,persons";
@@ -122,6 +124,7 @@ async fn figures_about_few_are_for_statisticians_of_the_region() {
     let value: Value = form("json").parse().unwrap();
     assert_eq!(value["rows"][1]["suppressed"], true);
     assert_eq!(value["rows"][1]["persons"], Value::Null);
+    assert!(value["counted"][&node.origin].as_u64() > Some(0));
     let map: Value = form("geojson").parse().unwrap();
     assert_eq!(map["type"], "FeatureCollection");
     assert_eq!(map["features"][0]["properties"]["period"], 202_412);
