@@ -13,11 +13,7 @@ use huren_core::{
 use huren_proto::v1;
 use huren_store::Error as StoreError;
 
-use super::{
-    Engine, VerifyError,
-    holdings::Holding,
-    verify::{Answered, verdict_of},
-};
+use super::{Engine, VerifyError, holdings::Holding, verify::Answered, wire::verdict_of};
 
 /// Regions that claim for one certificate and are read at most.
 const MAX_CLAIMS: u32 = 500;

@@ -10,7 +10,7 @@ use huren_core::{
 };
 use huren_store::Error as StoreError;
 
-use super::{Engine, verify::rfc3339};
+use super::{Engine, wire::rfc3339};
 
 /// How an erasure stands.
 #[derive(Debug)]

@@ -11,10 +11,7 @@ use huren_core::{
 use huren_proto::v1;
 use huren_store::{DisclosureRow, Error as StoreError, Tag};
 
-use super::{
-    AuditError, Engine,
-    verify::{holder_ids, rfc3339},
-};
+use super::{AuditError, Engine, verify::holder_ids, wire::rfc3339};
 
 /// Longest reference of a request, in characters.
 const LONGEST_REFERENCE: usize = 64;

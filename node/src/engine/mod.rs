@@ -33,6 +33,7 @@ mod submit;
 mod tasks;
 mod tokens;
 mod verify;
+mod wire;
 mod witness;
 mod work;
 
@@ -525,7 +526,7 @@ impl Engine {
                 progress.last_error = Reason::RestoredNotCaughtUp.code().to_owned();
             }
             logs.push(v1::LogStatus {
-                extent: Some(verify::extent(&entry.view, now)),
+                extent: Some(wire::extent(&entry.view, now)),
                 held_size: state.head.size,
                 known_size: known,
                 quarantined,

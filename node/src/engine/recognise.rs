@@ -9,7 +9,7 @@ use huren_core::{
 use huren_proto::v1;
 use huren_store::Error as StoreError;
 
-use super::{Engine, VerifyError, verify::rfc3339};
+use super::{Engine, VerifyError, wire::rfc3339};
 
 /// Why nothing is decided.
 #[derive(Debug, thiserror::Error)]

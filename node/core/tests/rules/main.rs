@@ -6,6 +6,7 @@
 mod common;
 
 mod ceremonies;
+mod detached;
 mod disclosures;
 mod erasures;
 mod evidence;

@@ -1,11 +1,12 @@
 //! Every write to the store fails, early and late, with and without having been done; then
 //! the log is checked from end to end, in the running members and after a restart.
 
+mod beside;
+
 use std::{collections::BTreeMap, sync::Arc};
 
 use futures::future::join_all;
 use huren_core::{
-    audit::{Act, Actor, AuditAction, Check, Link},
     checkpoint::{Origin, SignedCheckpoint},
     codes::Region,
     cosign::verify_cosignature,
@@ -13,13 +14,12 @@ use huren_core::{
     merkle::Hash,
     witness::Refusal,
 };
-use huren_node::engine::{Audit, Engine, Placed, WitnessError};
+use huren_node::engine::{Engine, Placed, WitnessError};
 use huren_proto::v1;
-use huren_store::{AuditQuery, DataKeyKind, Memory, Release, Role, Store, TokenRow};
+use huren_store::{DataKeyKind, Memory, Release, Role, Store};
 use huren_tests::{
-    Fault, FaultyStore, Federation, Fork, History, Honest, Lie, ManualClock, Operation, Outcome,
-    REGIONS, Shown, audit, certificate, change, erasure, origin, outside_signer, question, witness,
-    writer_keys,
+    Fault, FaultyStore, Federation, Fork, History, Honest, Lie, Operation, Outcome, REGIONS, Shown,
+    audit, certificate, change, erasure, origin, outside_signer, question, witness, writer_keys,
 };
 
 const HOME: Region = Region::ZHEJIANG;
@@ -510,101 +510,7 @@ async fn a_lost_log_is_taken_back_through_faults() {
     join_all(runs).await;
 }
 
-/// Acts are recorded and noted while the trail cannot always be written.
-async fn the_trail_is_whole(operation: Operation) {
-    for faults in scripts(operation) {
-        let store = Arc::new(FaultyStore::new(Arc::new(Memory::new())));
-        store.arm(faults);
-        let clock = Arc::new(ManualClock::default());
-        let trail = Audit::new(Arc::clone(&store) as Arc<dyn Store>, clock);
-        let mut acknowledged = Vec::new();
-        for version in 1..=6 {
-            trail.note(Act::new(Actor::Unknown, AuditAction::CallRefused));
-            let act = Act::new(Actor::Machine, AuditAction::BackupMade);
-            if trail.record(act.version(version)).await.is_ok() {
-                acknowledged.push(version);
-            }
-        }
-        assert_eq!(store.outstanding(), []);
-        trail.flush().await.expect("no more faults");
-
-        let rows = store.audit(&AuditQuery::all(100)).await.expect("a store");
-        let links: Vec<Link> = rows.into_iter().map(|row| row.link).collect();
-        let mut chain = Check::new(Vec::new());
-        chain.take(&links).expect("a chain that holds");
-        let entries: Vec<_> = links
-            .iter()
-            .map(|link| link.read().expect("an entry"))
-            .collect();
-        let of = |action| entries.iter().filter(move |entry| entry.action() == action);
-        let refused: u64 = of(AuditAction::CallRefused).map(|entry| entry.count).sum();
-        assert_eq!(refused, 6, "nothing that was noted is lost or there twice");
-        let written: Vec<u64> = of(AuditAction::BackupMade).map(|e| e.version).collect();
-        assert!(written.is_sorted_by(|a, b| a < b), "nothing is there twice");
-        for version in &acknowledged {
-            assert!(written.contains(version), "what was acknowledged is there");
-        }
-        assert!(acknowledged.len() >= 4);
-    }
-}
-
-/// An operator makes and revokes tokens, as often as it takes.
-async fn tokens_are_whole(operation: Operation) {
-    for faults in scripts(operation) {
-        let store = FaultyStore::new(Arc::new(Memory::new()));
-        store.arm(faults);
-        for id in ["a", "b", "c"] {
-            let token = TokenRow {
-                id: id.to_owned(),
-                hash: [1; 32],
-                name: String::new(),
-                roles: "verifier".to_owned(),
-                kinds: String::new(),
-                regions: "33".to_owned(),
-                created: 1,
-                expires: 2,
-                revoked: None,
-            };
-            while let Err(error) = store.put_token(token.clone()).await {
-                // It had been kept, though a failure was reported.
-                if matches!(error, huren_store::Error::Conflict) {
-                    break;
-                }
-            }
-            while store.revoke_token(id, 1).await.is_err() {}
-        }
-        assert_eq!(store.outstanding(), []);
-        let held = store.tokens().await.expect("a store");
-        assert_eq!(held.len(), 3);
-        assert!(held.iter().all(|token| token.revoked == Some(1)));
-    }
-}
-
-/// What is counted is counted once, whatever became of the write.
-async fn counts_are_whole(operation: Operation) {
-    const AT: Region = Region::SHANGHAI;
-    for faults in scripts(operation) {
-        let (federation, faulty) = with_faults(AT, faults).await;
-        for serial in 1..=3 {
-            submit(&federation, &certificate(serial)).await;
-        }
-        let placed = submit(&federation, &change(v1::StatusAction::Revoke, 2)).await;
-        let mut cells = Vec::new();
-        for at in [AT, HOME] {
-            let is_counted = async |engine: &Engine| {
-                let counted = engine.counted().await.expect("a store");
-                let of_home = counted.get(&origin(HOME)).copied();
-                of_home.is_some_and(|size| size > placed.index)
-            };
-            federation.until_found(at, is_counted).await;
-            let held = federation.store(at).cells_page("", "", u32::MAX).await;
-            cells.push(held.expect("a store"));
-        }
-        assert_eq!(faulty.outstanding(), []);
-        assert!(!cells[0].is_empty());
-        assert_eq!(cells[0], cells[1]);
-    }
-}
+use beside::{counts_are_whole, the_trail_is_whole, tokens_are_whole};
 
 macro_rules! survive {
     ($($name:ident: $operation:ident $test:ident,)*) => {
