@@ -102,15 +102,8 @@ fn month(number: u32) -> Month {
 
 async fn by_work(federation: &Federation, by: &[Dimension]) -> Table {
     let query = Query {
-        basis: Basis::Work,
-        region: None,
-        track: None,
-        level: None,
-        occupation: None,
-        institution: None,
         by: by.iter().copied().collect(),
-        from: month(202_401),
-        to: month(202_612),
+        ..Query::all(Basis::Work, month(202_401), month(202_612))
     };
     let table = federation.engine(SHANGHAI).statistics(&query).await;
     table.expect("an answer")
@@ -183,6 +176,52 @@ async fn what_changes_is_counted_anew_everywhere() {
         .collect();
     assert_eq!(last, [("310000", 1, 1)]);
     assert_eq!((table.total.certificates, table.total.persons), (1, 1));
+}
+
+/// Whose document is erased is nobody, and the certificate goes on counting; a correction counts
+/// as if it had always been so.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_erased_or_corrected_in_part_is_counted_by_what_is_left() {
+    let federation = Federation::start(|_| Arc::new(Memory::new()), honest).await;
+    for (serial, work) in [(1, "330106"), (2, "330203")] {
+        let passport = format!("E1000000{serial}");
+        let request = issued(HOME, serial, "4", &passport, work);
+        submit(&federation, HOME, &request).await;
+    }
+    all_alike(&federation).await;
+
+    let mut erasure = erasure_in(HOME, 1);
+    let Some(Body::Erasure(of_document)) = &mut erasure.body else {
+        unreachable!("an erasure");
+    };
+    of_document.groups = vec![v1::Group::HolderId.into()];
+    submit(&federation, HOME, &erasure).await;
+    all_alike(&federation).await;
+    let table = by_work(&federation, &[Dimension::City]).await;
+    assert_eq!(persons(&table), [("330100", 1, 0), ("330200", 1, 1)]);
+
+    let mut correction = change_in(HOME, v1::StatusAction::Correct, 2);
+    let Some(Body::Status(change)) = &mut correction.body else {
+        unreachable!("a change");
+    };
+    change.replaced = vec![v1::GroupValues {
+        group: v1::Group::Statistics as i32,
+        fields: vec![v1::Field {
+            name: "work_region".into(),
+            value: "310104".into(),
+        }],
+    }];
+    submit(&federation, HOME, &correction).await;
+    all_alike(&federation).await;
+    let table = by_work(&federation, &[Dimension::City]).await;
+    assert_eq!(persons(&table), [("310100", 1, 1), ("330100", 1, 0)]);
+    assert_eq!((table.total.certificates, table.total.persons), (2, 1));
+
+    // Nobody's certificate that is erased for good is in no figure any more.
+    submit(&federation, HOME, &erasure_in(HOME, 1)).await;
+    all_alike(&federation).await;
+    let table = by_work(&federation, &[Dimension::City]).await;
+    assert_eq!(persons(&table), [("310100", 1, 1)]);
 }
 
 /// A key that is closed takes what it signed out of the sums, and who joins late comes to the same.

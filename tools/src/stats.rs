@@ -106,8 +106,7 @@ fn dimension(name: &str) -> Result<StatisticsDimension, String> {
 pub async fn run(args: &StatsArgs, json_out: bool) -> Result<()> {
     let (table, counted) = ask(args).await?;
     let mut out = stdout().lock();
-    match args.format {
-        _ if json_out => json_lines(&table, &counted, &mut out),
+    match if json_out { Form::Json } else { args.format } {
         Form::Json => json_lines(&table, &counted, &mut out),
         Form::Table => people(args, &table, &counted, &mut out),
         Form::Csv => csv_lines(args, &table, &mut out),

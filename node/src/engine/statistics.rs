@@ -30,6 +30,8 @@ use super::{Engine, Reader, tasks::MAX_DELAY};
 const PAGE: u64 = 512;
 /// Persons, or cells, that are read at once.
 const AT_ONCE: usize = 512;
+/// Between two pages: who asks comes first.
+const PAUSE: Duration = Duration::from_millis(50);
 /// How long news are collected before they are counted.
 const COLLECTING: Duration = Duration::from_secs(10);
 
@@ -299,7 +301,10 @@ impl Engine {
         loop {
             changes.mark_unchanged();
             match self.count_page().await {
-                Ok(true) => delays = self.backoff(),
+                Ok(true) => {
+                    delays = self.backoff();
+                    self.clock.sleep(PAUSE).await;
+                }
                 Ok(false) => {
                     if changes.changed().await.is_err() {
                         return;

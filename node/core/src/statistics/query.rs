@@ -134,6 +134,21 @@ impl QueryError {
 }
 
 impl Query {
+    /// Everything on a basis, from a month to another, as one figure.
+    pub const fn all(basis: Basis, from: Month, to: Month) -> Self {
+        Self {
+            basis,
+            region: None,
+            track: None,
+            level: None,
+            occupation: None,
+            institution: None,
+            by: BTreeSet::new(),
+            from,
+            to,
+        }
+    }
+
     fn wants(&self, dimension: Dimension) -> bool {
         self.by.contains(&dimension)
     }

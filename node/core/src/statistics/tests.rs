@@ -129,15 +129,8 @@ impl Cells {
 
 fn query(by: &[Dimension]) -> Query {
     Query {
-        basis: Basis::Work,
-        region: None,
-        track: None,
-        level: None,
-        occupation: None,
-        institution: None,
         by: by.iter().copied().collect(),
-        from: month(202_401),
-        to: month(202_612),
+        ..Query::all(Basis::Work, month(202_401), month(202_612))
     }
 }
 
