@@ -10,7 +10,11 @@ pub fn decision(bytes: &[u8]) {
     let Some((_, statement)) = text(bytes).and_then(|text| Statement::read(text).ok()) else {
         return;
     };
-    let rules = Rules::built_in().with_effects(&statement.effects);
+    let Some(rules) = Rules::of_version(&statement.decision.rules) else {
+        assert!(statement.replay().is_err());
+        return;
+    };
+    let rules = rules.with_effects(&statement.effects);
     let again = || {
         let registers = Registers::read(&statement.case, &statement.evidence);
         decide(&statement.case, &registers, &rules)
