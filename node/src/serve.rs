@@ -48,6 +48,14 @@ pub async fn serve(
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
     let metrics = telemetry::collect_metrics()?;
+    // Before the first use of a table, which would fail in the middle of something.
+    let tables = huren_core::data::check()?;
+    let placeholders: usize = tables.iter().map(|table| table.placeholders.len()).sum();
+    tracing::info!(
+        tables = tables.len(),
+        placeholders,
+        "the built-in tables are in order"
+    );
     let keys = NodeKeys::load(&config)?;
     let node_tls = NodeTls::load(&config)?;
     let store = Sqlite::open(&config.database, SqliteOptions::default()).await;

@@ -12,6 +12,7 @@ mod machine;
 mod members;
 mod peer;
 mod plant;
+pub mod registers;
 mod samples;
 pub mod simulation;
 

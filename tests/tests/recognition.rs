@@ -6,17 +6,18 @@ use huren_core::{
     codes::Region,
     recognition::{DecisionError, Outcome, Rule, Statement},
 };
-use huren_node::engine::{Engine, ListError, Placed};
-use huren_proto::v1::{self, Kind, RecognitionOutcome, submit_request::Body};
+use huren_node::engine::{Engine, ListError};
+use huren_proto::v1::{self, Kind, RecognitionOutcome};
 use huren_store::{Memory, Sqlite, SqliteOptions, Store};
-use huren_tests::{Federation, Honest, Lie, REGIONS, certificate, change, origin, question};
-use prost::Message;
+use huren_tests::{
+    Federation, Honest, Lie, REGIONS, change, origin, question,
+    registers::{
+        HOME, SHANGHAI, agreement, entry, institution, registers, rules_of_province, settled,
+        standard, submit,
+    },
+};
 
-const HOME: Region = Region::ZHEJIANG;
-const SHANGHAI: Region = REGIONS[0];
 const ANHUI: Region = REGIONS[3];
-/// As in the certificates of the harness.
-const CODE: &str = "S000033010006";
 
 fn honest(_: Region, _: Region) -> Arc<dyn Lie> {
     Arc::new(Honest)
@@ -24,133 +25,6 @@ fn honest(_: Region, _: Region) -> Arc<dyn Lie> {
 
 async fn federation() -> Federation {
     Federation::start(|_| Arc::new(Memory::new()), honest).await
-}
-
-fn request(region: Region, body: Body) -> v1::SubmitRequest {
-    v1::SubmitRequest {
-        writer_region: region.to_string(),
-        provenance: v1::Provenance::Issued as i32,
-        body: Some(body),
-        ..Default::default()
-    }
-}
-
-fn entry(region: Region, kind: Kind, from: u32, message: &impl Message) -> v1::SubmitRequest {
-    request(
-        region,
-        Body::Entry(v1::EntrySubmission {
-            kind: kind.into(),
-            body: message.encode_to_vec(),
-            effective_date: from,
-        }),
-    )
-}
-
-fn institution(state: v1::InstitutionState, from: u32) -> v1::SubmitRequest {
-    let scope = v1::InstitutionScope {
-        edition: 2022,
-        occupation: "4-03-02-01".into(),
-        level_from: 2,
-        level_to: 5,
-        valid_from: 20_200_101,
-        valid_to: 0,
-    };
-    let institution = v1::Institution {
-        code: CODE.into(),
-        name: "浙江某某评价有限公司".into(),
-        kind: v1::InstitutionKind::Social as i32,
-        home_region: "330106".into(),
-        scopes: vec![scope],
-        state: state.into(),
-        ..Default::default()
-    };
-    request(
-        HOME,
-        Body::Institution(v1::InstitutionSubmission {
-            institution: Some(institution),
-            effective_date: from,
-        }),
-    )
-}
-
-fn standard() -> v1::Standard {
-    v1::Standard {
-        code: "4-03-02-01".into(),
-        edition: 2018,
-        kind: v1::StandardKind::National.into(),
-        title: "中式烹调师国家职业技能标准".into(),
-        occupation_edition: 2022,
-        occupation: "4-03-02-01".into(),
-        level_from: 2,
-        level_to: 6,
-        document_number: "人社厅发〔2018〕145号".into(),
-        state: v1::StandardState::Issued.into(),
-        ..Default::default()
-    }
-}
-
-fn catalogue() -> v1::QualificationCatalogue {
-    v1::QualificationCatalogue {
-        edition: 20_211_123,
-        part: 1,
-        parts: 1,
-        title: "国家职业资格目录（2021年版）".into(),
-        document_number: "人社部发〔2021〕91号".into(),
-        occupation_edition: 2022,
-        lines: vec![v1::QualificationLine {
-            number: 60,
-            name: "焊工".into(),
-            category: v1::QualificationCategory::Skilled.into(),
-            access: v1::QualificationAccess::Required.into(),
-            department: "人力资源社会保障部".into(),
-            occupations: vec!["6-18-02-04".into()],
-        }],
-    }
-}
-
-fn agreement() -> v1::Agreement {
-    v1::Agreement {
-        code: "SFQ-2021-46".into(),
-        title: "示范区技能人才协同评价实施方案".into(),
-        document_number: "示范区执委会发〔2021〕46号".into(),
-        parties: vec!["31".into(), "32".into(), "33".into()],
-        tracks: vec![v1::Track::Level.into()],
-        level_from: 2,
-        level_to: 6,
-        valid_from: 20_210_601,
-        state: v1::AgreementState::InForce.into(),
-        ..Default::default()
-    }
-}
-
-async fn submit(federation: &Federation, at: Region, request: v1::SubmitRequest) -> Placed {
-    let submitted = federation.engine(at).submit(&request).await;
-    submitted.expect("in order").expect("in the log")
-}
-
-/// What Zhejiang writes about its institution, and Shanghai about the agreement.
-async fn registers(federation: &Federation) {
-    let active = v1::InstitutionState::Active;
-    for request in [
-        institution(active, 20_200_101),
-        entry(HOME, Kind::Standard, 20_181_226, &standard()),
-        entry(HOME, Kind::QualificationCatalogue, 20_211_123, &catalogue()),
-        certificate(1),
-    ] {
-        submit(federation, HOME, request).await;
-    }
-    let agreement = entry(SHANGHAI, Kind::Agreement, 20_210_601, &agreement());
-    submit(federation, SHANGHAI, agreement).await;
-}
-
-/// Everybody has everything, cosigned.
-async fn settled(federation: &Federation) {
-    for of in REGIONS {
-        let size = federation.entry(of, of).state.head.size;
-        for at in REGIONS {
-            federation.until_known(at, of, size).await;
-        }
-    }
 }
 
 async fn decide(federation: &Federation, at: Region) -> v1::DecideResponse {
@@ -214,6 +88,69 @@ async fn later_records_change_later_decisions() {
     let decided = decide(&federation, SHANGHAI).await;
     assert_eq!(rules(&decided), ["STATUS_SUSPENDED", "INST_EXITED"]);
     assert_eq!(decided.outcome(), RecognitionOutcome::NotRecognized);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_province_sets_what_a_rule_does_there_and_nowhere_else() {
+    let federation = federation().await;
+    registers(&federation).await;
+    let exit = institution(v1::InstitutionState::Exited, 20_240_101);
+    submit(&federation, HOME, exit).await;
+    let milder = rules_of_province(&[("INST_EXITED", v1::RecognitionEffect::Condition)]);
+    let milder = entry(SHANGHAI, Kind::RecognitionRules, 20_250_101, &milder);
+    let index = submit(&federation, SHANGHAI, milder).await.index;
+    settled(&federation).await;
+
+    let decided = decide(&federation, SHANGHAI).await;
+    assert_eq!(rules(&decided), ["INST_EXITED"]);
+    assert_eq!(
+        decided.outcome(),
+        RecognitionOutcome::RecognizedWithConditions
+    );
+    assert_eq!(decided.rules_entry, Some(index));
+    assert_eq!(decided.findings[0].effect(), v1::FindingEffect::Condition);
+    // It travels with the decision, which follows from nothing else.
+    let file = String::from_utf8(decided.decision).expect("text");
+    let (_, statement) = Statement::read(&file).expect("a statement");
+    statement.replay().expect("the same decision");
+    let mut without = statement;
+    without
+        .evidence
+        .retain(|entry| entry.kind != Kind::RecognitionRules as u32);
+    let Err(DecisionError::Other(again)) = without.replay() else {
+        panic!("another decision");
+    };
+    assert_eq!(again.outcome, Outcome::NotRecognized);
+
+    // At home, and on a day before it: the table.
+    let at_home = decide(&federation, HOME).await;
+    assert_eq!(at_home.outcome(), RecognitionOutcome::NotRecognized);
+    assert_eq!(at_home.rules_entry, None);
+    let before = v1::DecideRequest {
+        question: Some(v1::VerifyRequest {
+            as_of_date: 20_241_231,
+            ..question(1, "张三")
+        }),
+        asking_region: String::new(),
+    };
+    let before = federation.engine(SHANGHAI).decide(before).await;
+    let before = before.expect("a decision");
+    assert_eq!(before.outcome(), RecognitionOutcome::NotRecognized);
+    assert_eq!(before.rules_entry, None);
+
+    // What is not for a province to set is refused, and leaves nothing.
+    let size = federation.entry(SHANGHAI, SHANGHAI).state.head.size;
+    for (rule, code) in [
+        ("STATUS_REVOKED", "RULE_GENUINENESS"),
+        ("AGREEMENT_ABSENT", "RULE_LACK"),
+        ("NO_SUCH_RULE", "VALUE_UNKNOWN"),
+    ] {
+        let set = rules_of_province(&[(rule, v1::RecognitionEffect::None)]);
+        let set = entry(SHANGHAI, Kind::RecognitionRules, 20_250_101, &set);
+        let refused = federation.engine(SHANGHAI).submit(&set).await;
+        assert_eq!(refused.expect_err("a refusal").0[0].code, code);
+    }
+    assert_eq!(federation.entry(SHANGHAI, SHANGHAI).state.head.size, size);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -8,8 +8,8 @@ use clap::{Args, Parser, Subcommand};
 use huren_proto::v1::issuance_service_client::IssuanceServiceClient;
 
 use crate::{
-    audit, bench, connect::NodeArgs, decide, demo, draw, evidence, generate, import, log, peers,
-    privacy, registry, signed, stats, token, trust, verify,
+    audit, bench, connect::NodeArgs, decide, demo, doctor, draw, evidence, generate, import, log,
+    peers, privacy, registry, signed, stats, token, trust, verify,
 };
 
 /// 互认：长三角技能人才评价证书互查互认 / Huren: mutual recognition of skill certificates
@@ -72,6 +72,10 @@ pub enum Command {
     /// 个人信息：删除、证明、查找 / personal data: erasing it, proving that, searching for it
     #[command(subcommand)]
     Privacy(privacy::PrivacyCommand),
+    /// 检查内置数据文件，列出尚待核实之处 / the built-in tables, and what in them is to be verified
+    ///
+    /// 退出码 / exit codes: 0 均可读取 all can be read, 1 否 otherwise.
+    Doctor,
     /// 演示：三省一市四个节点互查互认 / four provincial nodes on this machine
     Demo(demo::DemoArgs),
     /// 测速，与极限并列 / speed beside its limits
@@ -175,6 +179,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode> {
         Command::Audit(command) => audit::run(&command, json).await,
         Command::Token(command) => token::run(&command, json).await.map(done),
         Command::Privacy(command) => privacy::run(&command, json).await,
+        Command::Doctor => doctor::run(json),
         Command::Demo(args) => demo::run(&args, json).await,
         Command::Bench(args) => bench::run(&args, json).await,
         Command::Node(args) => Ok(huren_node::cli::run(args).await),

@@ -1,6 +1,8 @@
 //! `huren decide`: is a certificate recognised here, as what, and why; and deciding again from a
 //! decision's file.
 
+mod watch;
+
 use std::{
     fs,
     io::{Write as _, stdout},
@@ -27,6 +29,7 @@ use crate::{
 /// 互认决定 / a decision on recognition.
 ///
 /// 退出码 / exit codes: 0 予以互认（含有条件） recognised, 1 不予互认 not recognised, 2 无法判定 undetermined.
+/// 关注 with --watch: 0 按 Ctrl-C 结束 ended by Ctrl-C, 2 被拒绝 refused.
 /// 重放 with --replay: 0 结论相同 the same, 1 不同或签名不符 another one or not signed, 2 无法重放 cannot tell.
 #[derive(Args, Debug)]
 pub struct DecideArgs {
@@ -59,8 +62,14 @@ pub struct DecideArgs {
     /// 将决定及其全部依据写入文件，可供日后重放 / write the decision with all that it rests on, to be decided again
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// 持续关注：先给出决定，此后每次变化输出一行，断线自动续接，按 Ctrl-C 结束 / keep watching: the decision, then a line for each change; resumes after a broken connection, ends with Ctrl-C
+    #[arg(long, conflicts_with = "out")]
+    watch: bool,
+    /// 上次决定的摘要（见 --json 的 digest）：决定未变则不输出 / digest of the decision that is relied on: said only if it is another one by now
+    #[arg(long, value_name = "HEX", requires = "watch")]
+    last: Option<String>,
     /// 由决定文件重新判定（离线） / decide again from a decision's file, offline
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["out", "asking", "number", "purpose"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["out", "asking", "number", "purpose", "watch"])]
     replay: Option<PathBuf>,
     /// 重放时一并核对签名：信任根公钥文件 / with --replay, check who signed it: file of root keys
     #[arg(long, value_name = "ROOTS", requires = "replay", requires = "lists")]
@@ -87,6 +96,11 @@ pub async fn run(args: &DecideArgs, json_out: bool) -> Result<ExitCode> {
         }),
         asking_region: args.asking.clone(),
     };
+    if args.watch {
+        let last = hex::decode(args.last.as_deref().unwrap_or_default());
+        let last = last.context("--last: 不是十六进制 / not hexadecimal")?;
+        return watch::run(&args.node, asked, last, json_out).await;
+    }
     let mut client = RecognitionServiceClient::new(args.node.caller()?);
     let decided = client.decide(asked).await?.into_inner();
     if let Some(out) = &args.out {
@@ -130,20 +144,25 @@ pub fn decided_json(decided: &v1::DecideResponse) -> Value {
         "agreement": (!decided.agreement.is_empty()).then_some(&decided.agreement),
         "findings": findings.collect::<Vec<_>>(),
         "rules": decided.rules,
+        "rules_entry": decided.rules_entry,
+        "digest": hex::encode(&decided.digest),
         "answer": decided.answer.as_ref().map(answer_json),
     })
 }
 
-fn print(decided: &v1::DecideResponse) -> Result<()> {
-    let outcome = match decided.outcome() {
+fn outcome(decided: &v1::DecideResponse) -> &'static str {
+    match decided.outcome() {
         v1::RecognitionOutcome::Unspecified => "—",
         v1::RecognitionOutcome::Recognized => "予以互认 recognised",
         v1::RecognitionOutcome::RecognizedWithConditions => "有条件互认 recognised with conditions",
         v1::RecognitionOutcome::NotRecognized => "不予互认 not recognised",
         v1::RecognitionOutcome::Undetermined => "无法判定 undetermined",
-    };
+    }
+}
+
+fn print(decided: &v1::DecideResponse) -> Result<()> {
     let mut out = stdout();
-    writeln!(out, "决定 decision: {outcome}")?;
+    writeln!(out, "决定 decision: {}", outcome(decided))?;
     if decided.level > 0 {
         writeln!(out, "  等级序 level: {}", decided.level)?;
     }
@@ -178,7 +197,10 @@ fn print(decided: &v1::DecideResponse) -> Result<()> {
             writeln!(out, "  {}: {} {}", reason.code, reason.zh, reason.en)?;
         }
     }
-    writeln!(out, "规则版本 rules: {}", decided.rules)?;
+    let entry = decided.rules_entry;
+    let entry = entry.map(|index| format!("，本省登记 changed by entry {index}"));
+    let entry = entry.unwrap_or_default();
+    writeln!(out, "规则版本 rules: {}{entry}", decided.rules)?;
     Ok(())
 }
 

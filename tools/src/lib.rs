@@ -6,6 +6,7 @@ pub mod cli;
 pub mod connect;
 pub mod decide;
 pub mod demo;
+pub mod doctor;
 pub mod draw;
 pub mod evidence;
 pub mod files;

@@ -14,6 +14,7 @@ pub mod access;
 pub mod audit;
 pub mod checkpoint;
 pub mod cosign;
+pub mod data;
 pub mod disclosure;
 pub mod evidence;
 pub mod gather;

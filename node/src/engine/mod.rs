@@ -33,6 +33,7 @@ mod submit;
 mod tasks;
 mod tokens;
 mod verify;
+mod watched;
 mod wire;
 mod witness;
 mod work;
@@ -83,6 +84,7 @@ pub use standing::Refusals;
 pub use statistics::StatisticsError;
 pub use tokens::{NewToken, TokenError, Tokens};
 pub use verify::VerifyError;
+pub use watched::{Watch, WatchError};
 pub use witness::WitnessError;
 
 /// What an engine is made of.

@@ -1,7 +1,5 @@
 //! Recognition: the verdict, what the registers hold, and the decision of the core.
 
-use std::collections::BTreeMap;
-
 use huren_core::{
     codes::Region,
     recognition::{Decision, Effect, Outcome, Registers, Rules, Statement, decide},
@@ -78,7 +76,6 @@ impl Engine {
                 time: rfc3339(self.clock.now()),
                 case,
                 evidence,
-                effects: BTreeMap::new(),
                 decision,
             };
             response.decision = self.sign_decision(&statement).unwrap_or_default();
@@ -129,6 +126,8 @@ fn response(client_ref: u64, decision: &Decision) -> v1::DecideResponse {
         agreement: decision.agreement.clone().unwrap_or_default(),
         findings: findings.collect(),
         rules: decision.rules.clone(),
+        rules_entry: decision.rules_entry,
+        digest: decision.digest().0.to_vec(),
         decision: Vec::new(),
     }
 }

@@ -149,7 +149,7 @@ const fn number(kind: Kind) -> u32 {
 #[derive(Debug, thiserror::Error)]
 pub enum ListError {
     /// Not a kind of the registers.
-    #[error("the kind is none of the registers': institutions, or one of 6 to 29 and 31")]
+    #[error("the kind is none of the registers': institutions, or one of 6 to 29, 31 and 32")]
     Kind,
     /// Not a day.
     #[error("the date is not a day in the form yyyymmdd")]

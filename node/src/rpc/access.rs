@@ -44,6 +44,10 @@ pub(super) const CALLS: &[(&str, Need)] = &[
     ("/huren.v1.VerificationService/VerifyMany", Need::Verifier),
     ("/huren.v1.RecognitionService/Decide", Need::Verifier),
     ("/huren.v1.RecognitionService/DecideMany", Need::Verifier),
+    (
+        "/huren.v1.RecognitionService/WatchDecisions",
+        Need::Verifier,
+    ),
     ("/huren.v1.RegistryService/ListEntries", Need::Known),
     ("/huren.v1.StatisticsService/GetStatistics", Need::Known),
     ("/huren.v1.OperatorService/GetStatus", Need::Oversight),

@@ -15,6 +15,7 @@ mod registers;
 mod statistics;
 mod streams;
 mod verification;
+mod watching;
 
 use std::{io, sync::Arc, time::Duration};
 

@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 
-use futures::{Stream, StreamExt as _};
+use futures::{Stream, StreamExt as _, stream};
 use huren_proto::v1::{self, recognition_service_server::RecognitionService};
 use tonic::{Request, Response, Status, Streaming};
 
@@ -13,6 +13,7 @@ use super::{
     access::{self, Who},
     purpose::{NotStated, stated},
     refuse,
+    watching::Watching,
 };
 
 pub(super) struct Service(pub(super) Context);
@@ -55,6 +56,27 @@ impl RecognitionService for Service {
             .take_until(self.0.stop.clone().cancelled_owned());
         Ok(Response::new(Box::pin(answers)))
     }
+
+    type WatchDecisionsStream =
+        Pin<Box<dyn Stream<Item = Result<v1::WatchDecisionsResponse, Status>> + Send>>;
+
+    async fn watch_decisions(
+        &self,
+        request: Request<Streaming<v1::WatchDecisionsRequest>>,
+    ) -> Result<Response<Self::WatchDecisionsStream>, Status> {
+        let who = access::who(&request)?;
+        let watching = Watching::new(self.0.clone(), who, request.into_inner());
+        let answers = stream::unfold(Some(watching), async |watching| {
+            let mut watching = watching?;
+            match watching.next().await {
+                Ok(Some(answer)) => Some((Ok(answer), Some(watching))),
+                Ok(None) => None,
+                Err(status) => Some((Err(status), None)),
+            }
+        });
+        let stop = self.0.stop.clone().cancelled_owned();
+        Ok(Response::new(Box::pin(answers.take_until(stop))))
+    }
 }
 
 enum Undecided {
@@ -82,17 +104,25 @@ async fn one(context: &Context, who: &Who, asked: v1::DecideRequest) -> v1::Deci
     let client_ref = asked.question.as_ref().map_or(0, |asked| asked.client_ref);
     let reason = match decided(context, who, asked).await {
         Ok(answer) => return answer,
-        Err(Undecided::NotStated(error)) => {
-            let status = refuse::not_stated(error);
-            context.note_refusal(&who.actor, who.method, &status);
-            refuse::not_stated_reason(error)
-        }
+        Err(Undecided::NotStated(error)) => not_stated(context, who, error),
         Err(Undecided::Decide(error)) => v1::Reason {
             code: error.code().to_owned(),
             zh: error.zh().to_owned(),
             en: error.to_string(),
         },
     };
+    undecided(client_ref, reason)
+}
+
+/// Writes down that a question of a stream was refused for what it does not state, and says so.
+pub(super) fn not_stated(context: &Context, who: &Who, error: NotStated) -> v1::Reason {
+    let status = refuse::not_stated(error);
+    context.note_refusal(&who.actor, who.method, &status);
+    refuse::not_stated_reason(error)
+}
+
+/// The answer to a question of a stream that nothing is decided about.
+pub(super) fn undecided(client_ref: u64, reason: v1::Reason) -> v1::DecideResponse {
     v1::DecideResponse {
         client_ref,
         outcome: v1::RecognitionOutcome::Undetermined.into(),

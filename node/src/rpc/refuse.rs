@@ -12,7 +12,7 @@ use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
 use crate::engine::{
     AppendError, AuditError, DecideError, ErasureError, ExportError, ListError, Refused,
-    ReleaseError, StatisticsError, TokenError, VerifyError,
+    ReleaseError, StatisticsError, TokenError, VerifyError, WatchError,
 };
 
 use super::purpose::NotStated;
@@ -306,6 +306,14 @@ pub(super) fn decide(error: &DecideError) -> Status {
             with(Code::InvalidArgument, code, zh, &en, details)
         }
     }
+}
+
+/// A watch that cannot go on: its answers could not be told apart.
+pub(super) fn watch(error: &WatchError) -> Status {
+    let violation = FieldViolation::new("client_ref", error.to_string());
+    let details = ErrorDetails::with_bad_request(vec![violation]);
+    let (code, zh, en) = (error.code(), error.zh(), error.to_string());
+    with(Code::InvalidArgument, code, zh, &en, details)
 }
 
 /// Entries that are not listed.

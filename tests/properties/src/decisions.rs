@@ -14,10 +14,9 @@ pub fn decision(bytes: &[u8]) {
         assert!(statement.replay().is_err());
         return;
     };
-    let rules = rules.with_effects(&statement.effects);
     let again = || {
         let registers = Registers::read(&statement.case, &statement.evidence);
-        decide(&statement.case, &registers, &rules)
+        decide(&statement.case, &registers, rules)
     };
     let decided = again();
     assert_eq!(decided, again());

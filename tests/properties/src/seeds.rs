@@ -5,7 +5,7 @@ use std::io::Write as _;
 use huren_core::{
     disclosure::to_proto,
     merkle::encode_bundle,
-    recognition::{Case, Effect, Evidence, Registers, Rule, Rules, Statement, decide},
+    recognition::{Case, Evidence, Registers, Rules, Statement, decide},
     trust::TrustList,
     verdict::Verdict,
 };
@@ -151,7 +151,6 @@ fn decision() -> Vec<u8> {
         time: "2026-01-01T00:00:00Z".into(),
         case,
         evidence,
-        effects: [(Rule::EmployerScope, Effect::None)].into(),
         decision,
     };
     let note = statement.sign(&answer_key("31"));

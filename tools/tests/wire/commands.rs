@@ -45,3 +45,31 @@ fn a_reader_may_stop_reading() {
         "{said}"
     );
 }
+
+#[test]
+fn the_doctor_reads_every_table_and_names_what_is_to_be_verified() {
+    let doctor = |arguments: &[&str]| {
+        let output = Command::new(PROGRAM).arg("doctor").args(arguments).output();
+        let output = output.unwrap();
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let said: serde_json::Value = doctor(&["--json"]).parse().unwrap();
+    let files = said["files"].as_array().unwrap();
+    let file = |name: &str| files.iter().find(|file| file["file"] == name).unwrap();
+    assert_eq!(file("levels.csv")["placeholders"][0]["about"], "学徒工 X");
+    assert!(file("recognition.json")["version"].is_string());
+    assert_eq!(file("regions.csv")["placeholders"], serde_json::json!([]));
+    let each = files
+        .iter()
+        .map(|f| f["placeholders"].as_array().unwrap().len());
+    assert_eq!(said["placeholders"], each.sum::<usize>());
+    let text = doctor(&[]);
+    for word in [
+        "occupations.csv",
+        "待核实 placeholder: special opaque",
+        "来源 source",
+    ] {
+        assert!(text.contains(word), "{word}");
+    }
+}

@@ -3,16 +3,21 @@
 use std::{
     fs,
     path::Path,
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
+    time::Duration,
 };
 
 use huren_core::codes::Region;
-use huren_proto::v1;
+use huren_proto::v1::{self, submit_request::Body};
 use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncBufReadExt as _, BufReader, Lines},
+    process::{Child, ChildStdout},
+};
 
 use crate::support::{
     nodes::{HUREN, Nodes, until},
-    samples::Sample,
+    samples::{Sample, submission},
 };
 
 const ISSUED: Sample<'_> = Sample {
@@ -40,7 +45,7 @@ fn text(path: &Path) -> &str {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn entries_are_written_and_listed_and_faulty_ones_refused() {
     let kinds = lines(&huren(&["registry", "kinds"]));
-    assert_eq!(kinds.len(), 25);
+    assert_eq!(kinds.len(), 26);
     let nodes = Nodes::start(&[Region::ZHEJIANG], 0, &[]).await;
     let node = nodes.at(Region::ZHEJIANG);
     let (dir, file) = (text(&node.dir), nodes.folder.path().join("entries.json"));
@@ -193,6 +198,118 @@ async fn a_decision_is_given_with_its_reasons_and_decided_again_offline() {
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     fs::write(&file, "nothing").unwrap();
     assert_eq!(replay(&file).status.code(), Some(2));
+}
+
+/// `huren decide --watch`, and what it says.
+struct Watcher {
+    process: Child,
+    said: Lines<BufReader<ChildStdout>>,
+}
+
+impl Watcher {
+    fn start(dir: &str, more: &[&str]) -> Self {
+        let given = ["--json", "decide", "--watch", "--dir", dir];
+        let question = ["--purpose", "employment", "--number", ISSUED.number];
+        let mut command = tokio::process::Command::new(HUREN);
+        command.args(given).args(question).args(more);
+        command.stdout(Stdio::piped()).kill_on_drop(true);
+        let mut process = command.spawn().expect("a process");
+        let out = process.stdout.take().expect("its output");
+        let said = BufReader::new(out).lines();
+        Self { process, said }
+    }
+
+    /// The next decision that is said of which that holds.
+    async fn until(&mut self, what: &str, holds: impl Fn(&Value) -> bool) -> Value {
+        let waiting = async {
+            loop {
+                let line = self.said.next_line().await.expect("text");
+                let said: Value = line.expect("a line").parse().expect("JSON");
+                if holds(&said) {
+                    return said;
+                }
+            }
+        };
+        let waited = tokio::time::timeout(Duration::from_secs(60), waiting).await;
+        waited.unwrap_or_else(|_| panic!("waited too long for {what}"))
+    }
+
+    /// Ctrl-C.
+    async fn end(mut self) -> Option<i32> {
+        let id = self.process.id().expect("it runs").to_string();
+        let sent = Command::new("kill").args(["-INT", &id]).status();
+        assert!(sent.expect("a process").success());
+        self.process.wait().await.expect("an end").code()
+    }
+}
+
+fn has(said: &Value, code: &str) -> bool {
+    let findings = said["findings"].as_array().expect("findings");
+    findings.iter().any(|finding| finding["code"] == code)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_watches_is_told_and_who_comes_back_has_missed_nothing() {
+    let regions = [Region::ZHEJIANG, Region::SHANGHAI];
+    let mut nodes = Nodes::start(&regions, 1, &[]).await;
+    let mut certificate = ISSUED.submission();
+    certificate.set_wait(v1::Wait::Witnessed);
+    let mut issuing = nodes.at(Region::ZHEJIANG).issuance();
+    issuing.submit(certificate).await.unwrap();
+    let status = |action| submission(Body::Status(ISSUED.change(action)));
+    let dir = text(&nodes.at(Region::SHANGHAI).dir).to_owned();
+
+    let mut first = Watcher::start(&dir, &[]);
+    let valid = |said: &Value| said["answer"]["verdict"] == "valid";
+    let before = first.until("the certificate in Shanghai", valid).await;
+    assert!(has(&before, "AGREEMENT_ABSENT"), "{before}");
+    issuing
+        .submit(status(v1::StatusAction::Revoke))
+        .await
+        .unwrap();
+    let revoked = |said: &Value| has(said, "STATUS_REVOKED");
+    let told = first.until("the revocation", revoked).await;
+    assert_eq!(told["outcome"], "not_recognized");
+    assert_eq!(first.end().await, Some(0));
+
+    // Who comes back with what was said before the revocation is told of it, once.
+    let digest = before["digest"].as_str().unwrap();
+    let mut second = Watcher::start(&dir, &["--last", digest]);
+    let again = second.until("the revocation again", |_| true).await;
+    assert!(revoked(&again), "{again}");
+    assert_eq!(again["digest"], told["digest"]);
+    // Each is written down once, and not at each look.
+    let audit = [
+        "audit",
+        "list",
+        "--dir",
+        &dir,
+        "--action",
+        "certificates_queried",
+    ];
+    let watched = |entry: &&Value| {
+        let method = entry["method"].as_str().unwrap_or_default();
+        method.ends_with("WatchDecisions")
+    };
+    let entries = lines(&huren(&audit));
+    assert_eq!(entries.iter().filter(watched).count(), 2, "{entries:?}");
+    // What happens while the node is away is told when it is back, by the same command.
+    nodes.kill(Region::SHANGHAI).await;
+    issuing
+        .submit(status(v1::StatusAction::Reinstate))
+        .await
+        .unwrap();
+    nodes.restart(Region::SHANGHAI, &[]).await;
+    let back = |said: &Value| valid(said) && !revoked(said);
+    second.until("the reinstatement", back).await;
+    assert_eq!(second.end().await, Some(0));
+}
+
+#[test]
+fn what_is_no_digest_is_not_watched_for() {
+    let given = ["decide", "--watch", "--purpose", "employment", "--number"];
+    let output = huren(&[given.as_slice(), &["N", "--last", "no digest"]].concat());
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
 }
 
 #[test]

@@ -5,7 +5,8 @@ use huren_core::codes::Region;
 use huren_proto::v1::{
     self, federation_service_client::FederationServiceClient,
     issuance_service_client::IssuanceServiceClient, operator_service_client::OperatorServiceClient,
-    submit_request::Body, verification_service_client::VerificationServiceClient,
+    recognition_service_client::RecognitionServiceClient, submit_request::Body,
+    verification_service_client::VerificationServiceClient,
 };
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -235,6 +236,51 @@ async fn a_revoked_token_counts_no_more_not_even_for_an_open_stream() {
     check(answer, Code::Unauthenticated, "TOKEN_REVOKED");
     let mut asking = verification(node, &other);
     asking.verify(ISSUED.question("张三")).await.unwrap();
+}
+
+/// Who watches says nothing, and is not told any more either.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_revoked_token_ends_a_watch_at_which_nothing_happens() {
+    let nodes = zhejiang(&[]).await;
+    let node = nodes.at(Region::ZHEJIANG);
+    let made = token(node, &["verifier"], &[]).await;
+    let mut watching = RecognitionServiceClient::new(calls_with(node, Some(&made.token)));
+    let (questions, stream) = mpsc::channel(4);
+    let request = |client_ref, purpose: v1::Purpose| v1::WatchDecisionsRequest {
+        question: Some(v1::DecideRequest {
+            question: Some(v1::VerifyRequest {
+                client_ref,
+                purpose: purpose.into(),
+                ..ISSUED.question("张三")
+            }),
+            asking_region: String::new(),
+        }),
+        last: Vec::new(),
+    };
+    let answers = watching.watch_decisions(ReceiverStream::new(stream)).await;
+    let mut answers = answers.unwrap().into_inner();
+    // One that states no purpose is not watched, and harms no other.
+    for (client_ref, purpose) in [(1, v1::Purpose::Unspecified), (2, v1::Purpose::Employment)] {
+        questions.send(request(client_ref, purpose)).await.unwrap();
+    }
+    let refused = answers.message().await.unwrap().unwrap();
+    let reason = refused.answer.unwrap().findings[0].reason.clone().unwrap();
+    assert_eq!(
+        (refused.refused, reason.code.as_str()),
+        (true, "PURPOSE_MISSING")
+    );
+    let told = answers.message().await.unwrap().unwrap();
+    assert_eq!((told.refused, told.answer.unwrap().client_ref), (false, 2));
+    let mut operator = OperatorServiceClient::new(node.channel());
+    let id = made.info.unwrap().id;
+    let order = v1::RevokeTokenRequest { id };
+    operator.revoke_token(order).await.unwrap();
+    let ended = answers.message().await.unwrap_err();
+    assert_eq!(ended.code(), Code::Unauthenticated);
+    let reason = ended.get_details_error_info().unwrap().reason;
+    assert_eq!(reason, "TOKEN_REVOKED");
+    let answers = watching.watch_decisions(tokio_stream::iter([])).await;
+    check(answers, Code::Unauthenticated, "TOKEN_REVOKED");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

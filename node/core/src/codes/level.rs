@@ -3,36 +3,63 @@
 use std::fmt;
 use std::sync::LazyLock;
 
-use super::{Coded, table};
+use super::{
+    Coded,
+    table::{self, BadLine},
+};
 use crate::normalise;
 
+/// The levels as they stand in their file.
+pub(crate) const FILE: &str = include_str!("../../data/levels.csv");
+
 /// One row of `levels.csv`.
-struct Row {
-    name: &'static str,
+pub(crate) struct Row {
+    ordinal: u8,
+    pub(crate) name: &'static str,
     grade: &'static str,
-    code_char: char,
-    code_char_verified: bool,
+    /// What it is in certificate numbers; special abilities have none.
+    pub(crate) code_char: Option<char>,
+    pub(crate) confidence: Confidence,
     english: &'static str,
     employer_only: bool,
     aliases: &'static str,
 }
 
+/// Where a row is known from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Confidence {
+    /// A published rule.
+    Sourced,
+    /// Its character stands in for one that is not known.
+    Placeholder,
+    /// General knowledge.
+    Own,
+}
+
 /// The levels by ordinal, from ordinal 1.
 static ROWS: LazyLock<Vec<Row>> = LazyLock::new(|| {
-    let rows: Vec<Row> = (Level::MIN.0..=Level::MAX.0).filter_map(row).collect();
-    assert_eq!(
-        rows.len(),
-        usize::from(Level::MAX.0),
-        "levels.csv, compiled in, has eight levels"
-    );
+    let mut rows = read(FILE).expect("levels.csv is compiled in, and `data::check` reads it");
+    rows.retain(|row| row.ordinal > 0);
     rows
 });
 
-fn row(ordinal: u8) -> Option<Row> {
-    let cells = table::rows(include_str!("../../data/levels.csv"))
-        .find(|cells| cells[0].parse() == Ok(ordinal))?;
+/// Reads the table: the eight by ordinal, and behind them special abilities, which have no level.
+pub(crate) fn read(csv: &'static str) -> Result<Vec<Row>, BadLine> {
+    let order = (Level::MIN.0..=Level::MAX.0).chain([0]);
+    let mut expected = order.clone();
+    let rows = table::rows(csv, |cells| {
+        row(cells).filter(|row| expected.next() == Some(row.ordinal))
+    })?;
+    if rows.len() == order.count() {
+        Ok(rows)
+    } else {
+        Err(BadLine(rows.len() + 2))
+    }
+}
+
+fn row(cells: &[&'static str]) -> Option<Row> {
     let [
-        _,
+        ordinal,
         name,
         grade,
         code_char,
@@ -42,19 +69,37 @@ fn row(ordinal: u8) -> Option<Row> {
         english,
         employer_only,
         aliases,
-    ] = cells[..]
+    ] = *cells
     else {
         return None;
     };
+    let ordinal = ordinal.parse().ok()?;
+    let mut chars = code_char.chars();
+    let (code_char, None) = (chars.next(), chars.next()) else {
+        return None;
+    };
+    let is_level = ordinal > 0;
     Some(Row {
+        ordinal,
         name,
         grade,
-        code_char: code_char.chars().next()?,
-        code_char_verified: confidence == "sourced",
+        code_char,
+        confidence: match confidence {
+            "sourced" => Confidence::Sourced,
+            "placeholder" => Confidence::Placeholder,
+            "own" => Confidence::Own,
+            _ => return None,
+        },
         english,
-        employer_only: employer_only == "yes",
+        employer_only: match employer_only {
+            "yes" => true,
+            "no" => false,
+            _ if is_level => return None,
+            _ => false,
+        },
         aliases,
     })
+    .filter(|row| row.code_char.is_some() == is_level && row.english.is_empty() != is_level)
 }
 
 /// A skill level by its ordinal, 1 (学徒工) to 8 (首席技师): a greater ordinal is a higher skill.
@@ -161,13 +206,14 @@ impl Level {
 
     /// The character for this level in certificate numbers.
     pub fn code_char(self) -> char {
-        self.row().code_char
+        // Every level has one: `read` refuses a table in which one has not.
+        self.row().code_char.unwrap_or_default()
     }
 
     /// Whether a published rule gives [`Level::code_char`]. The letters of ordinals 1, 7 and 8
     /// are placeholders until one is found.
     pub fn is_code_char_verified(self) -> bool {
-        self.row().code_char_verified
+        self.row().confidence == Confidence::Sourced
     }
 
     /// Whether only employers may award it to their own staff (浙人社发〔2022〕16号, 三(二)).
@@ -274,6 +320,23 @@ mod tests {
         ] {
             check(bad, Err(LevelError::Unknown));
         }
+    }
+
+    #[test]
+    fn a_table_that_lacks_something_is_refused() {
+        let refuse = |from: &str, to: &str, line| {
+            let changed = FILE.replacen(from, to, 1);
+            assert_ne!(changed, FILE);
+            assert_eq!(read(changed.leak()).err(), Some(BadLine(line)), "{from}");
+        };
+        assert_eq!(read(FILE).map(|rows| rows.len()).ok(), Some(9));
+        refuse("3,中级工", "4,中级工", 4);
+        refuse("四级,4,", "四级,,", 4);
+        refuse("四级,4,", "四级,44,", 4);
+        refuse("sourced", "unverified", 3);
+        refuse("no,初级", "maybe,初级", 3);
+        let last = FILE.lines().last().unwrap();
+        refuse(last, "", 10);
     }
 
     #[test]

@@ -9,12 +9,12 @@ mod date;
 mod id_document;
 mod id_number;
 mod institution;
-mod level;
+pub(crate) mod level;
 mod mask;
-mod number;
-mod occupation;
-mod region;
-mod table;
+pub(crate) mod number;
+pub(crate) mod occupation;
+pub(crate) mod region;
+pub(crate) mod table;
 mod track;
 mod uscc;
 #[cfg(test)]

@@ -1,18 +1,54 @@
 //! Occupations of 《中华人民共和国职业分类大典》.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::LazyLock;
 
-use super::{Coded, table};
+use super::{
+    Coded,
+    table::{self, BadLine},
+};
 use crate::normalise;
 
-/// Names by code, edition 2022.
+/// The occupations of edition 2022 as they stand in their file.
+pub(crate) const FILE: &str = include_str!("../../data/occupations.csv");
+
+/// One row of `occupations.csv`.
+pub(crate) struct Row {
+    code: &'static str,
+    name: &'static str,
+    /// Whether it is known from a draft of the text alone.
+    pub(crate) is_draft: bool,
+}
+
+/// Names by code.
 static NAMES: LazyLock<BTreeMap<&'static str, &'static str>> = LazyLock::new(|| {
-    table::rows(include_str!("../../data/occupations.csv"))
-        .filter_map(|row| Some((*row.first()?, *row.get(1)?)))
-        .collect()
+    let rows = read(FILE).expect("occupations.csv is compiled in, and `data::check` reads it");
+    rows.into_iter().map(|row| (row.code, row.name)).collect()
 });
+
+/// Reads the table: codes of the edition, each once, with their names.
+pub(crate) fn read(csv: &'static str) -> Result<Vec<Row>, BadLine> {
+    let mut known = BTreeSet::new();
+    table::rows(csv, |cells| {
+        let [code, name, text] = *cells else {
+            return None;
+        };
+        let occupation = Occupation::parse(Occupation::CURRENT_EDITION, code).ok()?;
+        let is_code = occupation.to_string() == code && occupation.job.is_none();
+        let is_draft = match text {
+            "draft" => true,
+            "final" => false,
+            _ => return None,
+        };
+        let row = Row {
+            code,
+            name,
+            is_draft,
+        };
+        (is_code && !name.is_empty() && known.insert(code)).then_some(row)
+    })
+}
 
 /// An occupation: edition of the classification, code `4-03-02-01`, and optionally a job (工种)
 /// under it, `6-30-05-01-014`.
@@ -225,6 +261,23 @@ mod tests {
         );
         check("操作员XLS", "操作员XLS");
         check("TOOLS", "TOOLS");
+    }
+
+    #[test]
+    fn a_table_with_a_fault_is_refused() {
+        let check = |csv, expected| assert_eq!(read(csv).err(), expected, "{csv}");
+        check("code,name,text\n4-03-02-01,中式烹调师,draft\n", None);
+        for row in [
+            "4-03-02,中式烹调师,draft",
+            "4-03-02-01-001,中式烹调师,draft",
+            "4-03-02-01,,draft",
+            "4-03-02-01,中式烹调师,",
+        ] {
+            let csv = format!("code,name,text\n{row}\n").leak();
+            check(csv, Some(BadLine(2)));
+        }
+        let twice = "code,name,text\n4-03-02-01,甲,final\n4-03-02-01,乙,draft\n";
+        check(twice, Some(BadLine(3)));
     }
 
     #[test]

@@ -1,25 +1,66 @@
 //! Administrative regions, GB/T 2260.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 use std::sync::LazyLock;
 
-use super::{Coded, table};
+use super::{
+    Coded,
+    table::{self, BadLine},
+};
 use crate::normalise;
+
+/// The provinces as they stand in their file.
+pub(crate) const PROVINCES: &str = include_str!("../../data/provinces.csv");
+/// Cities of the four members.
+pub(crate) const CITIES: &str = include_str!("../../data/regions.csv");
+/// Their counties.
+pub(crate) const COUNTIES: &str = include_str!("../../data/counties.csv");
+
+/// One row of a table of regions.
+pub(crate) struct Row {
+    region: Region,
+    pub(crate) name: &'static str,
+    /// Whether it comes from general knowledge and not from the list.
+    pub(crate) is_own: bool,
+}
 
 /// Names by six-digit code: all provinces; cities and counties of the four members.
 static NAMES: LazyLock<BTreeMap<Region, &'static str>> = LazyLock::new(|| {
-    [
-        include_str!("../../data/provinces.csv"),
-        include_str!("../../data/regions.csv"),
-        include_str!("../../data/counties.csv"),
-    ]
-    .into_iter()
-    .flat_map(table::rows)
-    .filter_map(|row| Some((Region(row.first()?.parse().ok()?), *row.get(1)?)))
-    .collect()
+    let tables = [PROVINCES, CITIES, COUNTIES].into_iter();
+    tables
+        .flat_map(|csv| {
+            read(csv).expect("the regions are compiled in, and `data::check` reads them")
+        })
+        .map(|row| (row.region, row.name))
+        .collect()
 });
+
+/// Reads a table: six-digit codes, each once, with their names and, where it says so, what they
+/// are known from.
+pub(crate) fn read(csv: &'static str) -> Result<Vec<Row>, BadLine> {
+    let mut known = BTreeSet::new();
+    table::rows(csv, |cells| {
+        let (code, name, basis) = match *cells {
+            [code, name] => (code, name, "list"),
+            [code, name, basis] => (code, name, basis),
+            _ => return None,
+        };
+        let is_own = match basis {
+            "own" => true,
+            "list" => false,
+            _ => return None,
+        };
+        let region = Region(code.parse().ok().filter(|_| code.len() == 6)?);
+        let row = Row {
+            region,
+            name,
+            is_own,
+        };
+        (!name.is_empty() && known.insert(region)).then_some(row)
+    })
+}
 
 /// A region: province `33`, city `3302` or county `330206`.
 ///
@@ -209,6 +250,20 @@ impl Coded for RegionError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_table_with_a_fault_is_refused() {
+        let check = |rows: &str, expected: Option<usize>| {
+            let read = read(format!("code,name,basis\n{rows}\n").leak());
+            assert_eq!(read.err(), expected.map(BadLine), "{rows}");
+        };
+        check("310000,上海市,list\n710000,台湾省,own", None);
+        check("310000,上海市,", Some(2));
+        check("31,上海市,list", Some(2));
+        check("31000x,上海市,list", Some(2));
+        check("310000,,list", Some(2));
+        check("310000,上海市,list\n310000,沪,list", Some(3));
+    }
 
     fn check(input: &str, expected: Result<(&str, RegionLevel), RegionError>) {
         let parsed = Region::parse(input).map(|r| (r.to_string(), r.level()));

@@ -3,6 +3,7 @@
 mod agreement;
 mod claims;
 mod directory;
+mod provincial;
 #[cfg(test)]
 mod tests;
 
@@ -94,11 +95,15 @@ pub struct Decision {
     pub findings: Vec<Finding>,
     /// Version of the table of rules.
     pub rules: String,
+    /// Index of the entry in the asking province's log that says what rules do otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rules_entry: Option<u64>,
 }
 
 /// Findings while they gather.
 struct Findings<'a> {
     rules: &'a Rules,
+    set: &'a BTreeMap<Rule, Effect>,
     found: BTreeMap<Rule, BTreeMap<String, String>>,
 }
 
@@ -112,13 +117,13 @@ impl Findings<'_> {
     }
 
     fn finish(self) -> Vec<Finding> {
-        let rules = self.rules;
+        let (rules, set) = (self.rules, self.set);
         let finding = |(rule, about)| {
             // A table from before a rule says nothing of it.
             let text = rules.text(rule)?;
             Some(Finding {
                 rule,
-                effect: text.effect,
+                effect: set.get(&rule).copied().unwrap_or(text.effect),
                 basis: text.basis.clone(),
                 zh: text.zh.clone(),
                 en: text.en.clone(),
@@ -171,8 +176,11 @@ pub fn decide(case: &Case, registers: &Registers, rules: &Rules) -> Decision {
         home: region(&case.home),
         activity: region(&case.activity_region),
     };
+    let of_province = provincial::in_force(registers, question.as_of);
+    let set = of_province.map(provincial::effects).unwrap_or_default();
     let mut findings = Findings {
         rules,
+        set: &set,
         found: BTreeMap::new(),
     };
     status(&question, &mut findings);
@@ -203,6 +211,7 @@ pub fn decide(case: &Case, registers: &Registers, rules: &Rules) -> Decision {
         agreement: covered.map(|covered| covered.code.clone()),
         findings,
         rules: rules.version.clone(),
+        rules_entry: of_province.map(|entry| entry.index),
     }
 }
 

@@ -2,10 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Case, Decision, Effect, Evidence, Registers, Rule, Rules, decide};
+use super::{Case, Decision, Evidence, Registers, Rules, decide};
 use crate::note::{Note, NoteSigner};
-
-use std::collections::BTreeMap;
 
 /// A decision as a node gave it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,9 +17,6 @@ pub struct Statement {
     pub case: Case,
     /// What the registers held that bears on it.
     pub evidence: Vec<Evidence>,
-    /// What each rule does, where this is not what the table of that version says.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub effects: BTreeMap<Rule, Effect>,
     /// What was decided.
     pub decision: Decision,
 }
@@ -94,9 +89,8 @@ impl Statement {
         let version = &self.decision.rules;
         let rules = Rules::of_version(version);
         let rules = rules.ok_or_else(|| DecisionError::Rules(version.clone()))?;
-        let rules = rules.with_effects(&self.effects);
         let registers = Registers::read(&self.case, &self.evidence);
-        let again = decide(&self.case, &registers, &rules);
+        let again = decide(&self.case, &registers, rules);
         if again == self.decision {
             Ok(())
         } else {

@@ -20,7 +20,7 @@ pub struct Library {
 
 impl Library {
     /// The kinds that it wants to hold.
-    pub const KINDS: [Kind; 8] = [
+    pub const KINDS: [Kind; 9] = [
         Kind::Institution,
         Kind::QualificationCatalogue,
         Kind::Standard,
@@ -29,6 +29,7 @@ impl Library {
         Kind::PersonCredit,
         Kind::Agreement,
         Kind::TitleMapping,
+        Kind::RecognitionRules,
     ];
 
     /// Takes in an entry.
@@ -97,7 +98,7 @@ impl Library {
                 of_newest.filter(|row| Some(edition(&row.key)) == newest),
             );
         }
-        for kind in [Kind::Agreement, Kind::TitleMapping] {
+        for kind in [Kind::Agreement, Kind::TitleMapping, Kind::RecognitionRules] {
             found.take(asking, self.behind(asking, kind, ""));
         }
         found.0.into_values().collect()

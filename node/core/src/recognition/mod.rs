@@ -6,6 +6,7 @@
 
 mod case;
 mod decide;
+mod digest;
 mod file;
 mod library;
 mod registers;
@@ -16,4 +17,4 @@ pub use decide::{Decision, Finding, Outcome, decide};
 pub use file::{DecisionError, Statement};
 pub use library::Library;
 pub use registers::{Evidence, Registers};
-pub use rules::{Effect, Rule, RuleText, Rules, RulesError};
+pub use rules::{Effect, Rule, RuleClass, RuleText, Rules, RulesError};

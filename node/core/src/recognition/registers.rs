@@ -69,6 +69,8 @@ pub struct Registers {
     pub agreements: Vec<Dated<v1::Agreement>>,
     /// Which titles levels correspond to, in the asking province's log.
     pub titles: Vec<Dated<v1::TitleMapping>>,
+    /// What the asking province lets rules do, in its log.
+    pub rules: Vec<Dated<v1::RecognitionRules>>,
     /// Bad credit of institutions, in the home log and in the asking province's.
     pub credit: [Vec<Dated<v1::InstitutionCredit>>; 2],
     /// Bad credit of the certificate's holder, in the same two.
@@ -97,6 +99,7 @@ impl Registers {
             qualifications: entries(&home),
             agreements: entries(&asking),
             titles: entries(&asking),
+            rules: entries(&asking),
             credit: of_both(&home, &asking, is_one),
             person_credit: of_both(&home, &asking, is_one),
             claims: claims(evidence),

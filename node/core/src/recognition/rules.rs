@@ -113,10 +113,62 @@ rules! {
     TitleEquivalent = "TITLE_EQUIVALENT";
 }
 
+/// What a rule is about, and so whether a province may set what it does. A rule never changes its
+/// class: entries of the registers are checked by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RuleClass {
+    /// Whether the certificate is genuine, the holder's and in force: that is the same for all.
+    Genuineness,
+    /// What is lacking: it makes a decision undetermined, whoever decides.
+    Lack,
+    /// What follows from a genuine certificate: for the asking province to say.
+    Policy,
+}
+
 impl Rule {
     /// Reads a code.
     pub fn from_code(code: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|rule| rule.code() == code)
+    }
+
+    /// What it is about.
+    pub const fn class(self) -> RuleClass {
+        match self {
+            Self::NotFound
+            | Self::HolderMismatch
+            | Self::IdCheck
+            | Self::Format
+            | Self::DuplicateNumber
+            | Self::StatusRevoked
+            | Self::StatusVoid
+            | Self::StatusSuperseded
+            | Self::Expired
+            | Self::StatusSuspended => RuleClass::Genuineness,
+            Self::Pending
+            | Self::StaleEvidence
+            | Self::Erased
+            | Self::AgreementAbsent
+            | Self::DirectoryAbsent
+            | Self::StandardAbsent
+            | Self::CatalogueAbsent => RuleClass::Lack,
+            Self::AgreementOut
+            | Self::InstitutionUnlisted
+            | Self::InstitutionSuspended
+            | Self::InstitutionExited
+            | Self::ScopeOccupation
+            | Self::ScopeLevel
+            | Self::SiteUnregistered
+            | Self::StandardUnfiled
+            | Self::StandardSuperseded
+            | Self::TrackMismatch
+            | Self::LevelUnmapped
+            | Self::EmployerScope
+            | Self::SpecialRegional
+            | Self::DuplicateHolding
+            | Self::DuplicateClaim
+            | Self::CreditBad
+            | Self::TitleEquivalent => RuleClass::Policy,
+        }
     }
 }
 
@@ -127,6 +179,8 @@ pub struct Rules {
     pub version: String,
     /// Where the effects come from.
     pub source: String,
+    /// Rules whose effects no document fixes: they are this project's proposals.
+    pub proposals: Vec<Rule>,
     rules: BTreeMap<Rule, RuleText>,
 }
 
@@ -165,10 +219,15 @@ pub enum RulesError {
 struct Table {
     version: String,
     source: String,
+    #[serde(default)]
+    proposals: Vec<Rule>,
     rules: Vec<RuleText>,
 }
 
 impl Rules {
+    /// The newest table as it stands in its file.
+    pub(crate) const FILE: &str = include_str!("../../data/recognition.json");
+
     /// Reads a table: rules in the order of [`Rule::ALL`], each once and with its sentences. A
     /// rule that came after the table is not in it, and has no effect by it.
     ///
@@ -189,6 +248,7 @@ impl Rules {
         Ok(Self {
             version: table.version,
             source: table.source,
+            proposals: table.proposals,
             rules: table.rules.into_iter().map(|r| (r.code, r)).collect(),
         })
     }
@@ -207,34 +267,16 @@ impl Rules {
     pub fn text(&self, rule: Rule) -> Option<&RuleText> {
         self.rules.get(&rule)
     }
-
-    /// What every rule does, by its code.
-    pub fn effects(&self) -> BTreeMap<Rule, Effect> {
-        let rules = self.rules.iter();
-        rules.map(|(rule, text)| (*rule, text.effect)).collect()
-    }
-
-    /// With other effects for some rules, as a province has set them.
-    #[must_use]
-    pub fn with_effects(&self, effects: &BTreeMap<Rule, Effect>) -> Self {
-        let mut rules = self.clone();
-        for (rule, effect) in effects {
-            if let Some(text) = rules.rules.get_mut(rule) {
-                text.effect = *effect;
-            }
-        }
-        rules
-    }
 }
 
 /// All tables, the newest first.
 #[expect(
     clippy::expect_used,
-    reason = "a test reads the tables that are compiled in"
+    reason = "`data::check` reads the tables that are compiled in before they are used"
 )]
 static TABLES: LazyLock<[Rules; 2]> = LazyLock::new(|| {
     [
-        include_str!("../../data/recognition.json"),
+        Rules::FILE,
         include_str!("../../data/recognition-2026.1.json"),
     ]
     .map(|table| Rules::read(table).expect("a table of rules"))
@@ -251,7 +293,9 @@ mod tests {
     #[test]
     fn the_table_has_every_rule_once_with_its_words() {
         let rules = Rules::built_in();
-        assert_eq!(rules.effects().len(), Rule::ALL.len());
+        // What no document fixes is for a province to set.
+        let mut proposals = rules.proposals.iter();
+        assert!(proposals.all(|rule| rule.class() == RuleClass::Policy));
         for rule in Rule::ALL {
             assert_eq!(Rule::from_code(rule.code()), Some(*rule));
             assert!(text(*rule).zh.ends_with('。'), "{}", rule.code());
@@ -265,29 +309,60 @@ mod tests {
         assert_eq!(versions, ["2026.2", "2026.1"]);
         let older = Rules::of_version("2026.1").unwrap();
         assert_eq!(older.text(Rule::DuplicateClaim), None);
-        assert_eq!(older.effects().len(), Rule::ALL.len() - 1);
+        let said = |rule: &&Rule| older.text(**rule).is_some();
+        assert_eq!(Rule::ALL.iter().filter(said).count(), Rule::ALL.len() - 1);
         assert_eq!(Rules::of_version("2025.9"), None);
     }
 
     #[test]
     fn what_is_lacking_refuses_nothing() {
-        let lacking = [
-            Rule::Pending,
-            Rule::StaleEvidence,
-            Rule::Erased,
-            Rule::AgreementAbsent,
-            Rule::DirectoryAbsent,
-            Rule::StandardAbsent,
-            Rule::CatalogueAbsent,
+        let lacking = Rule::ALL.iter().filter(|r| r.class() == RuleClass::Lack);
+        let lacking: Vec<_> = lacking.map(|rule| rule.code()).collect();
+        let expected = [
+            "PENDING_QUORUM",
+            "STALE_EVIDENCE",
+            "ERASED",
+            "AGREEMENT_ABSENT",
+            "DIRECTORY_ABSENT",
+            "STD_ABSENT",
+            "CATALOGUE_ABSENT",
         ];
-        for rule in lacking {
+        assert_eq!(lacking, expected);
+        for code in lacking {
+            let rule = Rule::from_code(code).unwrap();
             assert_eq!(text(rule).effect, Effect::Undetermined);
         }
     }
 
     #[test]
+    fn whether_it_is_genuine_and_in_force_is_said_first() {
+        let of_class = |class| Rule::ALL.iter().take_while(move |r| r.class() == class);
+        let genuine = of_class(RuleClass::Genuineness);
+        let codes: Vec<_> = genuine.map(|rule| rule.code()).collect();
+        let expected = [
+            "NOT_FOUND",
+            "HOLDER_MISMATCH",
+            "ID_CHECK",
+            "FORMAT",
+            "DUPLICATE_NO",
+            "STATUS_REVOKED",
+            "STATUS_VOID",
+            "STATUS_SUPERSEDED",
+            "EXPIRED",
+            "STATUS_SUSPENDED",
+        ];
+        assert_eq!(codes, expected);
+        let rest = Rule::ALL.iter().skip(expected.len());
+        assert!(rest.clone().count() > 20);
+        assert!(
+            rest.into_iter()
+                .all(|r| r.class() != RuleClass::Genuineness)
+        );
+    }
+
+    #[test]
     fn a_table_that_lacks_something_is_refused() {
-        let table = include_str!("../../data/recognition.json");
+        let table = Rules::FILE;
         let swapped = table.replacen("NOT_FOUND", "EXPIRED", 1);
         assert!(matches!(Rules::read(&swapped), Err(RulesError::Order)));
         let unknown = table.replacen("NOT_FOUND", "NO_SUCH", 1);
@@ -295,14 +370,5 @@ mod tests {
         let blank = table.replacen("GB 11643-1999", " ", 1);
         let refused = Rules::read(&blank);
         assert!(matches!(refused, Err(RulesError::Text("ID_CHECK"))));
-    }
-
-    #[test]
-    fn a_province_sets_effects_and_no_words() {
-        let other = BTreeMap::from([(Rule::EmployerScope, Effect::None)]);
-        let rules = Rules::built_in().with_effects(&other);
-        let set = rules.text(Rule::EmployerScope).unwrap();
-        assert_eq!(set.effect, Effect::None);
-        assert_eq!(set.zh, text(Rule::EmployerScope).zh);
     }
 }

@@ -61,6 +61,15 @@ faults! {
         "what was taken and what was not do not make up the batch";
     /// Names or numbers in clear.
     NotMasked = "NOT_MASKED", "共享姓名或证件号码时必须脱敏", "names and document numbers are shared masked only";
+    /// Not the code of a rule.
+    RuleFormat = "RULE_FORMAT", "规则代码应为 1 至 32 位大写字母或下划线",
+        "the code of a rule is 1 to 32 of A-Z and _";
+    /// A rule about whether a certificate is genuine and in force.
+    RuleGenuineness = "RULE_GENUINENESS", "证书真伪与状态不由各省另行规定效力",
+        "whether a certificate is genuine and in force is not for a province to set";
+    /// A rule that stands for what is lacking.
+    RuleLack = "RULE_LACK", "缺少数据只能导致无法判定，其效力不可另行规定",
+        "what is lacking makes a decision undetermined, and nothing else";
     /// A level of government that does not write this kind.
     WriterLevel = "WRITER_LEVEL", "该级人力资源社会保障部门无权登记此类事项",
         "entries of this kind are not written on this level of government";

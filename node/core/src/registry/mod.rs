@@ -1,4 +1,4 @@
-//! The public registers: kinds 6 to 29 and 31, all on one mechanism.
+//! The public registers: kinds 6 to 29, 31 and 32, all on one mechanism.
 //!
 //! An entry is an encoded message of `registry.proto`, found by its kind and its key. Of the
 //! entries of one log with one key, that with the latest effective date not after a day holds on
@@ -18,6 +18,7 @@ pub mod experts;
 mod fault;
 mod fields;
 pub mod plans;
+pub mod recognition;
 mod resources;
 pub mod standards;
 pub mod supervision;
@@ -206,6 +207,7 @@ pub const KINDS: &[KindEntry] = &[
     kind::<v1::Funding>("funding", "经费"),
     kind::<v1::Committee>("committee", "标准开发委员会"),
     kind::<v1::SubsidyClaim>("subsidy_claim", "补贴申领"),
+    kind::<v1::RecognitionRules>("recognition_rules", "互认规则效力"),
 ];
 
 /// The kind of a name.

@@ -17,5 +17,6 @@ mod tests;
 pub use cell::{Basis, Cell, Counts, Cut, Grain, Months};
 pub use fact::{Fact, Month};
 pub use life::{Deltas, Life};
+pub(crate) use output::{FILE, Settings};
 pub use output::{geo_json, smallest_cell, suppress};
 pub use query::{Dimension, Query, QueryError, Row, Table, TableBuilder};

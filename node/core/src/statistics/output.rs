@@ -5,20 +5,17 @@ use std::sync::LazyLock;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::codes::Region;
+use crate::{codes::Region, data};
 
 use super::{Row, Table};
 
+/// The settings of statistics as they stand in their file.
+pub(crate) const FILE: &str = include_str!("../../data/statistics.json");
+
+/// What the file of settings says.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(
-    dead_code,
-    reason = "the form of the file, of which one number counts here"
-)]
-struct Settings {
-    version: String,
-    source: String,
-    placeholder: bool,
+pub(crate) struct Settings {
     smallest_cell: u64,
 }
 
@@ -26,14 +23,11 @@ struct Settings {
 pub fn smallest_cell() -> u64 {
     #[expect(
         clippy::expect_used,
-        reason = "a test reads the file that is compiled in"
+        reason = "`data::check` reads the file that is compiled in before it is used"
     )]
-    static SMALLEST: LazyLock<u64> = LazyLock::new(|| {
-        let settings: Settings = serde_json::from_str(include_str!("../../data/statistics.json"))
-            .expect("the settings of statistics");
-        settings.smallest_cell
-    });
-    *SMALLEST
+    static SMALLEST: LazyLock<Settings> =
+        LazyLock::new(|| data::settings(FILE).expect("the settings of statistics"));
+    SMALLEST.smallest_cell
 }
 
 /// Leaves out what is about fewer than so many. Where one line of several is left out, the

@@ -4,15 +4,47 @@ use std::hash::{Hash, Hasher};
 use std::ops::Range;
 use std::sync::LazyLock;
 
-use serde::Deserialize;
+use serde::{Deserialize, de::Error as _};
 
 use super::NumberError;
-use crate::codes::{Date, Region, Track};
+use crate::{
+    codes::{Date, Region, Track},
+    data::Placeholder,
+};
+
+/// The registry as it stands in its file.
+pub(crate) const FILE: &str = include_str!("../../../data/grammars.json");
 
 static GRAMMARS: LazyLock<Vec<Grammar>> = LazyLock::new(|| {
-    serde_json::from_str(include_str!("../../../data/grammars.json"))
-        .expect("grammars.json is compiled in, and the tests read it")
+    read(FILE).expect("grammars.json is compiled in, and `data::check` reads it before it is used")
 });
+
+/// Reads a registry: ids that differ, fields without a gap, and a placeholder named wherever one
+/// is not sure of a grammar.
+pub(crate) fn read(json: &str) -> Result<Vec<Grammar>, serde_json::Error> {
+    let grammars: Vec<Grammar> = serde_json::from_str(json)?;
+    let fault = |grammar: &Grammar, what: &str| {
+        serde_json::Error::custom(format!("{what} of the grammar {}", grammar.id))
+    };
+    for (i, grammar) in grammars.iter().enumerate() {
+        if grammars[..i].contains(grammar) {
+            return Err(fault(grammar, "the id, there twice,"));
+        }
+        let mut next = 1;
+        for (i, field) in grammar.fields.iter().enumerate() {
+            let is_last = i + 1 == grammar.fields.len();
+            if field.at != next || (field.max_len.is_some() && !is_last) {
+                return Err(fault(grammar, "the fields"));
+            }
+            next += field.len;
+        }
+        let is_sure = grammar.confidence == GrammarConfidence::High;
+        if !is_sure && grammar.placeholders.is_empty() {
+            return Err(fault(grammar, "what is not sure"));
+        }
+    }
+    Ok(grammars)
+}
 
 /// Every known grammar, in the order in which they are tried.
 pub fn grammars() -> &'static [Grammar] {
@@ -31,6 +63,8 @@ pub struct Grammar {
     provinces: Vec<GrammarProvince>,
     confidence: GrammarConfidence,
     source: String,
+    /// What stands in for facts that are not known.
+    placeholders: Vec<Placeholder>,
     /// Put before a number that is shorter than the fields by its length.
     #[serde(default)]
     pad: String,
@@ -153,6 +187,11 @@ impl Grammar {
     /// Where it is known from.
     pub fn source(&self) -> &str {
         &self.source
+    }
+
+    /// What stands in for facts that are not known.
+    pub fn placeholders(&self) -> &[Placeholder] {
+        &self.placeholders
     }
 
     /// Whether certificates of the track use it.
@@ -299,22 +338,34 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fields_follow_each_other_without_gap() {
-        for grammar in grammars() {
-            let mut next = 1;
-            for (i, field) in grammar.fields.iter().enumerate() {
-                assert_eq!(field.at, next, "{}", grammar.id);
-                assert!(field.max_len.is_none() || i + 1 == grammar.fields.len());
-                next += field.len;
-            }
-            assert!(!grammar.title.is_empty() && !grammar.source.is_empty());
-        }
+    fn a_registry_that_contradicts_itself_is_refused() {
+        assert!(read(FILE).is_ok());
+        let refuse = |from: &str, to: &str, why: &str| {
+            let changed = FILE.replacen(from, to, 1);
+            assert_ne!(changed, FILE);
+            let error = read(&changed).unwrap_err().to_string();
+            assert!(error.contains(why), "{error}");
+        };
+        refuse("\"at\": 2,", "\"at\": 3,", "the fields of");
+        refuse(
+            "\"len\": 4,",
+            "\"len\": 4, \"max_len\": 5,",
+            "the fields of",
+        );
+        refuse("pilot-20", "zjdj-22", "there twice");
+        refuse("\"L\"", "\"M\"", "unknown variant");
+        let unsure = r#"[{
+            "id": "a", "title": "t", "tracks": ["L"], "provinces": [], "confidence": "low",
+            "source": "s", "placeholders": [], "fields": []
+        }]"#;
+        let error = read(unsure).unwrap_err().to_string();
+        assert!(error.contains("what is not sure"), "{error}");
     }
 
     #[test]
-    fn ids_are_distinct_and_the_named_ones_exist() {
-        for (i, grammar) in grammars().iter().enumerate() {
-            assert!(!grammars()[..i].contains(grammar), "{}", grammar.id);
+    fn the_named_ones_exist() {
+        for grammar in grammars() {
+            assert!(!grammar.title.is_empty() && !grammar.source.is_empty());
         }
         for id in [
             Grammar::SKILL_LEVEL,
@@ -332,7 +383,7 @@ mod tests {
     fn a_grammar_is_in_force_on_its_first_and_last_day() {
         let dated = r#"{
             "id": "dated", "title": "t", "tracks": ["L"], "provinces": ["33"], "confidence": "low",
-            "source": "s", "valid_from": "2019-01-01", "valid_to": "2020-12-31", "fields": []
+            "source": "s", "placeholders": [], "valid_from": "2019-01-01", "valid_to": "2020-12-31", "fields": []
         }"#;
         let grammar: Grammar = serde_json::from_str(dated).unwrap();
         let in_force = |date| grammar.in_force(Date::parse(date).unwrap());

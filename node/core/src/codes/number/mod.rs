@@ -5,7 +5,7 @@
 
 mod compose;
 mod cross_check;
-mod grammar;
+pub(crate) mod grammar;
 
 use std::fmt;
 

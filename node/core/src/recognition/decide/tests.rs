@@ -2,6 +2,7 @@
 
 mod agreements;
 mod claims;
+mod provincial;
 
 use proptest::prelude::*;
 

@@ -44,6 +44,7 @@ fn all() -> Vec<(Kind, Vec<u8>)> {
         Funding = samples::funding();
         Committee = samples::committee();
         SubsidyClaim = samples::subsidy_claim();
+        RecognitionRules = samples::recognition_rules();
     }
 }
 
@@ -54,7 +55,7 @@ fn checked(kind: Kind, bytes: &[u8]) -> Checked {
 #[test]
 fn the_table_has_every_kind_once() {
     let numbers: Vec<i32> = KINDS.iter().map(|entry| entry.kind.into()).collect();
-    assert_eq!(numbers, (6..=29).chain([31]).collect::<Vec<_>>());
+    assert_eq!(numbers, (6..=29).chain([31, 32]).collect::<Vec<_>>());
     for entry in KINDS {
         let name = entry.kind.as_str_name().trim_start_matches("KIND_");
         assert_eq!(entry.name, name.to_ascii_lowercase());
@@ -115,6 +116,7 @@ fn keys() {
         "JF-9",
         "ZJ-BZ/ZJ-PJGF-001/2023",
         &claim,
+        "effects",
     ];
     assert_eq!(keys, expected);
 }

@@ -5,6 +5,7 @@ mod catalogues;
 mod common;
 mod dispatch;
 mod people;
+mod recognition;
 mod resources;
 mod samples;
 mod supervised;

@@ -476,3 +476,17 @@ pub(super) fn sector_share() -> SectorShare {
         shared_on: 20_240_710,
     }
 }
+
+pub(super) fn recognition_rules() -> RecognitionRules {
+    let line = |rule: &str, effect: RecognitionEffect| RuleEffect {
+        rule: s(rule),
+        effect: effect.into(),
+    };
+    RecognitionRules {
+        effects: vec![
+            line("CREDIT_BAD", RecognitionEffect::Not),
+            line("EMPLOYER_SCOPE", RecognitionEffect::None),
+        ],
+        document_number: s("浙人社发〔2026〕3号"),
+    }
+}

@@ -134,7 +134,6 @@ fn a_decision_by_an_older_table_is_decided_again() {
             time: String::new(),
             case: case.clone(),
             evidence: evidence.clone(),
-            effects: BTreeMap::new(),
             decision: decide(&case, &registers, rules),
         };
         statement.replay().unwrap();
