@@ -16,6 +16,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         "audit",
         "recognition",
         "registers",
+        "monitoring",
         "statistics",
     ]
     .map(|name| format!("huren/v1/{name}.proto"));

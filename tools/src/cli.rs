@@ -9,7 +9,7 @@ use huren_proto::v1::issuance_service_client::IssuanceServiceClient;
 
 use crate::{
     audit, bench, connect::NodeArgs, decide, demo, doctor, draw, evidence, generate, import, log,
-    peers, privacy, registry, signed, stats, token, trust, verify,
+    monitor, peers, privacy, registry, signed, stats, token, trust, verify,
 };
 
 /// 互认：长三角技能人才评价证书互查互认 / Huren: mutual recognition of skill certificates
@@ -47,6 +47,8 @@ pub enum Command {
     Registry(registry::RegistryCommand),
     /// 统计：证书与人数 / statistics: certificates and persons
     Stats(stats::StatsArgs),
+    /// 在线监测：何处值得核查 / monitoring: what stands out, and by which certificates
+    Monitor(monitor::MonitorArgs),
     /// 可复核的抽取（双随机） / a draw that anybody can repeat
     Draw(draw::DrawArgs),
     /// 核验回执 / receipts
@@ -170,6 +172,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode> {
         Command::Decide(args) => decide::run(&args, json).await,
         Command::Registry(command) => registry::run(&command, json).await,
         Command::Stats(args) => stats::run(&args, json).await.map(done),
+        Command::Monitor(args) => monitor::run(&args, json).await,
         Command::Draw(args) => draw::run(&args, json).map(done),
         Command::Receipt(command) => verify::receipt(&command, json),
         Command::Evidence(command) => evidence::run(&command, json).await,

@@ -14,6 +14,7 @@ pub mod generate;
 pub mod import;
 pub mod local;
 pub mod log;
+pub mod monitor;
 pub mod peers;
 pub mod privacy;
 pub mod registry;

@@ -13,6 +13,7 @@ use crate::{
         occupation, region,
         table::{self, BadLine},
     },
+    monitoring,
     recognition::{Rule, Rules, RulesError},
     statistics,
 };
@@ -106,8 +107,11 @@ pub fn check() -> Result<Vec<DataFile>, DataError> {
             placeholders,
         });
     }
-    let of_statistics = described::<statistics::Settings>("statistics.json", statistics::FILE)?;
-    files.extend([rules(Rules::read(Rules::FILE)?), of_statistics]);
+    files.extend([
+        rules(Rules::read(Rules::FILE)?),
+        described::<statistics::Settings>("statistics.json", statistics::FILE)?,
+        described::<monitoring::Settings>("monitoring.json", monitoring::FILE)?,
+    ]);
     Ok(files)
 }
 
@@ -265,7 +269,7 @@ mod tests {
         let listed: Vec<Listed> = serde_json::from_str(LIST).unwrap();
         assert_eq!(
             files.len(),
-            listed.len() + 2,
+            listed.len() + 3,
             "each is listed once or describes itself, and is read"
         );
         for file in &files {

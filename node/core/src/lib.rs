@@ -6,6 +6,7 @@
 mod framing;
 
 pub mod codes;
+pub mod monitoring;
 pub mod normalise;
 
 pub mod merkle;

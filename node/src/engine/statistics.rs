@@ -18,7 +18,9 @@ use huren_core::{
     record::UnverifiedRecord,
     register::StatusRow,
     replicate::PACKAGE,
-    statistics::{Cell, Deltas, Fact, Life, Months, Query, QueryError, Table, TableBuilder},
+    statistics::{
+        Cell, Change, Deltas, Fact, IssueDay, Life, Months, Query, QueryError, Table, TableBuilder,
+    },
 };
 use huren_store::{
     DisclosureRow, Error as StoreError, Found, FoundStatus, KeptCell, LogState, Store, Tag,
@@ -70,6 +72,13 @@ impl View<'_> {
         let groups = of_log.and_then(|(_, targets)| targets.get(&index));
         groups.is_some_and(|groups| groups.contains(&group.number().unsigned_abs()))
     }
+}
+
+/// What is counted of one certificate.
+#[derive(Default)]
+struct Counted {
+    fact: Option<Fact>,
+    day: Option<IssueDay>,
 }
 
 /// Whom a change is about.
@@ -166,8 +175,22 @@ impl Counting<'_> {
         let persons: Vec<Tag> = touched.persons.into_iter().collect();
         for some in persons.chunks(AT_ONCE) {
             for certificates in self.store.find_by_holders(some).await? {
-                let life = |view| self.life(&certificates, view);
-                Life::change(&life(before)?, &life(after)?, &mut deltas);
+                let mut lives = [before, after].map(|view| (view, Vec::new()));
+                for found in &certificates {
+                    let mut days = [None, None];
+                    for ((view, life), day) in lives.iter_mut().zip(&mut days) {
+                        if view.is_erased((&found.origin, found.index), Group::HolderId) {
+                            continue;
+                        }
+                        let counted = self.counted_of(found, view)?;
+                        life.extend(counted.fact);
+                        *day = counted.day;
+                    }
+                    let [was, is] = days;
+                    deltas.moved(&(found.origin.clone(), found.index), was, is);
+                }
+                let [was, is] = lives.map(|(_, facts)| Life::of_person(facts));
+                Life::change(&was, &is, &mut deltas);
             }
         }
         for row in touched.lone.into_values() {
@@ -178,32 +201,53 @@ impl Counting<'_> {
             let alone = |view: &View<'_>| {
                 let gone = view.is_erased((origin, found.index), Group::HolderId);
                 match has_holder && !gone {
-                    true => Ok(Life::default()),
-                    false => self.fact(&found, view).map(Life::of_nobody),
+                    true => Ok((Life::default(), None)),
+                    false => {
+                        let counted = self.counted_of(&found, view)?;
+                        Ok::<_, StoreError>((Life::of_nobody(counted.fact), counted.day))
+                    }
                 }
             };
-            Life::change(&alone(before)?, &alone(after)?, &mut deltas);
+            let ((was, was_on), (is, is_on)) = (alone(before)?, alone(after)?);
+            Life::change(&was, &is, &mut deltas);
+            deltas.moved(&(found.origin.clone(), found.index), was_on, is_on);
         }
         self.merged(deltas).await
     }
 
-    fn life(&self, certificates: &[Found], view: &View<'_>) -> Result<Life, StoreError> {
-        let mut facts = Vec::new();
-        for found in certificates {
-            if !view.is_erased((&found.origin, found.index), Group::HolderId) {
-                facts.extend(self.fact(found, view)?);
-            }
+    /// What is counted of a certificate.
+    fn counted_of(&self, found: &Found, view: &View<'_>) -> Result<Counted, StoreError> {
+        let up_to = view.up_to(&found.origin);
+        if found.index >= up_to {
+            return Ok(Counted::default());
         }
-        Ok(Life::of_person(facts))
+        let is_erased = |group| view.is_erased((&found.origin, found.index), group);
+        let Some(mut values) = self.values(found, up_to, is_erased)? else {
+            return Ok(Counted::default());
+        };
+        let Some(certificate) = values.remove(&Group::Certificate) else {
+            return Ok(Counted::default());
+        };
+        let regions = values.remove(&Group::Statistics).unwrap_or_default();
+        let statuses = found.statuses.iter().map(|status| status.row.clone());
+        let statuses: Vec<StatusRow> = statuses.filter(|row| row.index < up_to).collect();
+        Ok(Counted {
+            fact: Fact::read(&certificate, &regions, &statuses),
+            day: IssueDay::read(&certificate),
+        })
     }
 
-    /// What is counted of a certificate.
-    fn fact(&self, found: &Found, view: &View<'_>) -> Result<Option<Fact>, StoreError> {
-        let up_to = view.up_to(&found.origin);
-        let Some(leaf) = found.leaf.filter(|_| found.index < up_to) else {
+    /// What is disclosed of a certificate, with corrections below an index taken in; `None` if it
+    /// is not folded.
+    pub(super) fn values(
+        &self,
+        found: &Found,
+        up_to: u64,
+        is_erased: impl Fn(Group) -> bool,
+    ) -> Result<Option<BTreeMap<Group, Values>>, StoreError> {
+        let Some(leaf) = found.leaf else {
             return Ok(None);
         };
-        let place = (&found.origin, found.index);
         let mut values: BTreeMap<Group, Values> = BTreeMap::new();
         let mut take = |hash, sealed: &[u8]| {
             let openings = self.at_rest.unseal((&found.origin, hash), sealed);
@@ -213,30 +257,23 @@ impl Counting<'_> {
                 group, values: of, ..
             } in openings
             {
-                if let Some(of) = of.filter(|_| !view.is_erased(place, group)) {
+                if let Some(of) = of.filter(|_| !is_erased(group)) {
                     values.insert(group, of);
                 }
             }
             Ok::<_, StoreError>(())
         };
         take(&leaf, &found.sealed)?;
-        let statuses = found.statuses.iter();
-        let statuses: Vec<&FoundStatus> = statuses.filter(|s| s.row.index < up_to).collect();
-        for status in &statuses {
+        for status in found.statuses.iter().filter(|s| s.row.index < up_to) {
             if let Some(sealed) = &status.sealed {
                 take(&status.row.leaf, sealed)?;
             }
         }
-        let Some(certificate) = values.remove(&Group::Certificate) else {
-            return Ok(None);
-        };
-        let regions = values.remove(&Group::Statistics).unwrap_or_default();
-        let rows: Vec<StatusRow> = statuses.iter().map(|status| status.row.clone()).collect();
-        Ok(Fact::read(&certificate, &regions, &rows))
+        Ok(Some(values))
     }
 
     /// A certificate that no holder leads to; `None` if the row is not one of the register's.
-    async fn found(
+    pub(super) async fn found(
         &self,
         origin: &Origin,
         row: DisclosureRow,
@@ -268,24 +305,20 @@ impl Counting<'_> {
 
     /// The cells that change, as they are afterwards.
     async fn merged(&self, deltas: Deltas) -> Result<Vec<KeptCell>, StoreError> {
-        let deltas: BTreeMap<String, Months> = deltas
-            .into_cells()
-            .map(|(cell, months)| (cell.key(), months))
-            .collect();
-        let keys: Vec<String> = deltas.keys().cloned().collect();
+        let changes: BTreeMap<String, Change> = deltas.into_changes().collect();
+        let keys: Vec<String> = changes.keys().cloned().collect();
         let mut held: BTreeMap<String, Vec<u8>> = BTreeMap::new();
         for some in keys.chunks(AT_ONCE) {
             let cells = self.store.cells(some).await?.into_iter();
             held.extend(cells.map(|cell| (cell.key, cell.sums)));
         }
-        let merge = |(key, more): (String, Months)| {
-            let sums = held.get(&key).map(Vec::as_slice).unwrap_or_default();
-            let mut months = read(sums)?;
-            months.add_all(&more);
-            let sums = months.to_bytes();
+        let merge = |(key, change): (String, Change)| {
+            let held = held.get(&key).map(Vec::as_slice).unwrap_or_default();
+            let sums = change.onto(held);
+            let sums = sums.ok_or(StoreError::Corrupt("what a cell holds"))?;
             Ok(KeptCell { key, sums })
         };
-        deltas.into_iter().map(merge).collect()
+        changes.into_iter().map(merge).collect()
     }
 }
 

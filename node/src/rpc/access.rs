@@ -50,6 +50,7 @@ pub(super) const CALLS: &[(&str, Need)] = &[
     ),
     ("/huren.v1.RegistryService/ListEntries", Need::Known),
     ("/huren.v1.StatisticsService/GetStatistics", Need::Known),
+    ("/huren.v1.MonitoringService/ListAlerts", Need::Statistician),
     ("/huren.v1.OperatorService/GetStatus", Need::Oversight),
     ("/huren.v1.OperatorService/GetEvidence", Need::Oversight),
     ("/huren.v1.OperatorService/GetErasure", Need::Oversight),

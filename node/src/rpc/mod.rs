@@ -7,6 +7,7 @@ mod federation;
 mod gate;
 mod health;
 mod issuance;
+mod monitoring;
 mod operator;
 mod purpose;
 mod recognition;
@@ -22,7 +23,9 @@ use std::{io, sync::Arc, time::Duration};
 use futures::Stream;
 use huren_proto::v1::{
     federation_service_server::FederationServiceServer,
-    issuance_service_server::IssuanceServiceServer, operator_service_server::OperatorServiceServer,
+    issuance_service_server::IssuanceServiceServer,
+    monitoring_service_server::MonitoringServiceServer,
+    operator_service_server::OperatorServiceServer,
     recognition_service_server::RecognitionServiceServer,
     registry_service_server::RegistryServiceServer,
     statistics_service_server::StatisticsServiceServer,
@@ -137,6 +140,9 @@ pub async fn serve(
             context.clone(),
         )))
         .add_service(StatisticsServiceServer::new(statistics::Service(
+            context.clone(),
+        )))
+        .add_service(MonitoringServiceServer::new(monitoring::Service(
             context.clone(),
         )))
         .add_service(OperatorServiceServer::new(operator::Service(context)));

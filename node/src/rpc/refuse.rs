@@ -11,8 +11,8 @@ use tonic::{Code, Status, Streaming};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
 use crate::engine::{
-    AppendError, AuditError, DecideError, ErasureError, ExportError, ListError, Refused,
-    ReleaseError, StatisticsError, TokenError, VerifyError, WatchError,
+    AppendError, AuditError, DecideError, ErasureError, ExportError, ListError, MonitoringError,
+    Refused, ReleaseError, StatisticsError, TokenError, VerifyError, WatchError,
 };
 
 use super::purpose::NotStated;
@@ -339,6 +339,27 @@ pub(super) fn statistics(error: &StatisticsError) -> Status {
             ErrorDetails::new(),
         ),
     }
+}
+
+/// Alerts that are not given.
+pub(super) fn monitoring(error: &MonitoringError) -> Status {
+    let (code, field) = match error {
+        MonitoringError::Province => ("PROVINCE_UNKNOWN", "province"),
+        MonitoringError::Period => ("PERIOD_INVALID", "to_day"),
+        MonitoringError::Store(error) => return store(error),
+    };
+    bad_argument(code, field, &error.to_string())
+}
+
+/// Alerts, for whoever is no statistician of the province.
+pub(super) fn monitoring_region() -> Status {
+    with(
+        Code::PermissionDenied,
+        "MONITORING_REGION",
+        "只有该省的统计人员可以查看监测提示。",
+        "Alerts are for statisticians of the whole province asked about.",
+        ErrorDetails::new(),
+    )
 }
 
 /// Figures about few, for whoever is no statistician of the region.

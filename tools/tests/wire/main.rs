@@ -12,6 +12,8 @@ mod evidence;
 #[cfg(test)]
 mod logs;
 #[cfg(test)]
+mod monitoring;
+#[cfg(test)]
 mod page;
 #[cfg(test)]
 mod privacy;
@@ -31,7 +33,6 @@ mod rotation;
 mod signed;
 #[cfg(test)]
 mod silence;
-#[cfg(test)]
 mod statistics;
 #[cfg(test)]
 mod streams;

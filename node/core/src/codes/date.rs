@@ -97,6 +97,19 @@ impl Date {
         self.0
     }
 
+    /// How many days later it is than another; negative if it is earlier.
+    pub fn days_since(self, other: Self) -> i64 {
+        let day = |date: Self| date.0.to_datetime(civil::Time::midnight());
+        day(self).duration_since(day(other)).as_hours() / 24
+    }
+
+    /// So many days later, or earlier; the last or first day that there is, if that lies beyond.
+    #[must_use]
+    pub fn plus_days(self, days: i32) -> Self {
+        let moved = self.0.saturating_add(jiff::Span::new().days(days));
+        Self(moved.clamp(Self::MIN.0, Self::MAX.0))
+    }
+
     /// The date in Shanghai at a moment given in seconds since 1970-01-01T00:00:00Z; moments
     /// outside the range of this type give its first or last date.
     ///

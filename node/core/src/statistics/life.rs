@@ -2,21 +2,64 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Basis, Cell, Counts, Cut, Fact, Month, Months};
+use super::{
+    Basis, Cell, Counts, Cut, Fact, IssueDay, Month, Months, Place, Places, places::Moves,
+};
 
 /// What is to be added to cells.
 #[derive(Debug, Default)]
-pub struct Deltas(BTreeMap<Cell, Months>);
+pub struct Deltas {
+    sums: BTreeMap<Cell, Months>,
+    issues: BTreeMap<IssueDay, Moves>,
+}
+
+/// What is to be added to one cell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// To its sums.
+    Sums(Months),
+    /// To the leaves that it holds.
+    Issues(Moves),
+}
+
+impl Change {
+    /// What the cell holds afterwards; `None` if what it held cannot be read.
+    pub fn onto(self, held: &[u8]) -> Option<Vec<u8>> {
+        match self {
+            Self::Sums(more) => {
+                let mut months = Months::from_bytes(held)?;
+                months.add_all(&more);
+                Some(months.to_bytes())
+            }
+            Self::Issues(moves) => Some(moves.onto(Places::from_bytes(held)?).to_bytes()),
+        }
+    }
+}
 
 impl Deltas {
-    /// The cells that change, with what is added to each.
-    pub fn into_cells(self) -> impl Iterator<Item = (Cell, Months)> {
-        let cells = self.0.into_iter();
-        cells.filter(|(_, months)| !months.is_empty())
+    /// The cells that change, by their keys, with what is added to each.
+    pub fn into_changes(self) -> impl Iterator<Item = (String, Change)> {
+        let sums = self.sums.into_iter();
+        let sums = sums.filter(|(_, months)| !months.is_empty());
+        let sums = sums.map(|(cell, months)| (cell.key(), Change::Sums(months)));
+        let issues = self.issues.into_iter();
+        sums.chain(issues.map(|(day, moves)| (day.key(), Change::Issues(moves))))
+    }
+
+    /// A certificate is another day's than it was.
+    pub fn moved(&mut self, place: &Place, before: Option<IssueDay>, after: Option<IssueDay>) {
+        if before != after {
+            for (day, is_there) in [(before, false), (after, true)] {
+                if let Some(day) = day {
+                    let moves = self.issues.entry(day).or_default();
+                    moves.put(place.clone(), is_there);
+                }
+            }
+        }
     }
 
     fn add(&mut self, cell: Cell, month: Month, counts: Counts) {
-        self.0.entry(cell).or_default().add(month, counts);
+        self.sums.entry(cell).or_default().add(month, counts);
     }
 }
 

@@ -104,14 +104,12 @@ struct Cells(BTreeMap<String, Vec<u8>>);
 
 impl Cells {
     fn apply(&mut self, deltas: Deltas) {
-        for (cell, more) in deltas.into_cells() {
-            let key = cell.key();
+        for (key, change) in deltas.into_changes() {
             let held = self.0.get(&key).map(Vec::as_slice).unwrap_or_default();
-            let mut months = Months::from_bytes(held).unwrap();
-            months.add_all(&more);
-            match months.is_empty() {
+            let sums = change.onto(held).unwrap();
+            match sums.is_empty() {
                 true => self.0.remove(&key),
-                false => self.0.insert(key, months.to_bytes()),
+                false => self.0.insert(key, sums),
             };
         }
     }

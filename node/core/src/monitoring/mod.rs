@@ -1,0 +1,193 @@
+//! Online monitoring (浙人社发〔2022〕16号 四(五), 在线监测、智能研判): what stands out among the
+//! certificates of an institution, each alert with the leaves that caused it.
+//!
+//! An alert accuses nobody: it says where to look. Old stock that was loaded later raises none,
+//! and nothing is raised for want of data. What a rule tests is code; thresholds and sentences
+//! are a versioned file.
+
+mod rules;
+#[cfg(test)]
+mod tests;
+
+use std::{collections::BTreeMap, ops::RangeInclusive, sync::LazyLock};
+
+use huren_proto::v1::{AnnualPlan, Institution};
+use serde::Deserialize;
+
+use crate::{
+    codes::{CertificateNumber, Date, NumberPart, Region, Track},
+    data,
+    disclosure::Values,
+    registry::Dated,
+    statistics::Place,
+};
+
+/// The file of settings as it stands.
+pub(crate) const FILE: &str = include_str!("../../data/monitoring.json");
+
+/// Leaves that an alert names at most; it says how many there are.
+pub const MAX_LEAVES: usize = 100;
+
+/// What can be alerted of. Codes never change meaning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum AlertRule {
+    /// Many more certificates on a day than usual.
+    Burst,
+    /// More certificates than planned sessions can take candidates.
+    OverCapacity,
+    /// No planned session.
+    NoPlan,
+    /// A place without a registered site.
+    SiteOutside,
+    /// Serials are missing.
+    SerialGap,
+    /// One holder in two cities on one day.
+    TwoCities,
+}
+
+/// What is said of a rule.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AlertText {
+    /// The stable code.
+    pub code: String,
+    /// The sentence in Chinese.
+    pub zh: String,
+    /// The sentence in English.
+    pub en: String,
+}
+
+/// Thresholds and sentences.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    burst_times: u64,
+    burst_fewest: u64,
+    usual_days: u64,
+    gap_fewest: u32,
+    rules: Vec<AlertText>,
+}
+
+impl Settings {
+    /// Those that this program comes with.
+    pub fn built_in() -> &'static Self {
+        #[expect(
+            clippy::expect_used,
+            reason = "`data::check` reads the file that is compiled in before it is used"
+        )]
+        static BUILT_IN: LazyLock<Settings> =
+            LazyLock::new(|| data::settings(FILE).expect("the settings of monitoring"));
+        &BUILT_IN
+    }
+}
+
+impl AlertRule {
+    /// All of them, in the order in which alerts of a day are listed.
+    pub const ALL: [Self; 6] = [
+        Self::Burst,
+        Self::OverCapacity,
+        Self::NoPlan,
+        Self::SiteOutside,
+        Self::SerialGap,
+        Self::TwoCities,
+    ];
+
+    /// What is said of it: its code and sentences.
+    pub fn text(self) -> &'static AlertText {
+        &Settings::built_in().rules[self as usize]
+    }
+}
+
+/// A certificate as monitoring sees it: nothing of its holder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Issued {
+    /// Where its leaf is.
+    pub place: Place,
+    /// Day of issue.
+    pub day: Date,
+    /// Occupation: edition and code.
+    pub occupation: (u32, String),
+    /// Ordinal of its level, 0 without one.
+    pub level: u32,
+    /// Where the assessment took place; `None` if it does not say.
+    pub activity: Option<Region>,
+    /// What its number's serial counts on within, and the serial; `None` if the number has none.
+    pub serial: Option<(String, u32)>,
+    /// Whether it was loaded later, from old stock.
+    pub is_backfilled: bool,
+}
+
+impl Issued {
+    /// Reads what is disclosed of a certificate: the groups `certificate` and `statistics`, with
+    /// corrections taken in. `None` without a day of issue.
+    pub fn read(
+        place: Place,
+        certificate: &Values,
+        statistics: &Values,
+        is_backfilled: bool,
+    ) -> Option<Self> {
+        let get = |field: &str| certificate.get(field).unwrap_or_default();
+        let number = |field: &str| get(field).parse().unwrap_or_default();
+        let activity = statistics.get("activity_region");
+        Some(Self {
+            place,
+            day: Date::parse(get("issue_date")).ok()?,
+            occupation: (number("occupation_edition"), get("occupation_code").into()),
+            level: number("level"),
+            activity: activity.and_then(|code| Region::parse(code).ok()),
+            serial: serial(get("number"), get("track")),
+            is_backfilled,
+        })
+    }
+
+    /// The city of the assessment.
+    pub fn city(&self) -> Option<Region> {
+        self.activity.and_then(Region::city)
+    }
+}
+
+fn serial(number: &str, track: &str) -> Option<(String, u32)> {
+    let track = Track::parse(track).ok();
+    let number = CertificateNumber::parse(number, track).ok()?;
+    let serial = number.part(NumberPart::Serial)?;
+    let within = number.expose().strip_suffix(serial)?;
+    Some((within.to_owned(), serial.parse().ok()?))
+}
+
+/// What is known of an institution, all out of one log.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    /// Its certificates from a year before the period to its end, ascending by (day, place).
+    pub issued: Vec<Issued>,
+    /// Every entry of it in the directory, ascending by index.
+    pub directory: Vec<Dated<Institution>>,
+    /// Every entry of its annual plans, ascending by index.
+    pub plans: Vec<Dated<AnnualPlan>>,
+    /// The first year for which the log has a plan of any institution.
+    pub plans_from: Option<u32>,
+    /// What holders of its certificates of the period got elsewhere: by certificate of its own.
+    pub elsewhere: BTreeMap<Place, Vec<Issued>>,
+}
+
+/// Something that stands out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alert {
+    /// The day.
+    pub day: Date,
+    /// What.
+    pub rule: AlertRule,
+    /// What the rule saw, by name.
+    pub about: BTreeMap<&'static str, String>,
+    /// The leaves that caused it, ascending, at most [`MAX_LEAVES`].
+    pub leaves: Vec<Place>,
+    /// How many caused it.
+    pub leaf_count: u64,
+}
+
+/// What stands out among an institution's certificates of a period, by day and rule.
+pub fn alerts(known: &Known, period: &RangeInclusive<Date>, settings: &Settings) -> Vec<Alert> {
+    let mut alerts = rules::all(known, period, settings);
+    alerts.sort_by(|a, b| (a.day, a.rule, &a.leaves).cmp(&(b.day, b.rule, &b.leaves)));
+    alerts
+}

@@ -1,0 +1,117 @@
+//! `huren monitor`: what stands out among an institution's certificates.
+
+use std::{
+    io::{Write as _, stdout},
+    process::ExitCode,
+};
+
+use anyhow::Result;
+use clap::Args;
+use huren_proto::v1::{self, monitoring_service_client::MonitoringServiceClient};
+use serde_json::json;
+
+use crate::connect::NodeArgs;
+
+/// 在线监测：集中签发、超容量、无计划、站点外、断号、同日两地 / monitoring: what stands out
+///
+/// 提示只说明何处值得核查，不作结论；补录的历史数据不提示。 / An alert says where to look and accuses
+/// nobody; old stock that was loaded later raises none.
+///
+/// 退出码 / exit codes: 0 无提示 none, 3 有提示 some, 1 失败 failed.
+#[derive(Args, Debug)]
+pub struct MonitorArgs {
+    /// 连接 / connection
+    #[command(flatten)]
+    node: NodeArgs,
+    /// 首日（签发日期），yyyymmdd / first day of issue
+    #[arg(long, value_name = "DAY")]
+    from: u32,
+    /// 末日，yyyymmdd，与首日合计不超过 31 天 / last day, 31 days at most
+    #[arg(long, value_name = "DAY")]
+    to: u32,
+    /// 哪一省的日志，缺省为本省 / whose log [default: the node's own]
+    #[arg(long, default_value = "", hide_default_value = true)]
+    province: String,
+    /// 只看该机构 / only this institution
+    #[arg(long, default_value = "", hide_default_value = true)]
+    institution: String,
+}
+
+/// Carries out the command.
+pub async fn run(args: &MonitorArgs, json_out: bool) -> Result<ExitCode> {
+    let mut client = MonitoringServiceClient::new(args.node.caller()?);
+    let mut asked = v1::ListAlertsRequest {
+        province: args.province.clone(),
+        from_day: args.from,
+        to_day: args.to,
+        institution: args.institution.clone(),
+        page_size: 0,
+        page_token: String::new(),
+    };
+    let mut number = 0_u64;
+    loop {
+        let page = client.list_alerts(asked.clone()).await?.into_inner();
+        for alert in &page.alerts {
+            number += 1;
+            match json_out {
+                true => writeln!(stdout(), "{}", value(alert))?,
+                false => print(alert)?,
+            }
+        }
+        if page.next_page_token.is_empty() {
+            break;
+        }
+        asked.page_token = page.next_page_token;
+    }
+    if !json_out {
+        writeln!(stdout(), "{number} 条提示 / {number} alerts")?;
+    }
+    Ok(ExitCode::from(if number == 0 { 0 } else { 3 }))
+}
+
+/// What the rule saw, in one order.
+fn about(alert: &v1::Alert) -> Vec<(&String, &String)> {
+    let mut about: Vec<_> = alert.about.iter().collect();
+    about.sort_unstable();
+    about
+}
+
+fn value(alert: &v1::Alert) -> serde_json::Value {
+    let reason = alert.reason.clone().unwrap_or_default();
+    let leaves = alert.leaves.iter();
+    let leaves: Vec<_> = leaves
+        .map(|leaf| json!({ "origin": leaf.origin, "index": leaf.index }))
+        .collect();
+    let about: serde_json::Map<_, _> = about(alert)
+        .into_iter()
+        .map(|(name, text)| (name.clone(), text.as_str().into()))
+        .collect();
+    json!({
+        "institution": alert.institution,
+        "day": alert.day,
+        "code": reason.code,
+        "zh": reason.zh,
+        "en": reason.en,
+        "about": about,
+        "leaves": leaves,
+        "leaf_count": alert.leaf_count,
+    })
+}
+
+fn print(alert: &v1::Alert) -> Result<()> {
+    let mut out = stdout();
+    let reason = alert.reason.clone().unwrap_or_default();
+    let (institution, day) = (&alert.institution, alert.day);
+    writeln!(out, "{day}  {institution}  {}", reason.code)?;
+    writeln!(out, "  {} / {}", reason.zh, reason.en)?;
+    for (name, text) in about(alert) {
+        writeln!(out, "  {name}: {text}")?;
+    }
+    let leaves = alert.leaves.iter();
+    let leaves: Vec<String> = leaves
+        .map(|leaf| format!("{}@{}", leaf.index, leaf.origin))
+        .collect();
+    let count = alert.leaf_count;
+    writeln!(out, "  证书 leaves ({count}): {}", leaves.join(" "))?;
+    Ok(())
+}
