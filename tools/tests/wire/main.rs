@@ -33,6 +33,7 @@ mod rotation;
 mod signed;
 #[cfg(test)]
 mod silence;
+#[cfg(test)]
 mod statistics;
 #[cfg(test)]
 mod streams;

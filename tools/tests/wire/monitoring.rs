@@ -42,8 +42,9 @@ async fn token(node: &Node, region: &str) -> String {
         valid_seconds: 600,
         ..Default::default()
     };
-    let made = OperatorServiceClient::new(node.channel()).create_token(order);
-    made.await.unwrap().into_inner().token
+    let mut operator = OperatorServiceClient::new(node.channel());
+    let made = operator.create_token(order).await;
+    made.unwrap().into_inner().token
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
