@@ -1,5 +1,7 @@
 //! `huren registry`: the registers of the policy, read and written.
 
+mod table;
+
 use std::{
     fs,
     io::{Write as _, stdout},
@@ -33,6 +35,10 @@ pub enum RegistryCommand {
     /// 列出登记内容 / list entries as of a day
     List(ListArgs),
     /// 登记一条或多条（JSON，字段见 proto/huren/v1/registry.proto） / write entries: a JSON object or an array of them, with the fields of registry.proto
+    ///
+    /// 也可用 CSV（文件名以 .csv 结尾）：首行为字段名，下级字段用点（standard.code），列表各值用分号隔开，
+    /// 可有 effective_date 列。 / Or a CSV file (its name ends in .csv): the first line names the fields, with dots
+    /// for those within others, semicolons between values of a list, and a column effective_date if need be.
     ///
     /// 也可用 list --json 的形式，各条自带生效日期：{"effective_date": 20240101, "entry": {…}}
     /// / or, as `list --json` gives them, each with its own effective date.
@@ -78,7 +84,7 @@ pub struct SubmitArgs {
     /// 种类，见 kinds / kind: see `kinds`
     #[arg(long, value_parser = kind)]
     kind: Kind,
-    /// 内容文件（JSON） / the file (JSON)
+    /// 内容文件（JSON 或 CSV） / the file: JSON or CSV
     file: PathBuf,
     /// 生效日期 yyyymmdd，各条自带者除外 / from which day on it holds, unless an entry says its own
     #[arg(long, value_name = "DATE")]
@@ -228,10 +234,16 @@ fn given(args: &SubmitArgs, value: &Value) -> Result<Body> {
 async fn submit(args: &SubmitArgs, json_out: bool) -> Result<ExitCode> {
     let text = fs::read_to_string(&args.file)
         .with_context(|| format!("无法读取 / cannot read {}", args.file.display()))?;
-    let value: Value = serde_json::from_str(&text).context("不是 JSON / not JSON")?;
-    let values = match value {
-        Value::Array(values) => values,
-        one => vec![one],
+    let is_csv = args
+        .file
+        .extension()
+        .is_some_and(|end| end.eq_ignore_ascii_case("csv"));
+    let values = match is_csv {
+        true => table::read(&message(args.kind)?, &text)?,
+        false => match serde_json::from_str(&text).context("不是 JSON / not JSON")? {
+            Value::Array(values) => values,
+            one => vec![one],
+        },
     };
     if values.is_empty() {
         bail!("文件中没有内容 / there is nothing in the file");

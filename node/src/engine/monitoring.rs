@@ -11,7 +11,7 @@ use huren_core::{
     checkpoint::Origin,
     codes::{Date, Region},
     disclosure::Group,
-    monitoring::{Alert, Issued, Known, Settings, alerts},
+    monitoring::{Alert, DAYS_BEFORE, Issued, Known, Settings, alerts},
     record::UnverifiedRecord,
     registry::{Dated, Entry},
     statistics::{IssueDay, Place, Places},
@@ -24,8 +24,6 @@ use super::{Engine, statistics::Counting};
 
 /// Days of a period at most.
 const MAX_DAYS: i64 = 31;
-/// Days before a period that it is compared with.
-const BEFORE: i32 = 365;
 /// Holders, or keys, that are read at once.
 const AT_ONCE: usize = 256;
 const KEYS: u32 = 500;
@@ -139,7 +137,7 @@ impl Engine {
         institution: &str,
         query: &AlertsQuery,
     ) -> Result<Known, StoreError> {
-        let window = query.period.start().plus_days(-BEFORE)..=*query.period.end();
+        let window = query.period.start().plus_days(-DAYS_BEFORE)..=*query.period.end();
         let mut known = Known {
             directory: self.directory_of(origin, institution).await?,
             plans: self.plans_of(origin, institution).await?,

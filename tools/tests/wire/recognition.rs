@@ -102,6 +102,29 @@ async fn entries_are_written_and_listed_and_faulty_ones_refused() {
     assert_eq!(all[0]["entry"]["filing_number"], "浙备1号");
     assert!(list(&["--as-of", "20231231"]).is_empty());
     assert!(list(&["--prefix", "ZJ-2"]).is_empty());
+    // A table of them is the same: one is there already, the other one is new.
+    let table = nodes.folder.path().join("entries.csv");
+    let csv = "standard.code,standard.edition,step,filing_number,filed_on,digest,state,effective_date\n\
+               ZJ-1,2024,FILING_STEP_PROVINCE,浙备1号,20240101,q6urq6urq6urq6urq6urq6urq6urq6urq6urq6urq6s=,\
+               FILING_STATE_FILED,20240101\n\
+               ZJ-2,2024,FILING_STEP_PROVINCE,浙备2号,20240201,q6urq6urq6urq6urq6urq6urq6urq6urq6urq6urq6s=,\
+               FILING_STATE_FILED,20240201\n";
+    fs::write(&table, csv).unwrap();
+    let given = [
+        "registry",
+        "submit",
+        "--kind",
+        "standard_filing",
+        "--dir",
+        dir,
+    ];
+    let output = huren(&[given.as_slice(), &["--region", "33", text(&table)]].concat());
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let said = lines(&output);
+    assert_eq!(
+        (&said[0]["duplicate"], &said[1]["duplicate"]),
+        (&true.into(), &false.into())
+    );
     // What is no such entry at all is said before anything is written.
     fs::write(&file, r#"[{"no_such_field": 1}]"#).unwrap();
     let output = submit();

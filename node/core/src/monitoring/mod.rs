@@ -25,6 +25,9 @@ use crate::{
 /// The file of settings as it stands.
 pub(crate) const FILE: &str = include_str!("../../data/monitoring.json");
 
+/// Days before a period that have to be known, so that an alert of a day is the same in any.
+pub const DAYS_BEFORE: i32 = rules::DAYS_BEFORE;
+
 /// Leaves that an alert names at most; it says how many there are.
 pub const MAX_LEAVES: usize = 100;
 

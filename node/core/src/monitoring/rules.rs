@@ -14,6 +14,9 @@ use crate::{
     statistics::Place,
 };
 
+/// Days that a day is compared with: all of them are known, whatever the period.
+pub(super) const DAYS_BEFORE: i32 = 365;
+
 /// Days are told apart, and within them what a certificate is for.
 type ByDay<'a> = BTreeMap<Date, Vec<&'a Issued>>;
 
@@ -56,7 +59,7 @@ fn places<'a>(issued: impl IntoIterator<Item = &'a &'a Issued>) -> impl Iterator
 fn burst(fresh: &ByDay<'_>, day: Date, settings: &Settings) -> Option<Alert> {
     let of_day = fresh.get(&day)?;
     let number = of_day.len() as u64;
-    let before = fresh.range(..day);
+    let before = fresh.range(day.plus_days(-DAYS_BEFORE)..day);
     let (days, total) = before.fold((0_u64, 0_u64), |(days, total), (_, issued)| {
         (days + 1, total + issued.len() as u64)
     });

@@ -88,6 +88,17 @@ fn a_burst_is_many_more_than_usual() {
 }
 
 #[test]
+fn an_alert_of_a_day_is_the_same_in_any_period() {
+    let mut known = burst(51);
+    // More than a year ago there were days of many.
+    let long_ago = (1_000..1_400).map(|i| on(i, 20_250_531));
+    known.issued.splice(0..0, long_ago);
+    assert_eq!(codes(&known), ["BURST"]);
+    let day = date(DAY)..=date(DAY);
+    assert_eq!(alerts(&known, &day, Settings::built_in()), told(&known));
+}
+
+#[test]
 fn old_stock_raises_nothing() {
     let mut known = burst(500);
     for issued in &mut known.issued {
