@@ -3,7 +3,10 @@
 use std::{
     collections::HashMap,
     ops::Range,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use async_trait::async_trait;
@@ -97,6 +100,7 @@ pub(crate) trait Mishaps: Send + Sync + 'static {
 pub struct FaultyStore<M = Script> {
     inner: Arc<dyn Store>,
     mishaps: M,
+    lookups: AtomicU64,
 }
 
 /// Faults that happen at calls that are counted.
@@ -155,7 +159,16 @@ impl Mishaps for Script {
 impl<M: Mishaps> FaultyStore<M> {
     /// Wraps a store whose writes these mishaps befall.
     pub(crate) fn with(inner: Arc<dyn Store>, mishaps: M) -> Self {
-        Self { inner, mishaps }
+        Self {
+            inner,
+            mishaps,
+            lookups: AtomicU64::new(0),
+        }
+    }
+
+    /// How often certificates were looked up by their numbers.
+    pub fn lookups(&self) -> u64 {
+        self.lookups.load(Ordering::Relaxed)
     }
 
     async fn write(
@@ -335,6 +348,7 @@ impl<M: Mishaps> Store for FaultyStore<M> {
     }
 
     async fn find_by_number(&self, tags: &[Tag]) -> Result<Vec<Vec<Found>>, Error> {
+        self.lookups.fetch_add(1, Ordering::Relaxed);
         self.inner.find_by_number(tags).await
     }
 

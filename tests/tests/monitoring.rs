@@ -6,11 +6,12 @@ use huren_core::{
     codes::{Date, Region},
     monitoring::AlertRule,
 };
-use huren_node::engine::{AlertsQuery, MonitoringError};
+use huren_node::engine::{AlertsQuery, Engine, MonitoringError};
 use huren_proto::v1::{self, Kind, submit_request::Body};
 use huren_store::Memory;
 use huren_tests::{
-    Federation, Honest, Lie, certificate_in, change_in, erasure_in, origin, registers::entry,
+    Federation, Honest, Lie, REGIONS, certificate_in, change_in, erasure_in, origin,
+    registers::{entry, submit},
 };
 
 const HOME: Region = Region::ZHEJIANG;
@@ -51,13 +52,6 @@ fn issued(of: Region, serial: u32, passport: &str, activity: &str) -> v1::Submit
     request
 }
 
-async fn submit(federation: &Federation, of: Region, request: &v1::SubmitRequest) {
-    let answer = federation.engine(of).submit(request).await;
-    answer
-        .expect("a sound submission")
-        .expect("an entry of the log");
-}
-
 fn date(number: u32) -> Date {
     Date::from_yyyymmdd(number).expect("a day")
 }
@@ -76,7 +70,7 @@ fn march(province: Region) -> AlertsQuery {
 async fn told(federation: &Federation, at: Region) -> Vec<(AlertRule, Vec<(Region, u64)>)> {
     for of in [HOME, SHANGHAI] {
         let size = federation.entry(of, of).state.head.size;
-        let counted = async |engine: &huren_node::engine::Engine| {
+        let counted = async |engine: &Engine| {
             let counted = engine.counted().await.expect("a store");
             counted.get(&origin(of)).is_some_and(|at| *at >= size)
         };
@@ -97,23 +91,23 @@ async fn told(federation: &Federation, at: Region) -> Vec<(AlertRule, Vec<(Regio
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_holder_in_two_cities_is_told_by_every_member_until_it_is_erased() {
     let federation = Federation::start(|_| Arc::new(Memory::new()), honest).await;
-    submit(&federation, HOME, &issued(HOME, 1, "E10000001", "330106")).await;
-    submit(&federation, HOME, &issued(HOME, 2, "E10000002", "330106")).await;
+    submit(&federation, HOME, issued(HOME, 1, "E10000001", "330106")).await;
+    submit(&federation, HOME, issued(HOME, 2, "E10000002", "330106")).await;
     assert_eq!(told(&federation, HOME).await, []);
     submit(
         &federation,
         SHANGHAI,
-        &issued(SHANGHAI, 1, "E10000001", "310104"),
+        issued(SHANGHAI, 1, "E10000001", "310104"),
     )
     .await;
     // Of a third person one that was loaded later.
     let mut old = issued(HOME, 3, "E10000003", "330106");
     old.provenance = v1::Provenance::Backfilled.into();
-    submit(&federation, HOME, &old).await;
+    submit(&federation, HOME, old).await;
     submit(
         &federation,
         SHANGHAI,
-        &issued(SHANGHAI, 2, "E10000003", "310104"),
+        issued(SHANGHAI, 2, "E10000003", "310104"),
     )
     .await;
 
@@ -121,14 +115,20 @@ async fn a_holder_in_two_cities_is_told_by_every_member_until_it_is_erased() {
     for at in [HOME, SHANGHAI, Region::ANHUI] {
         assert_eq!(told(&federation, at).await, expected, "at {at}");
     }
-    submit(&federation, SHANGHAI, &erasure_in(SHANGHAI, 1)).await;
+    // Nor does old stock raise anything about what is new.
+    let page = federation.engine(SHANGHAI).alerts(&march(SHANGHAI)).await;
+    let first = (origin(SHANGHAI), 1);
+    let alerts = page.expect("an answer").alerts;
+    assert_eq!(alerts.len(), 1);
+    assert!(alerts[0].1.leaves.contains(&first));
+    submit(&federation, SHANGHAI, erasure_in(SHANGHAI, 1)).await;
     assert_eq!(told(&federation, HOME).await, []);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_corrected_is_another_day_s_and_plans_end_alerts() {
     let federation = Federation::start(|_| Arc::new(Memory::new()), honest).await;
-    submit(&federation, HOME, &issued(HOME, 1, "E10000001", "330106")).await;
+    submit(&federation, HOME, issued(HOME, 1, "E10000001", "330106")).await;
     let plan = |institution: &str| v1::AnnualPlan {
         institution: institution.into(),
         region: "33".into(),
@@ -150,7 +150,7 @@ async fn what_is_corrected_is_another_day_s_and_plans_end_alerts() {
     // Nobody's plan is known, so nothing lacks one.
     assert_eq!(told(&federation, HOME).await, []);
     let of_plan = |plan: &v1::AnnualPlan| entry(HOME, Kind::AnnualPlan, 20_240_101, plan);
-    submit(&federation, HOME, &of_plan(&plan("S000033010007"))).await;
+    submit(&federation, HOME, of_plan(&plan("S000033010007"))).await;
     let without = vec![(AlertRule::NoPlan, vec![(HOME, 1)])];
     assert_eq!(told(&federation, HOME).await, without);
 
@@ -171,25 +171,57 @@ async fn what_is_corrected_is_another_day_s_and_plans_end_alerts() {
         .filter(|field| field.name == "issue_date");
     day.next().expect("a day").value = "2024-02-28".into();
     change.replaced = vec![group];
-    submit(&federation, HOME, &correction).await;
+    submit(&federation, HOME, correction).await;
     assert_eq!(told(&federation, HOME).await, []);
 
-    submit(&federation, HOME, &issued(HOME, 2, "E10000002", "330106")).await;
+    submit(&federation, HOME, issued(HOME, 2, "E10000002", "330106")).await;
     let second = told(&federation, HOME).await;
     assert_eq!(second.len(), 1);
     assert_eq!(second[0].0, AlertRule::NoPlan);
-    submit(&federation, HOME, &of_plan(&plan(CODE))).await;
+    submit(&federation, HOME, of_plan(&plan(CODE))).await;
     assert_eq!(told(&federation, HOME).await, []);
+}
+
+/// What a backup brought back is not shown before it is known what was erased since, neither as
+/// an alert of that log nor as a holder's other certificate; nor is it counted.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_restored_raises_nothing_before_it_has_caught_up() {
+    let mut federation = Federation::start(|_| Arc::new(Memory::new()), honest).await;
+    submit(&federation, HOME, issued(HOME, 1, "E10000001", "330106")).await;
+    let there = issued(SHANGHAI, 1, "E10000001", "310104");
+    submit(&federation, SHANGHAI, there).await;
+    let at = Region::ANHUI;
+    assert_eq!(told(&federation, at).await.len(), 1);
+
+    for region in REGIONS {
+        federation.stop(region).await;
+    }
+    let store = federation.store(at);
+    let marked = store.put_restored(&origin(SHANGHAI), Some(1)).await;
+    marked.expect("a store");
+    federation.open(at).await.expect("an engine");
+    let engine = federation.engine(at);
+    let page = engine.alerts(&march(HOME)).await.expect("an answer");
+    assert_eq!(page.alerts, [], "the other certificate is withheld");
+    let refused = engine.alerts(&march(SHANGHAI)).await;
+    assert!(matches!(refused, Err(MonitoringError::Withheld)));
+
+    for region in REGIONS.into_iter().filter(|region| *region != at) {
+        federation.open(region).await.expect("an engine");
+    }
+    let shown = |engine: &Engine| engine.withheld().is_empty();
+    federation.until(at, shown).await;
+    assert_eq!(told(&federation, at).await.len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn institutions_come_page_by_page_and_bad_questions_are_refused() {
     let federation = Federation::start(|_| Arc::new(Memory::new()), honest).await;
-    submit(&federation, HOME, &issued(HOME, 1, "E10000001", "330106")).await;
+    submit(&federation, HOME, issued(HOME, 1, "E10000001", "330106")).await;
     submit(
         &federation,
         SHANGHAI,
-        &issued(SHANGHAI, 1, "E10000001", "310104"),
+        issued(SHANGHAI, 1, "E10000001", "310104"),
     )
     .await;
     let all = told(&federation, HOME).await;

@@ -5,9 +5,9 @@ use std::{sync::Arc, time::Duration};
 use huren_core::codes::Region;
 use huren_node::engine::{Watch, WatchError};
 use huren_proto::v1::{self, Kind, StatusAction::*};
-use huren_store::Memory;
+use huren_store::{Memory, Store};
 use huren_tests::{
-    Federation, Honest, Lie, REGIONS, certificate, change, question,
+    FaultyStore, Federation, Honest, Lie, REGIONS, certificate, change, question,
     registers::{
         HOME, SHANGHAI, agreement, entry, institution, registers, rules_of_province, settled,
         submit,
@@ -142,6 +142,43 @@ async fn what_changes_nothing_is_not_told() {
     submit(&federation, HOME, change(Suspend, 1)).await;
     let next = told(&federation, &mut watch).await;
     assert_eq!(rules(&next), ["STATUS_SUSPENDED"]);
+}
+
+/// As long as nothing moved nothing is decided again, however long it is watched.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_decided_again_while_nothing_moves() {
+    let counting = Arc::new(FaultyStore::new(Arc::new(Memory::new())));
+    let store = {
+        let counting = Arc::clone(&counting);
+        move |region| -> Arc<dyn Store> {
+            match region {
+                SHANGHAI => Arc::clone(&counting) as _,
+                _ => Arc::new(Memory::new()),
+            }
+        }
+    };
+    let mut federation = Federation::start(store, honest).await;
+    registers(&federation).await;
+    settled(&federation).await;
+    for region in REGIONS.into_iter().filter(|region| *region != SHANGHAI) {
+        federation.stop(region).await;
+    }
+    let (mut watch, _) = watching(&federation).await;
+    assert!(counting.lookups() > 0, "looks are counted");
+    let mut look_away = async |rounds: u32| {
+        let before = counting.lookups();
+        for _ in 0..rounds {
+            let told = tokio::time::timeout(STANDSTILL, watch.changed()).await;
+            assert!(told.is_err(), "nothing changed");
+            federation.clock.advance(2 * STEP);
+        }
+        counting.lookups() - before
+    };
+    // What moved last may still bring a look.
+    let quiet = async { while look_away(10).await > 0 {} };
+    let quiet = tokio::time::timeout(PATIENCE, quiet).await;
+    quiet.expect("it comes to rest");
+    assert_eq!(look_away(120).await, 0, "for two minutes");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,7 +1,8 @@
 //! `huren monitor`: what stands out among an institution's certificates.
 
 use std::{
-    io::{Write as _, stdout},
+    collections::{BTreeMap, HashMap},
+    io::{Write as _, stderr, stdout},
     process::ExitCode,
 };
 
@@ -58,15 +59,28 @@ pub async fn run(args: &MonitorArgs, json_out: bool) -> Result<ExitCode> {
                 false => print(alert)?,
             }
         }
-        if page.next_page_token.is_empty() {
+        asked.page_token = page.next_page_token;
+        if asked.page_token.is_empty() {
+            if !json_out {
+                writeln!(stdout(), "{number} 条提示 / {number} alerts")?;
+            }
+            say_how_far(page.counted, json_out)?;
             break;
         }
-        asked.page_token = page.next_page_token;
-    }
-    if !json_out {
-        writeln!(stdout(), "{number} 条提示 / {number} alerts")?;
     }
     Ok(ExitCode::from(if number == 0 { 0 } else { 3 }))
+}
+
+/// What is not counted yet raises no alert, and programs have one value on each line.
+fn say_how_far(counted: HashMap<String, u64>, json_out: bool) -> Result<()> {
+    for (origin, size) in BTreeMap::from_iter(counted) {
+        let line = format!("已查看至 looked at up to  {origin}  {size}");
+        match json_out {
+            true => writeln!(stderr(), "{line}")?,
+            false => writeln!(stdout(), "{line}")?,
+        }
+    }
+    Ok(())
 }
 
 /// What the rule saw, in one order.

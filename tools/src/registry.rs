@@ -36,7 +36,7 @@ pub enum RegistryCommand {
     List(ListArgs),
     /// 登记一条或多条（JSON，字段见 proto/huren/v1/registry.proto） / write entries: a JSON object or an array of them, with the fields of registry.proto
     ///
-    /// 也可用 CSV（文件名以 .csv 结尾）：首行为字段名，下级字段用点（standard.code），列表各值用分号隔开，
+    /// 也可用 CSV（文件名以 .csv 结尾，UTF-8 或 GB18030）：首行为字段名，下级字段用点（standard.code），列表各值用分号隔开，
     /// 可有 effective_date 列。 / Or a CSV file (its name ends in .csv): the first line names the fields, with dots
     /// for those within others, semicolons between values of a list, and a column effective_date if need be.
     ///
@@ -232,15 +232,12 @@ fn given(args: &SubmitArgs, value: &Value) -> Result<Body> {
 }
 
 async fn submit(args: &SubmitArgs, json_out: bool) -> Result<ExitCode> {
-    let text = fs::read_to_string(&args.file)
+    let file = fs::read(&args.file)
         .with_context(|| format!("无法读取 / cannot read {}", args.file.display()))?;
-    let is_csv = args
-        .file
-        .extension()
-        .is_some_and(|end| end.eq_ignore_ascii_case("csv"));
-    let values = match is_csv {
-        true => table::read(&message(args.kind)?, &text)?,
-        false => match serde_json::from_str(&text).context("不是 JSON / not JSON")? {
+    let end = args.file.extension();
+    let values = match end.is_some_and(|end| end.eq_ignore_ascii_case("csv")) {
+        true => table::read(&message(args.kind)?, &file)?,
+        false => match serde_json::from_slice(&file).context("不是 JSON / not JSON")? {
             Value::Array(values) => values,
             one => vec![one],
         },

@@ -69,7 +69,7 @@ pub enum DataError {
         source: serde_json::Error,
     },
     /// The table of rules.
-    #[error("the built-in table recognition.json cannot be read")]
+    #[error("a built-in table of rules (recognition*.json) cannot be read")]
     Rules(#[from] RulesError),
 }
 
@@ -107,8 +107,9 @@ pub fn check() -> Result<Vec<DataFile>, DataError> {
             placeholders,
         });
     }
+    let [newest, _] = Rules::read_all()?;
     files.extend([
-        rules(Rules::read(Rules::FILE)?),
+        rules(newest),
         described::<statistics::Settings>("statistics.json", statistics::FILE)?,
         described::<monitoring::Settings>("monitoring.json", monitoring::FILE)?,
     ]);

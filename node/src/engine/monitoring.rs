@@ -13,12 +13,11 @@ use huren_core::{
     disclosure::Group,
     monitoring::{Alert, DAYS_BEFORE, Issued, Known, Settings, alerts},
     record::UnverifiedRecord,
-    registry::{Dated, Entry},
+    registry::{Dated, Entry, number},
     statistics::{IssueDay, Place, Places},
 };
 use huren_proto::v1::{self, Kind};
 use huren_store::{Error as StoreError, Found, Tag};
-use prost::Message as _;
 
 use super::{Engine, statistics::Counting};
 
@@ -61,6 +60,9 @@ pub enum MonitoringError {
     /// Not a period.
     #[error("a period has 1 to 31 days, the first not behind the last")]
     Period,
+    /// What was erased since a backup was made is not known yet.
+    #[error("its disclosures come from a backup, and what was erased since is not known yet")]
+    Withheld,
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -80,7 +82,11 @@ impl Engine {
         let log = entries
             .iter()
             .find(|entry| entry.view.region == query.province);
-        let origin = &log.ok_or(MonitoringError::Province)?.state.origin;
+        let log = log.ok_or(MonitoringError::Province)?;
+        if log.view.withheld {
+            return Err(MonitoringError::Withheld);
+        }
+        let origin = &log.state.origin;
         let institutions = match &query.institution {
             Some(institution) => [institution.clone()].into(),
             None => self.institutions_behind(query).await?,
@@ -144,8 +150,7 @@ impl Engine {
             plans_from: self
                 .store
                 .directory_from(origin, number(Kind::AnnualPlan))
-                .await?
-                .map(|day| day / 10_000),
+                .await?,
             ..Known::default()
         };
         let mut holders: Vec<(Tag, Place)> = Vec::new();
@@ -158,11 +163,10 @@ impl Engine {
             let Some(found) = counting.found(origin, row).await? else {
                 continue;
             };
-            let is_backfilled = self.is_backfilled(origin, index).await?;
-            let Some(issued) = issued(counting, &found, is_backfilled)? else {
+            let Some(issued) = self.issued(counting, &found).await? else {
                 continue;
             };
-            if query.period.contains(&issued.day) && !is_backfilled {
+            if query.period.contains(&issued.day) && !issued.is_backfilled {
                 holders.extend(holder.map(|tag| (tag, issued.place.clone())));
             }
             known.issued.push(issued);
@@ -170,7 +174,7 @@ impl Engine {
         known
             .issued
             .sort_by(|a, b| (a.day, &a.place).cmp(&(b.day, &b.place)));
-        known.elsewhere = self.elsewhere(counting, &holders).await?;
+        known.elsewhere = self.elsewhere(counting, &query.period, &holders).await?;
         Ok(known)
     }
 
@@ -195,34 +199,58 @@ impl Engine {
         Ok(indexes)
     }
 
-    async fn is_backfilled(&self, origin: &Origin, index: u64) -> Result<bool, StoreError> {
-        let leaf = self.reader.leaf(origin, index).await?;
-        let record = leaf.and_then(|leaf| UnverifiedRecord::read(&leaf).ok());
-        Ok(record.is_some_and(|record| record.envelope().provenance == v1::Provenance::Backfilled))
-    }
-
-    /// What holders of certificates got besides, on whatever day.
+    /// What holders of certificates got besides within a period, in logs that are shown.
     async fn elsewhere(
         &self,
         counting: &Counting<'_>,
+        period: &RangeInclusive<Date>,
         holders: &[(Tag, Place)],
     ) -> Result<BTreeMap<Place, Vec<Issued>>, StoreError> {
-        let mut elsewhere = BTreeMap::new();
+        let logs = self.book.entries();
+        let withheld = logs.iter().filter(|entry| entry.view.withheld);
+        let withheld: BTreeSet<&Origin> = withheld.map(|entry| &entry.state.origin).collect();
+        let mut elsewhere: BTreeMap<Place, Vec<Issued>> = BTreeMap::new();
         for some in holders.chunks(AT_ONCE) {
             let tags: Vec<Tag> = some.iter().map(|(tag, _)| *tag).collect();
             let all = self.store.find_by_holders(&tags).await?;
             for (certificates, (_, place)) in all.iter().zip(some) {
-                let others = certificates.iter();
-                let others =
-                    others.filter(|found| (&found.origin, found.index) != (&place.0, place.1));
-                let others = others.filter_map(|found| issued(counting, found, false).transpose());
-                let others: Vec<Issued> = others.collect::<Result<_, _>>()?;
-                if !others.is_empty() {
-                    elsewhere.insert(place.clone(), others);
+                let own = (&place.0, place.1);
+                let others = certificates.iter().filter(|found| {
+                    (&found.origin, found.index) != own && !withheld.contains(&found.origin)
+                });
+                for found in others {
+                    let other = self.issued(counting, found).await?;
+                    let other = other.filter(|other| period.contains(&other.day));
+                    if let Some(other) = other.filter(|other| !other.is_backfilled) {
+                        elsewhere.entry(place.clone()).or_default().push(other);
+                    }
                 }
             }
         }
         Ok(elsewhere)
+    }
+
+    /// A certificate as monitoring sees it; `None` if it is not disclosed.
+    async fn issued(
+        &self,
+        counting: &Counting<'_>,
+        found: &Found,
+    ) -> Result<Option<Issued>, StoreError> {
+        let values = counting.values(found, u64::MAX, |_| false)?;
+        let mut values = values.unwrap_or_default();
+        let Some(certificate) = values.remove(&Group::Certificate) else {
+            return Ok(None);
+        };
+        let regions = values.remove(&Group::Statistics).unwrap_or_default();
+        let leaf = match &found.entry {
+            Some(leaf) => Some(leaf.clone()),
+            None => self.reader.leaf(&found.origin, found.index).await?,
+        };
+        let record = leaf.and_then(|leaf| UnverifiedRecord::read(&leaf).ok());
+        let is_backfilled =
+            record.is_some_and(|record| record.envelope().provenance == v1::Provenance::Backfilled);
+        let place = (found.origin.clone(), found.index);
+        Ok(Issued::read(place, &certificate, &regions, is_backfilled))
     }
 
     async fn directory_of(
@@ -235,13 +263,8 @@ impl Engine {
             .directory(number(Kind::Institution), institution)
             .await?;
         let of_log = rows.into_iter().filter(|(of, _)| of == origin);
-        let read = of_log.filter_map(|(_, row)| {
-            Some(Dated {
-                index: row.index,
-                effective_date: row.effective_date,
-                entry: v1::Institution::decode(row.body.as_slice()).ok()?,
-            })
-        });
+        let read = of_log
+            .filter_map(|(_, row)| Dated::decoded((row.index, row.effective_date), &row.body));
         Ok(read.collect())
     }
 
@@ -268,33 +291,9 @@ impl Engine {
     }
 }
 
-fn issued(
-    counting: &Counting<'_>,
-    found: &Found,
-    is_backfilled: bool,
-) -> Result<Option<Issued>, StoreError> {
-    let values = counting.values(found, u64::MAX, |_| false)?;
-    let mut values = values.unwrap_or_default();
-    let Some(certificate) = values.remove(&Group::Certificate) else {
-        return Ok(None);
-    };
-    let statistics = values.remove(&Group::Statistics).unwrap_or_default();
-    let place = (found.origin.clone(), found.index);
-    Ok(Issued::read(
-        place,
-        &certificate,
-        &statistics,
-        is_backfilled,
-    ))
-}
-
 fn days(period: &RangeInclusive<Date>) -> impl Iterator<Item = Date> + use<> {
     let (from, to) = (*period.start(), *period.end());
     (0..)
         .map(move |day| from.plus_days(day))
         .take_while(move |day| *day <= to)
-}
-
-const fn number(kind: Kind) -> u32 {
-    (kind as i32).unsigned_abs()
 }

@@ -8,7 +8,7 @@ use huren_core::{
     codes::Date,
     recognition::Library,
     register::DirectoryRow,
-    registry::{self, as_of},
+    registry::{self, as_of, number},
 };
 use huren_proto::v1::{self, Kind};
 use huren_store::{Error as StoreError, Store};
@@ -139,10 +139,6 @@ fn folded(book: &Book) -> BTreeMap<Origin, u64> {
     entries
         .map(|entry| (entry.state.origin.clone(), entry.state.folded))
         .collect()
-}
-
-const fn number(kind: Kind) -> u32 {
-    (kind as i32).unsigned_abs()
 }
 
 /// Why entries are not listed.

@@ -360,8 +360,10 @@ impl Engine {
         let counted = self.store.counted().await?;
         let up_to = |log: &LogState| counted.get(&log.origin).copied().unwrap_or_default();
         let logs = self.store.logs().await?;
+        // What was erased since a backup was made is not counted before it is known.
         let mut behind = logs
             .iter()
+            .filter(|log| log.restored.is_none())
             .filter(|log| up_to(log) < log.folded.min(log.disclosed));
         let Some(log) = behind.next() else {
             return Ok(false);

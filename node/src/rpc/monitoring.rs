@@ -2,7 +2,7 @@
 
 use huren_core::{
     access::Role,
-    codes::{Coded as _, Date, Region},
+    codes::{Coded as _, Date, InstitutionCode, Region},
     monitoring::Alert,
 };
 use huren_proto::v1::{self, monitoring_service_server::MonitoringService};
@@ -33,17 +33,10 @@ impl MonitoringService for Service {
         }
         let page = engine.alerts(&query).await;
         let page = page.map_err(|error| refuse::monitoring(&error))?;
-        let counted = engine
-            .counted()
-            .await
-            .map_err(|error| refuse::store(&error))?;
         Ok(Response::new(v1::ListAlertsResponse {
             alerts: page.alerts.into_iter().map(line).collect(),
             next_page_token: page.next,
-            counted: counted
-                .into_iter()
-                .map(|(origin, size)| (origin.to_string(), size))
-                .collect(),
+            counted: self.0.counted().await?,
         }))
     }
 }
@@ -58,6 +51,16 @@ fn query(asked: &v1::ListAlertsRequest, own: Region) -> Result<AlertsQuery, Stat
         Date::from_yyyymmdd(number)
             .map_err(|error| refuse::bad_argument(error.code(), field, &error.to_string()))
     };
+    let institution = match asked.institution.as_str() {
+        "" => None,
+        code => match InstitutionCode::parse(code) {
+            Ok(code) => Some(code.as_str().to_owned()),
+            Err(error) => {
+                let sentence = error.to_string();
+                return Err(refuse::bad_argument(error.code(), "institution", &sentence));
+            }
+        },
+    };
     let institutions = match asked.page_size {
         0 => DEFAULT_INSTITUTIONS,
         1..=MAX_INSTITUTIONS => asked.page_size,
@@ -69,7 +72,7 @@ fn query(asked: &v1::ListAlertsRequest, own: Region) -> Result<AlertsQuery, Stat
     Ok(AlertsQuery {
         province,
         period: day(asked.from_day, "from_day")?..=day(asked.to_day, "to_day")?,
-        institution: (!asked.institution.is_empty()).then(|| asked.institution.clone()),
+        institution,
         after: asked.page_token.clone(),
         institutions,
     })

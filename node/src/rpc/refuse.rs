@@ -4,7 +4,7 @@
 use std::{collections::HashMap, time::Duration};
 
 use futures::{Stream, stream};
-use huren_core::token::TokenRefused;
+use huren_core::{reason::Reason, token::TokenRefused};
 use huren_proto::v1;
 use huren_store::Error as StoreError;
 use tonic::{Code, Status, Streaming};
@@ -346,6 +346,12 @@ pub(super) fn monitoring(error: &MonitoringError) -> Status {
     let (code, field) = match error {
         MonitoringError::Province => ("PROVINCE_UNKNOWN", "province"),
         MonitoringError::Period => ("PERIOD_INVALID", "to_day"),
+        MonitoringError::Withheld => {
+            let details = ErrorDetails::with_retry_info(Some(RETRY));
+            let code = Reason::RestoredNotCaughtUp.code();
+            let zh = "该日志的披露信息由备份恢复，本节点尚未补齐此后的删除记录，请稍后再试。";
+            return with(Code::Unavailable, code, zh, &error.to_string(), details);
+        }
         MonitoringError::Store(error) => return store(error),
     };
     bad_argument(code, field, &error.to_string())

@@ -1,6 +1,6 @@
 //! StatisticsService.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use huren_core::{
     access::Role,
@@ -17,6 +17,17 @@ const MAX_ROWS: u32 = 10_000;
 const DEFAULT_ROWS: u32 = 1_000;
 
 pub(super) struct Service(pub(super) Context);
+
+impl Context {
+    /// How far each log is counted, by origin, as answers say it.
+    pub(super) async fn counted(&self) -> Result<HashMap<String, u64>, Status> {
+        let counted = self.engine.counted().await;
+        let counted = counted.map_err(|error| refuse::store(&error))?.into_iter();
+        Ok(counted
+            .map(|(origin, size)| (origin.to_string(), size))
+            .collect())
+    }
+}
 
 #[tonic::async_trait]
 impl StatisticsService for Service {
@@ -44,10 +55,6 @@ impl StatisticsService for Service {
         }
         let end = table.rows.len().min(start.saturating_add(page_size));
         let rows = table.rows.get(start..end).unwrap_or_default();
-        let counted = engine
-            .counted()
-            .await
-            .map_err(|error| refuse::store(&error))?;
         Ok(Response::new(v1::GetStatisticsResponse {
             rows: rows.iter().map(line).collect(),
             total: Some(line(&table.total)),
@@ -55,10 +62,7 @@ impl StatisticsService for Service {
                 true => end.to_string(),
                 false => String::new(),
             },
-            counted: counted
-                .into_iter()
-                .map(|(origin, size)| (origin.to_string(), size))
-                .collect(),
+            counted: self.0.counted().await?,
         }))
     }
 }

@@ -1,8 +1,12 @@
 //! Register entries out of a CSV file: a line for each, in the form that JSON would have.
 
-use anyhow::{Context as _, Result, bail, ensure};
+use std::collections::BTreeSet;
+
+use anyhow::{Context as _, Result, ensure};
 use prost_reflect::{FieldDescriptor, Kind, MessageDescriptor};
 use serde_json::{Map, Value, json};
+
+use crate::files::{DecodingReader, detect, detect_delimiter};
 
 /// The column that says from which day on an entry holds; no entry has a field of that name.
 const EFFECTIVE: &str = "effective_date";
@@ -10,18 +14,27 @@ const EFFECTIVE: &str = "effective_date";
 const BETWEEN: char = ';';
 
 /// Reads entries of a message's kind. The first line names the fields, those of a field with
-/// dots between: `standard.code`. Empty cells are absent.
-pub(super) fn read(message: &MessageDescriptor, text: &str) -> Result<Vec<Value>> {
-    let text = text.trim_start_matches('\u{feff}');
-    let mut lines = csv::Reader::from_reader(text.as_bytes());
-    let columns: Vec<Option<Vec<FieldDescriptor>>> = lines
-        .headers()?
-        .iter()
-        .map(|name| column(message, name.trim()))
-        .collect::<Result<_>>()?;
+/// dots between: `standard.code`. Empty cells are absent. Encoding and delimiter are told as when
+/// certificates are imported.
+pub(super) fn read(message: &MessageDescriptor, file: &[u8]) -> Result<Vec<Value>> {
+    let encoding = detect(file)?;
+    let mut lines = csv::ReaderBuilder::new()
+        .delimiter(detect_delimiter(file, encoding))
+        .from_reader(DecodingReader::new(file, encoding));
+    let mut names = BTreeSet::new();
+    let mut columns = Vec::new();
+    let unreadable = "不是可读的 CSV / not a readable CSV";
+    for name in lines.headers().context(unreadable)? {
+        let name = name.trim();
+        ensure!(
+            names.insert(name.to_owned()),
+            "列名重复 / a column is there twice: {name}"
+        );
+        columns.push(column(message, name)?);
+    }
     let mut entries = Vec::new();
     for line in lines.records() {
-        let line = line?;
+        let line = line.context(unreadable)?;
         let number = line.position().map_or(0, csv::Position::line);
         let entry = entry(&columns, &line);
         entries.push(entry.with_context(|| format!("第 {number} 行 / line {number}"))?);
@@ -76,22 +89,21 @@ fn put(entry: &mut Map<String, Value>, path: &[FieldDescriptor], cell: &str) -> 
         return Ok(());
     };
     let name = field.name();
-    if rest.is_empty() {
-        let value = if field.is_list() {
-            let parts = cell.split(BETWEEN).map(str::trim);
-            let parts = parts.map(|part| plain(&field.kind(), part));
-            parts.collect::<Result<Vec<Value>>>().map(Value::Array)
-        } else {
-            plain(&field.kind(), cell)
-        };
-        entry.insert(name.to_owned(), value.with_context(|| name.to_owned())?);
-        return Ok(());
+    if !rest.is_empty() {
+        let within = entry.entry(name).or_insert_with(|| json!({}));
+        return within
+            .as_object_mut()
+            .map_or(Ok(()), |within| put(within, rest, cell));
     }
-    let within = entry.entry(name).or_insert_with(|| json!({}));
-    match within {
-        Value::Object(within) => put(within, rest, cell),
-        _ => bail!("{name}"),
-    }
+    let value = if field.is_list() {
+        let parts = cell.split(BETWEEN).map(str::trim);
+        let parts = parts.map(|part| plain(&field.kind(), part));
+        parts.collect::<Result<Vec<Value>>>().map(Value::Array)
+    } else {
+        plain(&field.kind(), cell)
+    };
+    entry.insert(name.to_owned(), value.with_context(|| name.to_owned())?);
+    Ok(())
 }
 
 /// One value, as JSON writes it.
@@ -112,7 +124,7 @@ mod tests {
     use crate::registry::message;
 
     fn filings(text: &str) -> Result<Vec<Value>> {
-        read(&message(Kind::StandardFiling).unwrap(), text)
+        read(&message(Kind::StandardFiling).unwrap(), text.as_bytes())
     }
 
     #[test]
@@ -134,6 +146,16 @@ mod tests {
         assert_eq!(filings(text).unwrap(), expected);
     }
 
+    /// As Excel writes it in China, and with another delimiter.
+    #[test]
+    fn encoding_and_delimiter_are_told() {
+        let text = "standard.code;filing_number\nZJ-1;浙江省备案第一号\n";
+        let (file, _, _) = encoding_rs::GB18030.encode(text);
+        let read = read(&message(Kind::StandardFiling).unwrap(), &file).unwrap();
+        assert_eq!(read, filings(text).unwrap());
+        assert_eq!(read[0]["filing_number"], "浙江省备案第一号");
+    }
+
     #[test]
     fn values_of_a_list_stand_between_semicolons() {
         let agreement = message(Kind::Agreement).unwrap();
@@ -142,7 +164,7 @@ mod tests {
         let field = plain.next().expect("a list of texts");
         let text = format!("{}\n31; 33\n", field.name());
         assert_eq!(
-            read(&agreement, &text).unwrap(),
+            read(&agreement, text.as_bytes()).unwrap(),
             [json!({ (field.name()): ["31", "33"] })]
         );
     }
@@ -155,10 +177,12 @@ mod tests {
         assert!(said("standard.code.more\n1\n").contains("standard.code.more"));
         let bad = said("standard.code,filed_on\nZJ-1,20240101\nZJ-2,gestern\n");
         assert!(bad.contains("line 3") && bad.contains("filed_on"), "{bad}");
+        let twice = said("filed_on,filed_on\n20240101,20240102\n");
+        assert!(twice.contains("filed_on"), "{twice}");
         // A line of another length.
         assert!(filings("standard.code,filed_on\nZJ-1\n").is_err());
         let plan = message(Kind::AnnualPlan).unwrap();
-        let said = format!("{:#}", read(&plan, "sessions.number\n1\n").unwrap_err());
+        let said = format!("{:#}", read(&plan, b"sessions.number\n1\n").unwrap_err());
         assert!(said.contains("JSON"), "{said}");
     }
 }

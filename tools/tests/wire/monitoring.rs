@@ -76,7 +76,10 @@ async fn alerts_are_for_the_province_s_statisticians_with_their_leaves() {
     let refused = of_city.list_alerts(asked()).await;
     check(refused, Code::PermissionDenied, "MONITORING_REGION");
     type Change = fn(&mut v1::ListAlertsRequest);
-    let bad: [(&str, Change); 4] = [
+    let bad: [(&str, Change); 5] = [
+        ("INSTITUTION_FORMAT", |asked| {
+            asked.institution = "S0000".into()
+        }),
         ("DATE_INVALID", |asked| asked.from_day = 20_240_230),
         ("PERIOD_INVALID", |asked| asked.to_day = 20_240_401),
         ("REGION_UNKNOWN", |asked| asked.province = "83".into()),
@@ -107,6 +110,10 @@ async fn alerts_are_for_the_province_s_statisticians_with_their_leaves() {
         "{text}"
     );
     assert!(text.contains("1 条提示 / 1 alerts"), "{text}");
+    assert!(
+        text.contains(&format!("looked at up to  {}", node.origin)),
+        "{text}"
+    );
     let output = run(&[march.as_slice(), &["--json"]].concat());
     let value: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(value["leaf_count"], 2);

@@ -12,7 +12,13 @@ mod tests;
 use std::{collections::BTreeMap, ops::RangeInclusive, sync::LazyLock};
 
 use huren_proto::v1::{AnnualPlan, Institution};
-use serde::Deserialize;
+use serde::{
+    Deserialize, Deserializer,
+    de::{
+        Error as _, IntoDeserializer as _,
+        value::{self, StrDeserializer},
+    },
+};
 
 use crate::{
     codes::{CertificateNumber, Date, NumberPart, Region, Track},
@@ -69,7 +75,19 @@ pub struct Settings {
     burst_fewest: u64,
     usual_days: u64,
     gap_fewest: u32,
+    #[serde(deserialize_with = "each_once")]
     rules: Vec<AlertText>,
+}
+
+/// The texts of all rules, in their order.
+fn each_once<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<AlertText>, D::Error> {
+    let texts: Vec<AlertText> = Deserialize::deserialize(from)?;
+    let codes = texts.iter().map(|text| text.code.as_str());
+    let rules: Option<Vec<AlertRule>> = codes.map(AlertRule::from_code).collect();
+    if rules.is_none_or(|rules| rules != AlertRule::ALL) {
+        return Err(D::Error::custom("not each rule once, in their order"));
+    }
+    Ok(texts)
 }
 
 impl Settings {
@@ -95,6 +113,11 @@ impl AlertRule {
         Self::SerialGap,
         Self::TwoCities,
     ];
+
+    fn from_code(code: &str) -> Option<Self> {
+        let code: StrDeserializer<'_, value::Error> = code.into_deserializer();
+        Self::deserialize(code).ok()
+    }
 
     /// What is said of it: its code and sentences.
     pub fn text(self) -> &'static AlertText {
@@ -167,9 +190,10 @@ pub struct Known {
     pub directory: Vec<Dated<Institution>>,
     /// Every entry of its annual plans, ascending by index.
     pub plans: Vec<Dated<AnnualPlan>>,
-    /// The first year for which the log has a plan of any institution.
+    /// The first day of which the log's plans of any institution say anything, yyyymmdd.
     pub plans_from: Option<u32>,
-    /// What holders of its certificates of the period got elsewhere: by certificate of its own.
+    /// What holders of its certificates of the period got besides, and was not loaded later: by
+    /// certificate of its own.
     pub elsewhere: BTreeMap<Place, Vec<Issued>>,
 }
 

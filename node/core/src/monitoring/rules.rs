@@ -10,7 +10,7 @@ use huren_proto::v1::{AnnualPlan, PlanState, PlannedSession};
 use super::{Alert, AlertRule, Issued, Known, MAX_LEAVES, Settings};
 use crate::{
     codes::{Date, Region},
-    registry::{as_of, in_force},
+    registry::{has_site_in, held, in_force},
     statistics::Place,
 };
 
@@ -82,17 +82,17 @@ fn burst(fresh: &ByDay<'_>, day: Date, settings: &Settings) -> Option<Alert> {
 fn planned(known: &Known, fresh: &ByDay<'_>, day: Date) -> Vec<Alert> {
     let mut alerts = Vec::new();
     let year = u32::from(day.year());
-    // A log without any plan for the year says nothing about plans.
-    if known.plans_from.is_none_or(|from| year < from) {
+    // A register that began within the year may lack plans of that year: it says nothing then.
+    let begins = year * 10_000 + 101;
+    if known.plans_from.is_none_or(|from| from > begins) {
         return alerts;
     }
-    let held = in_force(&known.plans, day);
-    let held = held
+    let published = in_force(&known.plans, day)
         .into_iter()
         .filter(|plan| plan.state() == PlanState::Published);
     // What was assessed in December may be certified in January.
     let sessions = |year: u32| {
-        let of_year = held
+        let of_year = published
             .clone()
             .filter(move |plan: &&AnnualPlan| plan.year == year);
         of_year.flat_map(|plan| &plan.sessions)
@@ -152,26 +152,17 @@ fn seats(session: &PlannedSession, day: Date) -> u64 {
     u64::try_from(days).unwrap_or_default() * u64::from(session.daily_capacity)
 }
 
-/// Where the institution has no site: its own region counts as one, as in decisions.
+/// Where the institution has no site.
 fn outside(known: &Known, day: Date, of_day: &[&Issued]) -> Vec<Alert> {
-    let rows = &known.directory;
-    let places_of = rows.iter().map(|row| (row.index, row.effective_date));
-    let held = as_of(places_of, day);
-    let Some(entry) = rows.iter().find(|row| Some(row.index) == held) else {
+    let Some(entry) = held(&known.directory, day) else {
         return Vec::new();
     };
-    let sites = entry
-        .entry
-        .site_regions
-        .iter()
-        .chain([&entry.entry.home_region]);
-    let sites: Vec<Region> = sites.filter_map(|code| Region::parse(code).ok()).collect();
     let mut strays: BTreeMap<Region, Vec<&Issued>> = BTreeMap::new();
     for issued in of_day {
         let Some(activity) = issued.activity else {
             continue;
         };
-        if !sites.iter().any(|site| site.contains(&activity)) {
+        if !has_site_in(&entry.entry, activity) {
             strays.entry(activity).or_default().push(issued);
         }
     }

@@ -68,6 +68,16 @@ fn every_rule_has_its_code_and_sentences() {
 }
 
 #[test]
+fn settings_that_lack_a_rule_are_refused() {
+    assert!(data::settings::<Settings>(FILE).is_ok());
+    let unknown = FILE.replace("\"BURST\"", "\"BURSTS\"");
+    let twice = FILE.replace("\"NO_PLAN\"", "\"BURST\"");
+    for refused in [unknown, twice] {
+        assert!(data::settings::<Settings>(&refused).is_err());
+    }
+}
+
+#[test]
 fn a_burst_is_many_more_than_usual() {
     assert_eq!(codes(&burst(50)), [""; 0], "five times as many");
     let known = burst(51);
@@ -105,7 +115,7 @@ fn old_stock_raises_nothing() {
         issued.is_backfilled = issued.day == date(DAY);
         issued.serial = Some(("S".into(), u32::try_from(issued.place.1).unwrap() * 1_000));
     }
-    known.plans_from = Some(2026);
+    known.plans_from = Some(20_260_101);
     assert_eq!(codes(&known), [""; 0]);
 }
 
@@ -144,7 +154,7 @@ fn without_a_session_for_it_there_is_no_plan() {
     let of_plan = |plans: Vec<Dated<AnnualPlan>>| Known {
         issued: vec![on(1, DAY)],
         plans,
-        plans_from: Some(2025),
+        plans_from: Some(20_241_201),
         ..Known::default()
     };
     assert_eq!(codes(&of_plan(vec![])), ["NO_PLAN"]);
@@ -173,7 +183,7 @@ fn without_a_session_for_it_there_is_no_plan() {
     };
     assert_eq!(codes(&unknown), [""; 0]);
     let later = Known {
-        plans_from: Some(2027),
+        plans_from: Some(20_260_102),
         ..of_plan(vec![])
     };
     assert_eq!(codes(&later), [""; 0]);
@@ -186,7 +196,7 @@ fn more_than_sessions_can_take_are_over_capacity() {
     let of = |number: u64| Known {
         issued: (0..number).map(|i| on(i, DAY)).collect(),
         plans: plans.clone(),
-        plans_from: Some(2026),
+        plans_from: Some(20_260_101),
         ..Known::default()
     };
     assert_eq!(codes(&of(6)), [""; 0]);
@@ -303,7 +313,7 @@ proptest! {
         let known = Known {
             issued,
             plans: vec![plan(2026, vec![session(20_260_601, 20_260_610, 1)])],
-            plans_from: Some(2026),
+            plans_from: Some(20_260_101),
             ..Known::default()
         };
         let alerts = told(&known);

@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use huren_proto::v1::{self, Kind};
 
 use super::{case::Case, registers::Evidence};
-use crate::{register::DirectoryRow, registry::decode};
+use crate::{
+    register::DirectoryRow,
+    registry::{decode, number},
+};
 
 /// Entries of all logs, as far as decisions rest on them.
 #[derive(Clone, Debug, Default)]
@@ -134,10 +137,6 @@ impl Relevant {
                 .or_insert_with(|| Evidence::of(log, row));
         }
     }
-}
-
-const fn number(kind: Kind) -> u32 {
-    (kind as i32).unsigned_abs()
 }
 
 /// The code of an occupation without its job: `6-30-05-01` of `6-30-05-01-014`.

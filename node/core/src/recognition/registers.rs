@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use huren_proto::v1;
-use prost::Message as _;
 use serde::{Deserialize, Serialize};
 
 use super::case::Case;
@@ -135,9 +134,5 @@ fn of_both<E: Entry>(home: &[&Evidence], asking: &[&Evidence], is_one: bool) -> 
 }
 
 fn institution(row: &Evidence) -> Option<Dated<v1::Institution>> {
-    Some(Dated {
-        index: row.index,
-        effective_date: row.effective_date,
-        entry: v1::Institution::decode(row.body.as_slice()).ok()?,
-    })
+    Dated::decoded((row.index, row.effective_date), &row.body)
 }

@@ -209,6 +209,9 @@ pub enum RulesError {
     /// A rule is there twice, or they are in another order.
     #[error("the table of rules does not list each rule once, in their order")]
     Order,
+    /// The newest table is older than a rule: what that rule finds would not be said.
+    #[error("the newest table of rules has no rule {0}")]
+    Lacking(&'static str),
     /// A text is missing.
     #[error("a rule has no sentence or no basis: {0}")]
     Text(&'static str),
@@ -253,6 +256,20 @@ impl Rules {
         })
     }
 
+    /// Every table that this program comes with, the newest first and with every rule.
+    ///
+    /// # Errors
+    /// [`RulesError`].
+    pub(crate) fn read_all() -> Result<[Self; 2], RulesError> {
+        let older = include_str!("../../data/recognition-2026.1.json");
+        let (newest, older) = (Self::read(Self::FILE)?, Self::read(older)?);
+        let lacking = Rule::ALL.iter().find(|rule| newest.text(**rule).is_none());
+        match lacking {
+            Some(rule) => Err(RulesError::Lacking(rule.code())),
+            None => Ok([newest, older]),
+        }
+    }
+
     /// The table that this program decides by: the newest.
     pub fn built_in() -> &'static Self {
         &TABLES[0]
@@ -274,13 +291,8 @@ impl Rules {
     clippy::expect_used,
     reason = "`data::check` reads the tables that are compiled in before they are used"
 )]
-static TABLES: LazyLock<[Rules; 2]> = LazyLock::new(|| {
-    [
-        Rules::FILE,
-        include_str!("../../data/recognition-2026.1.json"),
-    ]
-    .map(|table| Rules::read(table).expect("a table of rules"))
-});
+static TABLES: LazyLock<[Rules; 2]> =
+    LazyLock::new(|| Rules::read_all().expect("the tables of rules"));
 
 #[cfg(test)]
 mod tests {

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{Entry, decode};
+use prost::Message;
+
+use super::{Entry, number};
 use crate::{codes::Date, register::DirectoryRow};
 
 /// Of the entries of one log with one key, given as index and effective date, the index of the
@@ -37,15 +39,29 @@ impl<E: Entry> Dated<E> {
         (index, effective_date): (u64, u32),
         body: &[u8],
     ) -> Option<Self> {
-        if kind != (E::KIND as i32).unsigned_abs() {
+        if kind != number(E::KIND) {
             return None;
         }
+        Self::decoded((index, effective_date), body)
+    }
+}
+
+impl<M: Message + Default> Dated<M> {
+    /// Reads a message out of its bytes, with its place and day of effect; `None` if they are none.
+    pub fn decoded((index, effective_date): (u64, u32), body: &[u8]) -> Option<Self> {
         Some(Self {
             index,
             effective_date,
-            entry: decode(body)?,
+            entry: M::decode(body).ok()?,
         })
     }
+}
+
+/// Of the entries of one log with one key, the one that holds on a day.
+pub fn held<E>(rows: &[Dated<E>], date: Date) -> Option<&Dated<E>> {
+    let places = rows.iter().map(|row| (row.index, row.effective_date));
+    let held = as_of(places, date)?;
+    rows.iter().find(|row| row.index == held)
 }
 
 /// Of the entries of one log, those that hold on a day: at most one for each key, by key.

@@ -20,6 +20,7 @@ mod fields;
 pub mod plans;
 pub mod recognition;
 mod resources;
+mod sites;
 pub mod standards;
 pub mod supervision;
 #[cfg(test)]
@@ -35,7 +36,8 @@ use crate::{
     submission::{self, Faults, Invalid},
 };
 
-pub use as_of::{Dated, as_of, in_force};
+pub use as_of::{Dated, as_of, held, in_force};
+pub use sites::has_site_in;
 
 use fault::Fault;
 
@@ -209,6 +211,11 @@ pub const KINDS: &[KindEntry] = &[
     kind::<v1::SubsidyClaim>("subsidy_claim", "补贴申领"),
     kind::<v1::RecognitionRules>("recognition_rules", "互认规则效力"),
 ];
+
+/// The number of a kind, as registers keep it.
+pub const fn number(kind: Kind) -> u32 {
+    (kind as i32).unsigned_abs()
+}
 
 /// The kind of a name.
 pub fn kind_named(name: &str) -> Option<&'static KindEntry> {

@@ -4,7 +4,8 @@
 //! [`Cell`] is a sum of [`Counts`] by month. Sums are kept, facts are not: when something changes,
 //! the person's life before is taken out of the cells and the one afterwards is put in. So cells
 //! hold nothing of anybody alone, and are always what counting everything anew would give. In the
-//! same way cells hold which leaves an institution issued on a day ([`IssueDay`]), for monitoring.
+//! same way, for monitoring, cells hold which leaves an institution issued on a day ([`IssueDay`]):
+//! of each no more than its index.
 
 mod cell;
 mod fact;

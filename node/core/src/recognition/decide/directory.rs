@@ -4,14 +4,13 @@ use huren_proto::v1::{self, InstitutionKind, InstitutionState};
 
 use super::{Findings, Question};
 use crate::{
-    codes::{Date, Occupation, Region, Track},
+    codes::{Date, Occupation, Track},
     merkle::Hash,
     recognition::{registers::Registers, rules::Rule},
     registry::{
-        as_of,
         catalogue::Qualifications,
         credit::{institution_listed, person_listed},
-        in_force,
+        has_site_in, held, in_force,
         standards::{Filed, Usability, usability},
     },
 };
@@ -39,12 +38,7 @@ pub(super) fn institution(
             ("issue_date", issued.to_string()),
         ]
     };
-    let rows = &registers.institution;
-    let held = as_of(
-        rows.iter().map(|row| (row.index, row.effective_date)),
-        issued,
-    );
-    let held = rows.iter().find(|row| Some(row.index) == held);
+    let held = held(&registers.institution, issued);
     let Some(entry) = held.map(|row| &row.entry) else {
         let reaches = registers
             .directory_from
@@ -116,15 +110,12 @@ fn covers(scope: &v1::InstitutionScope, occupation: &Occupation) -> bool {
     line.is_ok_and(|line| line.without_job() == *occupation)
 }
 
-/// Where the assessment took place has a site: the institution's own region counts as one
-/// (浙人社发〔2022〕16号 四(一)).
+/// Where the assessment took place has a site.
 fn site(question: &Question<'_>, entry: &v1::Institution, findings: &mut Findings<'_>) {
     let Some(activity) = question.activity else {
         return;
     };
-    let regions = entry.site_regions.iter().chain([&entry.home_region]);
-    let mut regions = regions.filter_map(|code| Region::parse(code).ok());
-    if !regions.any(|region| region.contains(&activity)) {
+    if !has_site_in(entry, activity) {
         findings.add(
             Rule::SiteUnregistered,
             [("activity_region", activity.to_string())],

@@ -10,7 +10,7 @@ use crate::{
         registers::Registers,
         rules::{Effect, Rule, RuleClass},
     },
-    registry::{Dated, as_of},
+    registry::{Dated, held},
 };
 
 /// The entry of the asking province that holds on the day asked about.
@@ -18,10 +18,7 @@ pub(super) fn in_force(
     registers: &Registers,
     day: Option<Date>,
 ) -> Option<&Dated<RecognitionRules>> {
-    let rows = &registers.rules;
-    let places = rows.iter().map(|row| (row.index, row.effective_date));
-    let held = as_of(places, day?)?;
-    rows.iter().find(|row| row.index == held)
+    held(&registers.rules, day?)
 }
 
 /// What it lets rules do. Whatever it is read from, no province says whether a certificate is
