@@ -21,8 +21,8 @@ use huren_core::{
 };
 use huren_store::{
     Advance, Append, AuditQuery, AuditRow, Bundle, Cosigned, DataKey, DisclosureRow, Erased, Error,
-    Found, Head, KeptCell, LogState, Notes, Package, Rekey, Rekeyed, Release, Role, Store, Tag,
-    TokenRow,
+    Found, Head, KeptCell, Leaves, LogState, Notes, Package, Rekey, Rekeyed, Release, Role, Store,
+    Tag, TokenRow,
 };
 
 macro_rules! operations {
@@ -352,8 +352,21 @@ impl<M: Mishaps> Store for FaultyStore<M> {
         self.inner.find_by_number(tags).await
     }
 
-    async fn find_by_holders(&self, tags: &[Tag]) -> Result<Vec<Vec<Found>>, Error> {
-        self.inner.find_by_holders(tags).await
+    async fn find_by_holders(
+        &self,
+        tags: &[Tag],
+        leaves: Leaves,
+    ) -> Result<Vec<Vec<Found>>, Error> {
+        self.inner.find_by_holders(tags, leaves).await
+    }
+
+    async fn find_at(
+        &self,
+        origin: &Origin,
+        indexes: &[u64],
+        leaves: Leaves,
+    ) -> Result<Vec<Found>, Error> {
+        self.inner.find_at(origin, indexes, leaves).await
     }
 
     async fn counted(&self) -> Result<HashMap<Origin, u64>, Error> {

@@ -182,6 +182,43 @@ async fn what_is_corrected_is_another_day_s_and_plans_end_alerts() {
     assert_eq!(told(&federation, HOME).await, []);
 }
 
+/// How many passed is told of the session's day, of institutions without any certificate too; what
+/// was entered anew counts, and what was loaded later does not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pass_rates_are_told_by_every_member() {
+    let federation = Federation::start(|_| Arc::new(Memory::new()), honest).await;
+    let result = |session: u32, passed: u32| {
+        let result = v1::SessionResult {
+            institution: CODE.into(),
+            region: "33".into(),
+            year: 2024,
+            session,
+            occupation_edition: 2022,
+            occupation: "4-03-02-01".into(),
+            level: 4,
+            held_on: DAY,
+            examined: 40,
+            passed,
+        };
+        entry(HOME, Kind::SessionResult, DAY, &result)
+    };
+    submit(&federation, HOME, result(1, 40)).await;
+    let mut old = result(2, 40);
+    old.provenance = v1::Provenance::Backfilled.into();
+    submit(&federation, HOME, old).await;
+    submit(&federation, HOME, result(3, 30)).await;
+    for at in [HOME, SHANGHAI] {
+        let first = vec![(AlertRule::PassRate, vec![(HOME, 1)])];
+        assert_eq!(told(&federation, at).await, first, "at {at}");
+    }
+    submit(&federation, HOME, result(1, 36)).await;
+    submit(&federation, HOME, result(3, 0)).await;
+    for at in [HOME, SHANGHAI] {
+        let third = vec![(AlertRule::PassRate, vec![(HOME, 5)])];
+        assert_eq!(told(&federation, at).await, third, "at {at}");
+    }
+}
+
 /// What a backup brought back is not shown before it is known what was erased since, neither as
 /// an alert of that log nor as a holder's other certificate; nor is it counted.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

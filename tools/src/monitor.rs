@@ -13,7 +13,7 @@ use serde_json::json;
 
 use crate::connect::NodeArgs;
 
-/// 在线监测：集中签发、超容量、无计划、站点外、断号、同日两地 / monitoring: what stands out
+/// 在线监测：集中签发、超容量、无计划、站点外、断号、同日两地、合格率异常 / monitoring: what stands out
 ///
 /// 提示只说明何处值得核查，不作结论；补录的历史数据不提示。 / An alert says where to look and accuses
 /// nobody; old stock that was loaded later raises none.

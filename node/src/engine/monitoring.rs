@@ -13,11 +13,11 @@ use huren_core::{
     disclosure::Group,
     monitoring::{Alert, DAYS_BEFORE, Issued, Known, Settings, alerts},
     record::UnverifiedRecord,
-    registry::{Dated, Entry, number},
+    registry::{Dated, Entry, number, rows_in_force},
     statistics::{IssueDay, Place, Places},
 };
 use huren_proto::v1::{self, Kind};
-use huren_store::{Error as StoreError, Found, Tag};
+use huren_store::{Error as StoreError, Found, Leaves, Tag};
 
 use super::{Engine, statistics::Counting};
 
@@ -110,12 +110,13 @@ impl Engine {
         })
     }
 
-    /// The next institutions with certificates of the period, of any log.
+    /// The next institutions with certificates of the period, or with results of sessions at any
+    /// time, of any log.
     async fn institutions_behind(
         &self,
         query: &AlertsQuery,
     ) -> Result<BTreeSet<String>, StoreError> {
-        let mut found = BTreeSet::new();
+        let mut found = self.institutions_with_results(query).await?;
         for day in days(&query.period) {
             let prefix = IssueDay::prefix(day);
             let after = match query.after.as_str() {
@@ -136,6 +137,26 @@ impl Engine {
         Ok(found)
     }
 
+    /// The next institutions whose sessions have results.
+    async fn institutions_with_results(
+        &self,
+        query: &AlertsQuery,
+    ) -> Result<BTreeSet<String>, StoreError> {
+        let kind = number(Kind::SessionResult);
+        let mut found = BTreeSet::new();
+        let mut after = past(&query.after);
+        while found.len() < usize::try_from(query.institutions).unwrap_or(usize::MAX) {
+            let page = self.store.directory_page(kind, "", &after, 1).await?;
+            let first = page.first().and_then(|(_, row)| row.key.split_once('/'));
+            let Some((institution, _)) = first else {
+                break;
+            };
+            after = past(institution);
+            found.insert(institution.to_owned());
+        }
+        Ok(found)
+    }
+
     async fn known(
         &self,
         counting: &Counting<'_>,
@@ -143,10 +164,10 @@ impl Engine {
         institution: &str,
         query: &AlertsQuery,
     ) -> Result<Known, StoreError> {
-        let window = query.period.start().plus_days(-DAYS_BEFORE)..=*query.period.end();
         let mut known = Known {
             directory: self.directory_of(origin, institution).await?,
-            plans: self.plans_of(origin, institution).await?,
+            plans: self.entries_of(origin, institution).await?,
+            results: self.results_of(origin, institution, &query.period).await?,
             plans_from: self
                 .store
                 .directory_from(origin, number(Kind::AnnualPlan))
@@ -154,22 +175,20 @@ impl Engine {
             ..Known::default()
         };
         let mut holders: Vec<(Tag, Place)> = Vec::new();
-        for index in self.issued_in(origin, institution, &window).await? {
-            let rows = self.store.disclosures(origin, index..index + 1).await?;
-            let Some(row) = rows.into_iter().next() else {
-                continue;
-            };
-            let holder = row.holder_tag;
-            let Some(found) = counting.found(origin, row).await? else {
-                continue;
-            };
-            let Some(issued) = self.issued(counting, &found).await? else {
-                continue;
-            };
-            if query.period.contains(&issued.day) && !issued.is_backfilled {
-                holders.extend(holder.map(|tag| (tag, issued.place.clone())));
+        let indexes = self
+            .issued_until(origin, institution, &query.period)
+            .await?;
+        for some in indexes.chunks(AT_ONCE) {
+            for found in counting.found_at(origin, some, Leaves::With).await? {
+                let Some(issued) = self.issued(counting, &found).await? else {
+                    continue;
+                };
+                if query.period.contains(&issued.day) && !issued.is_backfilled {
+                    let holder = found.holder_tag;
+                    holders.extend(holder.map(|tag| (tag, issued.place.clone())));
+                }
+                known.issued.push(issued);
             }
-            known.issued.push(issued);
         }
         known
             .issued
@@ -178,25 +197,35 @@ impl Engine {
         Ok(known)
     }
 
-    /// Indexes of an institution's certificates.
-    async fn issued_in(
+    /// Indexes of an institution's certificates until the end of a period; none if it issued none
+    /// within.
+    async fn issued_until(
         &self,
         origin: &Origin,
         institution: &str,
-        window: &RangeInclusive<Date>,
-    ) -> Result<BTreeSet<u64>, StoreError> {
+        period: &RangeInclusive<Date>,
+    ) -> Result<Vec<u64>, StoreError> {
+        let window = period.start().plus_days(-DAYS_BEFORE)..=*period.end();
         let key = |day| IssueDay {
             day,
             institution: institution.to_owned(),
         };
-        let keys: Vec<String> = days(window).map(|day| key(day).key()).collect();
+        let keys: Vec<String> = days(&window).map(|day| key(day).key()).collect();
+        let within = key(*period.start()).key();
+        let mut is_within = false;
         let mut indexes = BTreeSet::new();
         for cell in self.store.cells(&keys).await? {
             let places = Places::from_bytes(&cell.sums);
             let places = places.ok_or(StoreError::Corrupt("what a cell holds"))?;
-            indexes.extend(places.of_log(origin));
+            let of_log = places.of_log(origin);
+            let before = indexes.len();
+            indexes.extend(of_log);
+            is_within |= cell.key >= within && indexes.len() > before;
         }
-        Ok(indexes)
+        if !is_within {
+            indexes.clear();
+        }
+        Ok(indexes.into_iter().collect())
     }
 
     /// What holders of certificates got besides within a period, in logs that are shown.
@@ -212,7 +241,7 @@ impl Engine {
         let mut elsewhere: BTreeMap<Place, Vec<Issued>> = BTreeMap::new();
         for some in holders.chunks(AT_ONCE) {
             let tags: Vec<Tag> = some.iter().map(|(tag, _)| *tag).collect();
-            let all = self.store.find_by_holders(&tags).await?;
+            let all = counting.found_by(&tags).await?;
             for (certificates, (_, place)) in all.iter().zip(some) {
                 let own = (&place.0, place.1);
                 let others = certificates.iter().filter(|found| {
@@ -242,15 +271,18 @@ impl Engine {
             return Ok(None);
         };
         let regions = values.remove(&Group::Statistics).unwrap_or_default();
-        let leaf = match &found.entry {
-            Some(leaf) => Some(leaf.clone()),
-            None => self.reader.leaf(&found.origin, found.index).await?,
+        let (origin, index) = (&found.origin, found.index);
+        let is_backfilled = match &found.entry {
+            Some(leaf) => is_backfilled(leaf),
+            None => self.was_loaded_later(origin, index).await?,
         };
-        let record = leaf.and_then(|leaf| UnverifiedRecord::read(&leaf).ok());
-        let is_backfilled =
-            record.is_some_and(|record| record.envelope().provenance == v1::Provenance::Backfilled);
-        let place = (found.origin.clone(), found.index);
+        let place = (origin.clone(), index);
         Ok(Issued::read(place, &certificate, &regions, is_backfilled))
+    }
+
+    async fn was_loaded_later(&self, origin: &Origin, index: u64) -> Result<bool, StoreError> {
+        let leaf = self.reader.leaf(origin, index).await?;
+        Ok(leaf.is_some_and(|leaf| is_backfilled(&leaf)))
     }
 
     async fn directory_of(
@@ -268,26 +300,65 @@ impl Engine {
         Ok(read.collect())
     }
 
-    async fn plans_of(
+    /// What came of an institution's sessions within a period, as it stands now.
+    async fn results_of(
         &self,
         origin: &Origin,
         institution: &str,
-    ) -> Result<Vec<Dated<v1::AnnualPlan>>, StoreError> {
-        let kind = number(v1::AnnualPlan::KIND);
+        period: &RangeInclusive<Date>,
+    ) -> Result<Vec<(Place, v1::SessionResult)>, StoreError> {
+        let entries: Vec<Dated<v1::SessionResult>> = self.entries_of(origin, institution).await?;
+        let of_period = rows_in_force(&entries, Date::MAX)
+            .into_iter()
+            .filter(|row| {
+                let held_on = Date::from_yyyymmdd(row.entry.held_on);
+                held_on.is_ok_and(|day| period.contains(&day))
+            });
+        let mut results = Vec::new();
+        for row in of_period {
+            if !self.was_loaded_later(origin, row.index).await? {
+                results.push(((origin.clone(), row.index), row.entry.clone()));
+            }
+        }
+        Ok(results)
+    }
+
+    /// Entries of one log whose keys begin with an institution's code.
+    async fn entries_of<E: Entry>(
+        &self,
+        origin: &Origin,
+        institution: &str,
+    ) -> Result<Vec<Dated<E>>, StoreError> {
+        let kind = number(E::KIND);
         let prefix = format!("{institution}/");
-        let (mut plans, mut after) = (Vec::new(), String::new());
+        let (mut entries, mut after) = (Vec::new(), String::new());
         loop {
             let page = self
                 .store
                 .directory_page(kind, &prefix, &after, KEYS)
                 .await?;
             let Some((_, last)) = page.last() else {
-                return Ok(plans);
+                return Ok(entries);
             };
             last.key.clone_into(&mut after);
             let of_log = page.iter().filter(|(of, _)| of == origin);
-            plans.extend(of_log.filter_map(|(_, row)| Dated::of(row)));
+            entries.extend(of_log.filter_map(|(_, row)| Dated::of(row)));
         }
+    }
+}
+
+/// Whether a leaf comes from old stock.
+fn is_backfilled(leaf: &[u8]) -> bool {
+    UnverifiedRecord::read(leaf)
+        .is_ok_and(|record| record.envelope().provenance == v1::Provenance::Backfilled)
+}
+
+/// What lies behind all keys that begin with an institution's code: codes have letters and digits
+/// alone, which come after the slash behind them.
+fn past(institution: &str) -> String {
+    match institution {
+        "" => String::new(),
+        code => format!("{code}0"),
     }
 }
 

@@ -14,7 +14,7 @@ use std::{
 use huren_core::{
     checkpoint::Origin,
     disclosure::{Group, KeyRing, Opening, Values},
-    merkle::decode_bundle,
+    merkle::{Hash, decode_bundle},
     record::UnverifiedRecord,
     register::StatusRow,
     replicate::PACKAGE,
@@ -22,9 +22,7 @@ use huren_core::{
         Cell, Change, Deltas, Fact, IssueDay, Life, Months, Query, QueryError, Table, TableBuilder,
     },
 };
-use huren_store::{
-    DisclosureRow, Error as StoreError, Found, FoundStatus, KeptCell, LogState, Store, Tag,
-};
+use huren_store::{Error as StoreError, Found, KeptCell, Leaves, LogState, Store, Tag};
 
 use super::{Engine, Reader, tasks::MAX_DELAY};
 
@@ -85,16 +83,16 @@ struct Counted {
 #[derive(Default)]
 struct Touched {
     persons: BTreeSet<Tag>,
-    /// Certificates of nobody, by their rows.
-    lone: BTreeMap<u64, DisclosureRow>,
+    /// Places of certificates of nobody.
+    lone: BTreeSet<u64>,
 }
 
 impl Touched {
-    fn add(&mut self, row: DisclosureRow) {
-        match row.holder_tag {
-            Some(tag) => drop(self.persons.insert(tag)),
-            None => drop(self.lone.insert(row.index, row)),
-        }
+    fn add(&mut self, index: u64, holder: Option<Tag>) {
+        match holder {
+            Some(tag) => self.persons.insert(tag),
+            None => self.lone.insert(index),
+        };
     }
 }
 
@@ -115,13 +113,11 @@ impl Counting<'_> {
             erased: Some((origin, groups)),
         };
         let mut touched = Touched::default();
-        for index in groups.keys() {
-            let rows = self.store.disclosures(origin, *index..*index + 1).await?;
-            for row in rows {
-                // Without the document the holder is nobody.
-                touched.lone.insert(row.index, row.clone());
-                touched.add(row);
-            }
+        let targets: Vec<u64> = groups.keys().copied().collect();
+        for found in self.found_at(origin, &targets, Leaves::Without).await? {
+            // Without the document the holder is nobody.
+            touched.lone.insert(found.index);
+            touched.add(found.index, found.holder_tag);
         }
         self.changed(origin, touched, (&before, &after)).await
     }
@@ -135,7 +131,7 @@ impl Counting<'_> {
     ) -> Result<Vec<KeptCell>, StoreError> {
         let mut touched = Touched::default();
         for row in self.store.disclosures(origin, page.clone()).await? {
-            touched.add(row);
+            touched.add(row.index, row.holder_tag);
         }
         let mut targets = Vec::new();
         for number in page.start / PACKAGE..page.end.div_ceil(PACKAGE) {
@@ -149,11 +145,9 @@ impl Counting<'_> {
             }
         }
         let targets = self.store.targets(origin, &targets).await?;
-        let targets: BTreeSet<u64> = targets.values().map(|target| target.index).collect();
-        for index in targets {
-            for row in self.store.disclosures(origin, index..index + 1).await? {
-                touched.add(row);
-            }
+        let targets: Vec<u64> = targets.values().map(|target| target.index).collect();
+        for found in self.found_at(origin, &targets, Leaves::Without).await? {
+            touched.add(found.index, found.holder_tag);
         }
         let mut further = counted.clone();
         further.insert(origin.clone(), page.end);
@@ -174,7 +168,7 @@ impl Counting<'_> {
         let mut deltas = Deltas::default();
         let persons: Vec<Tag> = touched.persons.into_iter().collect();
         for some in persons.chunks(AT_ONCE) {
-            for certificates in self.store.find_by_holders(some).await? {
+            for certificates in self.found_by(some).await? {
                 let mut lives = [before, after].map(|view| (view, Vec::new()));
                 for found in &certificates {
                     let mut days = [None, None];
@@ -193,11 +187,9 @@ impl Counting<'_> {
                 Life::change(&was, &is, &mut deltas);
             }
         }
-        for row in touched.lone.into_values() {
-            let has_holder = row.holder_tag.is_some();
-            let Some(found) = self.found(origin, row).await? else {
-                continue;
-            };
+        let lone: Vec<u64> = touched.lone.into_iter().collect();
+        for found in self.found_at(origin, &lone, Leaves::Without).await? {
+            let has_holder = found.holder_tag.is_some();
             let alone = |view: &View<'_>| {
                 let gone = view.is_erased((origin, found.index), Group::HolderId);
                 match has_holder && !gone {
@@ -272,35 +264,27 @@ impl Counting<'_> {
         Ok(Some(values))
     }
 
-    /// A certificate that no holder leads to; `None` if the row is not one of the register's.
-    pub(super) async fn found(
+    /// The certificates of each of some holders, without their leaves.
+    pub(super) async fn found_by(&self, holders: &[Tag]) -> Result<Vec<Vec<Found>>, StoreError> {
+        self.store.find_by_holders(holders, Leaves::Without).await
+    }
+
+    /// The certificates at places of a log, ascending by index.
+    pub(super) async fn found_at(
         &self,
         origin: &Origin,
-        row: DisclosureRow,
-    ) -> Result<Option<Found>, StoreError> {
-        let leaf = self.reader.leaf_hash(origin, row.index).await?;
-        let registered = self.store.targets(origin, &[leaf]).await?;
-        if registered.get(&leaf).map(|state| state.index) != Some(row.index) {
-            return Ok(None);
-        }
-        let mut statuses = Vec::new();
-        for status in self.store.statuses(origin, row.index).await? {
-            let place = status.index..status.index + 1;
-            let disclosed = self.store.disclosures(origin, place).await?;
-            statuses.push(FoundStatus {
-                row: status,
-                entry: None,
-                sealed: disclosed.into_iter().next().map(|row| row.sealed),
-            });
-        }
-        Ok(Some(Found {
-            origin: origin.clone(),
-            index: row.index,
-            leaf: Some(leaf),
-            entry: None,
-            sealed: row.sealed,
-            statuses,
-        }))
+        indexes: &[u64],
+        leaves: Leaves,
+    ) -> Result<Vec<Found>, StoreError> {
+        let mut found = self.store.find_at(origin, indexes, leaves).await?;
+        let hashes: Vec<Hash> = found.iter().filter_map(|found| found.leaf).collect();
+        let registered = self.store.targets(origin, &hashes).await?;
+        // Of a leaf that is there twice the first one counts.
+        found.retain(|found| {
+            let target = found.leaf.and_then(|leaf| registered.get(&leaf));
+            target.is_some_and(|target| target.index == found.index)
+        });
+        Ok(found)
     }
 
     /// The cells that change, as they are afterwards.

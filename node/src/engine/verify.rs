@@ -242,6 +242,7 @@ impl Engine {
             entry,
             sealed,
             statuses,
+            ..
         } = found;
         let Some(certificate) = entry else {
             return Ok(None);

@@ -11,7 +11,7 @@ mod tests;
 
 use std::{collections::BTreeMap, ops::RangeInclusive, sync::LazyLock};
 
-use huren_proto::v1::{AnnualPlan, Institution};
+use huren_proto::v1::{AnnualPlan, Institution, SessionResult};
 use serde::{
     Deserialize, Deserializer,
     de::{
@@ -53,6 +53,8 @@ pub enum AlertRule {
     SerialGap,
     /// One holder in two cities on one day.
     TwoCities,
+    /// More, or fewer, passed than is plausible.
+    PassRate,
 }
 
 /// What is said of a rule.
@@ -75,6 +77,9 @@ pub struct Settings {
     burst_fewest: u64,
     usual_days: u64,
     gap_fewest: u32,
+    pass_fewest: u32,
+    pass_least_percent: u64,
+    pass_most_percent: u64,
     #[serde(deserialize_with = "each_once")]
     rules: Vec<AlertText>,
 }
@@ -105,13 +110,14 @@ impl Settings {
 
 impl AlertRule {
     /// All of them, in the order in which alerts of a day are listed.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Burst,
         Self::OverCapacity,
         Self::NoPlan,
         Self::SiteOutside,
         Self::SerialGap,
         Self::TwoCities,
+        Self::PassRate,
     ];
 
     fn from_code(code: &str) -> Option<Self> {
@@ -192,6 +198,8 @@ pub struct Known {
     pub plans: Vec<Dated<AnnualPlan>>,
     /// The first day of which the log's plans of any institution say anything, yyyymmdd.
     pub plans_from: Option<u32>,
+    /// What came of its sessions, as it stands now, but what was loaded later.
+    pub results: Vec<(Place, SessionResult)>,
     /// What holders of its certificates of the period got besides, and was not loaded later: by
     /// certificate of its own.
     pub elsewhere: BTreeMap<Place, Vec<Issued>>,

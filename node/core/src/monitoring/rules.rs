@@ -5,7 +5,7 @@ use std::{
     ops::RangeInclusive,
 };
 
-use huren_proto::v1::{AnnualPlan, PlanState, PlannedSession};
+use huren_proto::v1::{AnnualPlan, PlanState, PlannedSession, SessionResult};
 
 use super::{Alert, AlertRule, Issued, Known, MAX_LEAVES, Settings};
 use crate::{
@@ -32,6 +32,7 @@ pub(super) fn all(known: &Known, period: &RangeInclusive<Date>, settings: &Setti
         alerts.extend(outside(known, *day, of_day));
     }
     alerts.extend(two_cities(known, period));
+    alerts.extend(pass_rates(known, period, settings));
     alerts
 }
 
@@ -230,4 +231,30 @@ fn two_cities(known: &Known, period: &RangeInclusive<Date>) -> Vec<Alert> {
         }
     }
     alerts
+}
+
+/// Of the last day of a session. Of few people chance may pass all or none.
+fn pass_rates(known: &Known, period: &RangeInclusive<Date>, settings: &Settings) -> Vec<Alert> {
+    let implausible = |(place, result): &(Place, SessionResult)| {
+        let day = Date::from_yyyymmdd(result.held_on).ok()?;
+        let (examined, passed) = (u64::from(result.examined), u64::from(result.passed) * 100);
+        let plausible =
+            examined * settings.pass_least_percent..=examined * settings.pass_most_percent;
+        if !period.contains(&day)
+            || result.examined < settings.pass_fewest
+            || plausible.contains(&passed)
+        {
+            return None;
+        }
+        let occupation = format!("{}:{}", result.occupation_edition, result.occupation);
+        let about = [
+            ("session", format!("{}/{}", result.year, result.session)),
+            ("occupation", occupation),
+            ("level", result.level.to_string()),
+            ("examined", result.examined.to_string()),
+            ("passed", result.passed.to_string()),
+        ];
+        Some(alert(AlertRule::PassRate, day, [place.clone()], about))
+    };
+    known.results.iter().filter_map(implausible).collect()
 }

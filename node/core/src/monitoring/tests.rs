@@ -294,6 +294,46 @@ fn a_holder_in_two_cities_on_one_day_is_told_once() {
     assert_eq!(codes(&known), [""; 0]);
 }
 
+#[test]
+fn a_pass_rate_is_implausible_of_many_people() {
+    let of = |examined: u32, passed: u32| Known {
+        results: vec![(
+            place(7),
+            SessionResult {
+                year: 2026,
+                session: 3,
+                occupation_edition: 2022,
+                occupation: "6-31-01-03".into(),
+                level: 4,
+                held_on: DAY,
+                examined,
+                passed,
+                ..SessionResult::default()
+            },
+        )],
+        ..Known::default()
+    };
+    for (examined, passed) in [(100, 95), (100, 5), (29, 29), (29, 0), (0, 0)] {
+        assert_eq!(
+            codes(&of(examined, passed)),
+            [""; 0],
+            "{passed} of {examined}"
+        );
+    }
+    for (examined, passed) in [(100, 96), (100, 4), (30, 30), (30, 0)] {
+        assert_eq!(codes(&of(examined, passed)), ["PASS_RATE"]);
+    }
+    let alerts = told(&of(1_000_000, 1_000_000));
+    assert_eq!(
+        (alerts[0].day, &*alerts[0].leaves),
+        (date(DAY), &[place(7)][..])
+    );
+    assert_eq!(alerts[0].about["session"], "2026/3");
+    let mut earlier = of(100, 100);
+    earlier.results[0].1.held_on = 20_260_531;
+    assert_eq!(codes(&earlier), [""; 0]);
+}
+
 proptest! {
     /// Whatever certificates there are: alerts name leaves that are there, of the period, and
     /// are the same each time.

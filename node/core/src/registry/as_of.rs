@@ -66,6 +66,12 @@ pub fn held<E>(rows: &[Dated<E>], date: Date) -> Option<&Dated<E>> {
 
 /// Of the entries of one log, those that hold on a day: at most one for each key, by key.
 pub fn in_force<E: Entry>(rows: &[Dated<E>], date: Date) -> Vec<&E> {
+    let rows = rows_in_force(rows, date).into_iter();
+    rows.map(|row| &row.entry).collect()
+}
+
+/// [`in_force`] with their places.
+pub fn rows_in_force<E: Entry>(rows: &[Dated<E>], date: Date) -> Vec<&Dated<E>> {
     let mut by_key: BTreeMap<String, &Dated<E>> = BTreeMap::new();
     let date = date.as_yyyymmdd();
     for row in rows.iter().filter(|row| row.effective_date <= date) {
@@ -74,7 +80,7 @@ pub fn in_force<E: Entry>(rows: &[Dated<E>], date: Date) -> Vec<&E> {
             *held = row;
         }
     }
-    by_key.into_values().map(|row| &row.entry).collect()
+    by_key.into_values().collect()
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The public registers: kinds 6 to 29, 31 and 32, all on one mechanism.
+//! The public registers: kinds 6 to 29 and 31 to 33, all on one mechanism.
 //!
 //! An entry is an encoded message of `registry.proto`, found by its kind and its key. Of the
 //! entries of one log with one key, that with the latest effective date not after a day holds on
@@ -36,7 +36,7 @@ use crate::{
     submission::{self, Faults, Invalid},
 };
 
-pub use as_of::{Dated, as_of, held, in_force};
+pub use as_of::{Dated, as_of, held, in_force, rows_in_force};
 pub use sites::has_site_in;
 
 use fault::Fault;
@@ -210,6 +210,7 @@ pub const KINDS: &[KindEntry] = &[
     kind::<v1::Committee>("committee", "标准开发委员会"),
     kind::<v1::SubsidyClaim>("subsidy_claim", "补贴申领"),
     kind::<v1::RecognitionRules>("recognition_rules", "互认规则效力"),
+    kind::<v1::SessionResult>("session_result", "考核结果"),
 ];
 
 /// The number of a kind, as registers keep it.

@@ -1,19 +1,19 @@
-//! What institutions plan, and how they are judged.
+//! What institutions plan, what came of it, and how they are judged.
 
 use huren_proto::v1::{
     AnnualPlan, Assessment, AssessmentGrade, AssessmentKind, InstitutionState, Kind, PlanState,
-    SessionMode, StandingReason,
+    SessionMode, SessionResult, StandingReason,
 };
 
 use super::{
     Entry, Writers,
     fault::Fault,
-    fields::{Need, Need::*, covers, word},
+    fields::{Need, Need::*, word},
 };
-use crate::{
-    codes::{Date, Level, Occupation},
-    submission::Faults,
-};
+use crate::submission::Faults;
+
+/// What is said of fewer people than this says something of each.
+const FEWEST: u64 = 5;
 
 impl Entry for AnnualPlan {
     const KIND: Kind = Kind::AnnualPlan;
@@ -56,23 +56,47 @@ impl Entry for AnnualPlan {
     }
 }
 
-/// Whether a session for the occupation and level is planned on a day: what is issued without
-/// one is worth a look (四(五)). `level` is `None` for special abilities.
-pub fn is_planned(
-    plan: &AnnualPlan,
-    occupation: &Occupation,
-    level: Option<Level>,
-    date: Date,
-) -> bool {
-    let date = date.as_yyyymmdd();
-    let level = level.map_or(0, |level| u32::from(level.ordinal()));
-    plan.state() == PlanState::Published
-        && plan.sessions.iter().any(|session| {
-            let codes = std::slice::from_ref(&session.occupation);
-            covers(session.occupation_edition, codes, occupation)
-                && (session.level_from..=session.level_to).contains(&level)
-                && (session.first_day..=session.last_day).contains(&date)
-        })
+impl Entry for SessionResult {
+    const KIND: Kind = Kind::SessionResult;
+    const WRITERS: Writers = Writers::ALL;
+
+    fn key(&self) -> String {
+        let Self {
+            institution,
+            region,
+            year,
+            session,
+            level,
+            ..
+        } = self;
+        format!("{institution}/{region}/{year}/{session}/{level}")
+    }
+
+    fn region(&self) -> Option<&str> {
+        Some(&self.region)
+    }
+
+    fn institution(&self) -> Option<&str> {
+        Some(&self.institution)
+    }
+
+    fn check(&mut self, faults: &mut Faults) {
+        faults.institution("institution", &mut self.institution, Required);
+        faults.region("region", &mut self.region, Required);
+        faults.year("year", self.year);
+        faults.number("session", self.session.into(), 1..=9_999);
+        faults.edition("occupation_edition", self.occupation_edition, Required);
+        faults.occupation("occupation", &mut self.occupation, Required);
+        faults.levels("level", self.level, self.level, Optional);
+        faults.date("held_on", self.held_on, Required);
+        if self.held_on / 10_000 != self.year {
+            faults.push("held_on", &Fault::SessionYear);
+        }
+        if self.examined != 0 {
+            faults.number("examined", self.examined.into(), FEWEST..=1_000_000);
+        }
+        faults.number("passed", self.passed.into(), 0..=self.examined.into());
+    }
 }
 
 impl Entry for Assessment {

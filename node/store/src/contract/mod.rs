@@ -147,12 +147,21 @@ pub trait Store: Send + Sync + 'static {
     /// the bytes of all their leaves.
     async fn find_by_number(&self, tags: &[Tag]) -> Result<Vec<Vec<Found>>, Error>;
 
-    /// The same for holder tags.
-    async fn find_by_holders(&self, tags: &[Tag]) -> Result<Vec<Vec<Found>>, Error>;
+    /// The same for holder tags; without the bytes of leaves where they are not needed.
+    async fn find_by_holders(&self, tags: &[Tag], leaves: Leaves)
+    -> Result<Vec<Vec<Found>>, Error>;
+
+    /// The same for places in one log, ascending by index: those that have disclosures.
+    async fn find_at(
+        &self,
+        origin: &Origin,
+        indexes: &[u64],
+        leaves: Leaves,
+    ) -> Result<Vec<Found>, Error>;
 
     /// The same for one holder tag.
     async fn find_by_holder(&self, tag: &Tag) -> Result<Vec<Found>, Error> {
-        let found = self.find_by_holders(&[*tag]).await?;
+        let found = self.find_by_holders(&[*tag], Leaves::With).await?;
         Ok(found.into_iter().flatten().collect())
     }
 

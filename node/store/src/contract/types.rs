@@ -233,6 +233,15 @@ pub struct Rekey {
     pub submissions: Vec<(Tag, Tag, u64)>,
 }
 
+/// Whether a look-up brings the bytes of leaves, which are most of what it reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leaves {
+    /// It does.
+    With,
+    /// `entry` is `None`.
+    Without,
+}
+
 /// A certificate that was looked up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
@@ -242,8 +251,10 @@ pub struct Found {
     pub index: u64,
     /// Its leaf hash; `None` if the leaf is not folded yet or is quarantined.
     pub leaf: Option<Hash>,
-    /// The bytes of its leaf; `None` if they are not held.
+    /// The bytes of its leaf; `None` if they are not held or not asked for.
     pub entry: Option<Vec<u8>>,
+    /// Its holder's tag; `None` if no holder is disclosed.
+    pub holder_tag: Option<Tag>,
     /// Its sealed disclosures.
     pub sealed: Vec<u8>,
     /// Its status changes in index order.
@@ -255,7 +266,7 @@ pub struct Found {
 pub struct FoundStatus {
     /// What the register says of it.
     pub row: StatusRow,
-    /// The bytes of its leaf; `None` if they are not held.
+    /// The bytes of its leaf; `None` if they are not held or not asked for.
     pub entry: Option<Vec<u8>>,
     /// Its own sealed disclosures, if it has any.
     pub sealed: Option<Vec<u8>>,

@@ -224,6 +224,7 @@ impl Log {
             index: row.index,
             leaf: self.leaf(row.index),
             entry: self.entry(row.index),
+            holder_tag: row.holder_tag,
             sealed: row.sealed.clone(),
             statuses: self
                 .statuses(row.index)

@@ -23,8 +23,8 @@ use huren_core::{
 
 use crate::{
     Advance, Append, AuditQuery, AuditRow, Bundle, COSIGNED_KEPT, Cosigned, DataKey, DisclosureRow,
-    Erased, Error, Found, Head, KeptCell, LogState, Notes, Package, Rekey, Rekeyed, Release, Role,
-    Store, Tag, TokenRow,
+    Erased, Error, Found, Head, KeptCell, Leaves, LogState, Notes, Package, Rekey, Rekeyed,
+    Release, Role, Store, Tag, TokenRow,
 };
 use cells::Cells;
 use log::Log;
@@ -80,6 +80,13 @@ impl Memory {
         let state = self.state();
         let of_log = |log: &Log| log.find(&matches);
         state.logs.values().flat_map(of_log).collect()
+    }
+}
+
+fn forget_leaves(found: &mut [Found]) {
+    for found in found {
+        found.entry = None;
+        found.statuses.iter_mut().for_each(|s| s.entry = None);
     }
 }
 
@@ -266,9 +273,31 @@ impl Store for Memory {
         Ok(tags.iter().map(of_tag).collect())
     }
 
-    async fn find_by_holders(&self, tags: &[Tag]) -> Result<Vec<Vec<Found>>, Error> {
+    async fn find_by_holders(
+        &self,
+        tags: &[Tag],
+        leaves: Leaves,
+    ) -> Result<Vec<Vec<Found>>, Error> {
         let of_tag = |tag: &Tag| self.find(|row| row.holder_tag == Some(*tag));
-        Ok(tags.iter().map(of_tag).collect())
+        let mut all: Vec<Vec<Found>> = tags.iter().map(of_tag).collect();
+        if leaves == Leaves::Without {
+            all.iter_mut().for_each(|found| forget_leaves(found));
+        }
+        Ok(all)
+    }
+
+    async fn find_at(
+        &self,
+        origin: &Origin,
+        indexes: &[u64],
+        leaves: Leaves,
+    ) -> Result<Vec<Found>, Error> {
+        let asked = |row: &DisclosureRow| indexes.contains(&row.index);
+        let mut found = self.read(origin, |log| log.find(asked));
+        if leaves == Leaves::Without {
+            forget_leaves(&mut found);
+        }
+        Ok(found)
     }
 
     async fn counted(&self) -> Result<HashMap<Origin, u64>, Error> {

@@ -65,18 +65,20 @@ pub(super) fn list_shape(count: usize) -> usize {
     LIST_SHAPES.into_iter().find(fits).unwrap_or(LONGEST_LIST)
 }
 
-/// The first 8 bytes of each key, as the indexes have them, padded to the shape with the
-/// last one (a key that is in an `IN` list twice counts once).
-pub(super) fn prefixes(keys: &[[u8; 32]]) -> impl Iterator<Item = Vec<u8>> + '_ {
+/// The keys, padded to their shape with the last one (a key that is in an `IN` list twice counts
+/// once).
+pub(super) fn padded<K>(keys: &[K]) -> impl Iterator<Item = &K> {
     let padding = keys.last().into_iter().cycle();
-    keys.iter()
-        .chain(padding)
-        .take(list_shape(keys.len()))
-        .map(|key| key[..8].to_vec())
+    keys.iter().chain(padding).take(list_shape(keys.len()))
 }
 
-/// `(?,?,?)` for the [`prefixes`] of so many keys.
-pub(super) fn prefix_list(count: usize) -> String {
+/// The first 8 bytes of each key, as the indexes have them, [`padded`].
+pub(super) fn prefixes(keys: &[[u8; 32]]) -> impl Iterator<Item = Vec<u8>> + '_ {
+    padded(keys).map(|key| key[..8].to_vec())
+}
+
+/// `(?,?,?)` for so many keys, padded.
+pub(super) fn placeholders(count: usize) -> String {
     tuples(1, list_shape(count))
 }
 
@@ -88,9 +90,9 @@ mod tests {
     fn lists_are_padded_to_their_shape() {
         for count in [1, 2, 16, 17, 1024] {
             let keys = vec![[7; 32]; count];
-            let placeholders = prefix_list(count).matches('?').count();
-            assert_eq!(prefixes(&keys).count(), placeholders);
-            assert!(placeholders >= count);
+            let places = placeholders(count).matches('?').count();
+            assert_eq!(prefixes(&keys).count(), places);
+            assert!(places >= count);
         }
         assert_eq!(tuples(2, 3), "(?,?,?),(?,?,?)");
     }

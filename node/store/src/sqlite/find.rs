@@ -1,30 +1,33 @@
-//! Look-ups by tag: one statement brings certificates, status changes and disclosures, so
+//! Look-ups by tag and by place: one statement brings certificates, status changes and disclosures, so
 //! that an answer comes from one state of the database.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
-use huren_core::register::StatusRow;
+use huren_core::{checkpoint::Origin, register::StatusRow};
 use sqlx::{AssertSqlSafe, SqlitePool};
 
 use super::{
-    bulk::{LONGEST_LIST, prefix_list, prefixes},
+    bulk::{LONGEST_LIST, padded, placeholders, prefixes},
     decode::{effect, hash, key, origin},
     entries::entry_at,
+    logs,
     place::{index_at, unsigned},
     snapshot::Snapshot,
 };
-use crate::{Error, Found, FoundStatus, Tag};
+use crate::{Error, Found, FoundStatus, Leaves, Tag};
 
-/// Which tag is looked for.
+/// What is looked for.
 #[derive(Clone, Copy)]
 pub(super) enum By {
     Number,
     Holder,
+    Place,
 }
 
 #[derive(sqlx::FromRow)]
 struct Row {
-    tag: Vec<u8>,
+    tag: Option<Vec<u8>>,
+    holder_tag: Option<Vec<u8>>,
     origin: String,
     place: i64,
     sealed: Vec<u8>,
@@ -44,19 +47,20 @@ pub(super) async fn certificates(
     db: &SqlitePool,
     by: By,
     tags: &[Tag],
+    leaves: Leaves,
 ) -> Result<Vec<Vec<Found>>, Error> {
     let asked: HashSet<Tag> = tags.iter().copied().collect();
     let keys: Vec<[u8; 32]> = asked.iter().map(|tag| tag.0).collect();
     let mut found: HashMap<Tag, Vec<Found>> = HashMap::new();
     let mut db = Snapshot::of(db, keys.len().div_ceil(LONGEST_LIST)).await?;
     for chunk in keys.chunks(LONGEST_LIST) {
-        let mut query = sqlx::query_as(AssertSqlSafe(select(by, chunk.len())));
+        let mut query = sqlx::query_as(AssertSqlSafe(select(by, chunk.len(), leaves)));
         for prefix in prefixes(chunk) {
             query = query.bind(prefix);
         }
         let rows: Vec<Row> = query.fetch_all(db.connection()).await?;
         for row in rows {
-            let tag = Tag(key(&row.tag)?);
+            let tag = Tag(key(row.tag.as_deref().unwrap_or_default())?);
             // The index knows the first bytes of a tag only.
             if asked.contains(&tag) {
                 gather(found.entry(tag).or_default(), row)?;
@@ -67,24 +71,62 @@ pub(super) async fn certificates(
     Ok(tags.iter().map(of_tag).collect())
 }
 
-pub(super) fn select(by: By, tags: usize) -> String {
-    let column = match by {
-        By::Number => "number_tag",
-        By::Holder => "holder_tag",
+/// What is found at places of one log.
+pub(super) async fn at(
+    db: &SqlitePool,
+    name: &Origin,
+    indexes: &[u64],
+    leaves: Leaves,
+) -> Result<Vec<Found>, Error> {
+    let mut found = Vec::new();
+    let mut db = Snapshot::of(db, 1 + indexes.len().div_ceil(LONGEST_LIST)).await?;
+    let Some(log) = logs::find(db.connection(), name).await? else {
+        return Ok(found);
     };
-    let list = prefix_list(tags);
+    let places: BTreeSet<u64> = indexes.iter().copied().collect();
+    let places: Vec<i64> = places
+        .into_iter()
+        .map(|index| log.place(index))
+        .collect::<Result<_, _>>()?;
+    for chunk in places.chunks(LONGEST_LIST) {
+        let mut query = sqlx::query_as(AssertSqlSafe(select(By::Place, chunk.len(), leaves)));
+        for place in padded(chunk) {
+            query = query.bind(*place);
+        }
+        let rows: Vec<Row> = query.fetch_all(db.connection()).await?;
+        for row in rows {
+            gather(&mut found, row)?;
+        }
+    }
+    Ok(found)
+}
+
+pub(super) fn select(by: By, count: usize, leaves: Leaves) -> String {
+    let list = placeholders(count);
+    let of_tag = |tag| format!("d.{tag} IS NOT NULL AND substr(d.{tag}, 1, 8) IN {list}");
+    let (tag, condition) = match by {
+        By::Number => ("d.number_tag", of_tag("number_tag")),
+        By::Holder => ("d.holder_tag", of_tag("holder_tag")),
+        By::Place => ("NULL", format!("d.place IN {list}")),
+    };
+    let (entries, join) = match leaves {
+        Leaves::With => (
+            "e.entries, se.entries AS status_entries",
+            "LEFT JOIN entries e ON e.place = d.place >> 3 \
+             LEFT JOIN entries se ON se.place = s.place >> 3",
+        ),
+        Leaves::Without => ("NULL AS entries, NULL AS status_entries", ""),
+    };
     format!(
-        "SELECT d.{column} AS tag, l.origin, d.place, d.sealed, c.leaf, e.entries, \
+        "SELECT {tag} AS tag, d.holder_tag, l.origin, d.place, d.sealed, c.leaf, \
          s.place AS status_place, s.leaf AS status_leaf, s.effect, s.reason, s.effective, \
-         se.entries AS status_entries, sd.sealed AS status_sealed \
+         sd.sealed AS status_sealed, {entries} \
          FROM disclosures d \
          JOIN logs l ON l.id = d.place >> 40 \
          LEFT JOIN certificates c ON c.place = d.place \
-         LEFT JOIN entries e ON e.place = d.place >> 3 \
          LEFT JOIN statuses s ON s.target = d.place \
-         LEFT JOIN entries se ON se.place = s.place >> 3 \
-         LEFT JOIN disclosures sd ON sd.place = s.place AND sd.live = 1 \
-         WHERE d.live = 1 AND d.{column} IS NOT NULL AND substr(d.{column}, 1, 8) IN {list} \
+         LEFT JOIN disclosures sd ON sd.place = s.place AND sd.live = 1 {join} \
+         WHERE d.live = 1 AND {condition} \
          ORDER BY l.origin, d.place, s.place"
     )
 }
@@ -105,6 +147,7 @@ fn gather(found: &mut Vec<Found>, row: Row) -> Result<(), Error> {
         index,
         leaf: row.leaf.as_deref().map(hash).transpose()?,
         entry: entry(row.place, row.entries.as_deref())?,
+        holder_tag: row.holder_tag.as_deref().map(key).transpose()?.map(Tag),
         sealed: row.sealed,
         statuses: status.into_iter().collect(),
     });

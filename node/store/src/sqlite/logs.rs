@@ -108,13 +108,15 @@ pub(super) async fn all(db: &SqlitePool) -> Result<Vec<LogState>, Error> {
     rows.into_iter().map(LogState::try_from).collect()
 }
 
+/// The number of a log.
+pub(super) async fn find(db: &mut SqliteConnection, name: &Origin) -> Result<Option<LogId>, Error> {
+    let id = sqlx::query_scalar("SELECT id FROM logs WHERE origin = $1").bind(name.as_str());
+    Ok(id.fetch_optional(db).await?)
+}
+
 /// The number of a log that an operation writes to.
 pub(super) async fn id(db: &mut SqliteConnection, name: &Origin) -> Result<LogId, Error> {
-    sqlx::query_scalar("SELECT id FROM logs WHERE origin = $1")
-        .bind(name.as_str())
-        .fetch_optional(db)
-        .await?
-        .ok_or(Error::Conflict)
+    find(db, name).await?.ok_or(Error::Conflict)
 }
 
 pub(super) async fn put_notes(

@@ -51,8 +51,8 @@ pub use yardstick::{Copied, copy_registers, copy_rows};
 
 use crate::{
     Advance, Append, AuditQuery, AuditRow, Bundle, Cosigned, DataKey, DisclosureRow, Erased, Error,
-    Found, Head, KeptCell, LogState, Notes, Package, Rekey, Rekeyed, Release, Role, Store, Tag,
-    TokenRow,
+    Found, Head, KeptCell, Leaves, LogState, Notes, Package, Rekey, Rekeyed, Release, Role, Store,
+    Tag, TokenRow,
 };
 
 /// How often a write tries to empty the WAL while readers hold on to it; each time waits
@@ -305,11 +305,24 @@ impl Store for Sqlite {
     }
 
     async fn find_by_number(&self, tags: &[Tag]) -> Result<Vec<Vec<Found>>, Error> {
-        find::certificates(&self.readers, find::By::Number, tags).await
+        find::certificates(&self.readers, find::By::Number, tags, Leaves::With).await
     }
 
-    async fn find_by_holders(&self, tags: &[Tag]) -> Result<Vec<Vec<Found>>, Error> {
-        find::certificates(&self.readers, find::By::Holder, tags).await
+    async fn find_by_holders(
+        &self,
+        tags: &[Tag],
+        leaves: Leaves,
+    ) -> Result<Vec<Vec<Found>>, Error> {
+        find::certificates(&self.readers, find::By::Holder, tags, leaves).await
+    }
+
+    async fn find_at(
+        &self,
+        origin: &Origin,
+        indexes: &[u64],
+        leaves: Leaves,
+    ) -> Result<Vec<Found>, Error> {
+        find::at(&self.readers, origin, indexes, leaves).await
     }
 
     async fn counted(&self) -> Result<HashMap<Origin, u64>, Error> {

@@ -12,7 +12,7 @@ use huren_core::{
 use sqlx::{AssertSqlSafe, QueryBuilder, Sqlite, SqliteConnection, SqlitePool};
 
 use super::{
-    bulk::{Insert, LONGEST_LIST, prefix_list, prefixes},
+    bulk::{Insert, LONGEST_LIST, placeholders, prefixes},
     cells,
     decode::{effect, groups, hash, origin},
     place::{LogId, index_at, integer, offsets, unsigned},
@@ -180,7 +180,7 @@ pub(super) async fn targets(
 /// The log is compared by its part of the place, and not by a range of places, so that the
 /// range never looks better to the planner than the index on leaves.
 pub(super) fn select_targets(leaves: usize) -> String {
-    let list = prefix_list(leaves);
+    let list = placeholders(leaves);
     format!(
         "SELECT c.place, c.leaf, c.writer, (SELECT s.leaf FROM statuses s \
          WHERE s.target = c.place AND s.effect <> 255 ORDER BY s.place DESC LIMIT 1) \

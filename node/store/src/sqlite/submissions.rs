@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use sqlx::{AssertSqlSafe, SqliteConnection, SqlitePool};
 
 use super::{
-    bulk::{Insert, LONGEST_LIST, prefix_list, prefixes},
+    bulk::{Insert, LONGEST_LIST, placeholders, prefixes},
     decode::key,
     place::{integer, unsigned},
     snapshot::Snapshot,
@@ -51,7 +51,7 @@ pub(super) async fn first_indexes(
 }
 
 pub(super) fn select(tags: usize) -> String {
-    let list = prefix_list(tags);
+    let list = placeholders(tags);
     format!(
         "SELECT tag, min(leaf_index) FROM submissions \
          WHERE substr(tag, 1, 8) IN {list} GROUP BY tag"

@@ -1,6 +1,6 @@
 //! What only the inside can provoke.
 
-use super::*;
+use super::{find::By, *};
 use crate::{Head, Resealed};
 
 async fn store() -> (tempfile::TempDir, Sqlite, Origin) {
@@ -72,18 +72,21 @@ async fn a_broken_off_transaction_does_not_block_the_writer() {
 #[tokio::test]
 async fn look_ups_use_the_small_indexes() {
     let (_directory, store, _) = store().await;
+    let found = |by, count| find::select(by, count, Leaves::With);
     let range = "SELECT sealed FROM disclosures WHERE live = 1 AND place >= $1 AND place < $2";
     for (sql, index) in [
         (
             range.to_owned(),
             "disclosures_by_place (place>? AND place<?)",
         ),
-        (find::select(find::By::Number, 20), "disclosures_by_number"),
-        (find::select(find::By::Holder, 1), "disclosures_by_holder"),
-        (find::select(find::By::Number, 1_000), "statuses_by_target"),
+        (found(By::Number, 20), "disclosures_by_number"),
+        (found(By::Holder, 1), "disclosures_by_holder"),
+        (found(By::Number, 1_000), "statuses_by_target"),
+        (found(By::Number, 1_000), "disclosures_by_place"),
+        (found(By::Place, 300), "disclosures_by_place (place=?)"),
         (
-            find::select(find::By::Number, 1_000),
-            "disclosures_by_place",
+            find::select(By::Holder, 300, Leaves::Without),
+            "disclosures_by_holder",
         ),
         (register::select_targets(900), "certificates_by_leaf"),
         (

@@ -5,7 +5,9 @@ use huren_core::{
     merkle::Hash,
     register::{Changes, Effect},
 };
-use huren_store::{Append, DisclosureRow, Erased, Found, FoundStatus, Resealed, Store, Tag};
+use huren_store::{
+    Append, DisclosureRow, Erased, Found, FoundStatus, Leaves, Resealed, Store, Tag,
+};
 
 use crate::fixtures::*;
 
@@ -15,6 +17,7 @@ fn found(origin: &Origin, index: u64) -> Found {
         index,
         leaf: Some(hash(index)),
         entry: None,
+        holder_tag: disclosure(index).holder_tag,
         sealed: disclosure(index).sealed,
         statuses: Vec::new(),
     }
@@ -83,7 +86,11 @@ pub(crate) async fn a_holder_is_found_in_every_log(store: &dyn Store) {
     };
     store.append(own(), batch).await.unwrap();
     let certificates = store.find_by_holder(&holder).await.unwrap();
-    let expected = [found(mirror(), 1), found(own(), 1), found(own(), 3)];
+    let second = Found {
+        holder_tag: Some(holder),
+        ..found(own(), 3)
+    };
+    let expected = [found(mirror(), 1), found(own(), 1), second];
     assert_eq!(certificates, expected);
     // A number's tag is no holder's.
     assert_eq!(store.find_by_holder(&tag(1)).await.unwrap(), []);
@@ -171,6 +178,40 @@ pub(crate) async fn what_is_found_has_the_bytes_of_its_leaves(store: &dyn Store)
         sealed: None,
     };
     assert_eq!(by_holder[0].statuses, [changed]);
+}
+
+pub(crate) async fn places_are_found_as_holders_are(store: &dyn Store) {
+    own_log(store, 14).await;
+    disclosed_mirror(store, 3).await;
+    let batch = Append {
+        bundles: vec![bundle(0, 15)],
+        changes: Changes {
+            statuses: vec![status(14, 10, Effect::Suspend)],
+            ..Changes::default()
+        },
+        ..bare_append(14, 15)
+    };
+    store.append(own(), batch).await.unwrap();
+    let holders = [2, 10].map(|index| tag(1_000_000 + index));
+    for leaves in [Leaves::With, Leaves::Without] {
+        let by_holder = store.find_by_holders(&holders, leaves).await.unwrap();
+        let of_log = by_holder.into_iter().flatten();
+        let of_log: Vec<Found> = of_log.filter(|found| found.origin == *own()).collect();
+        // In the order of the log, each once; the change itself has no disclosures.
+        let asked = [14, 10, 2, 10, 9_999];
+        let at = store.find_at(own(), &asked, leaves).await.unwrap();
+        assert_eq!(at, of_log);
+        assert_eq!((at[0].index, at[1].index), (2, 10));
+        let expected = (leaves == Leaves::With).then(|| (leaf(10), leaf(14)));
+        let entry = at[1].entry.clone().zip(at[1].statuses[0].entry.clone());
+        assert_eq!(entry, expected);
+    }
+    let many: Vec<u64> = (0..3_000).collect();
+    let at = store.find_at(mirror(), &many, Leaves::Without).await;
+    assert_eq!(at.unwrap().len(), 3);
+    let unknown = "huren.example/log/nobody's".parse().unwrap();
+    let at = store.find_at(&unknown, &many, Leaves::With).await;
+    assert_eq!(at.unwrap(), []);
 }
 
 pub(crate) async fn tags_that_begin_alike_are_told_apart(store: &dyn Store) {

@@ -96,6 +96,7 @@ contract! {
         a_leaf_that_is_not_folded_is_found_without_hash
         statuses_come_in_order_with_their_own_disclosures
         what_is_found_has_the_bytes_of_its_leaves
+        places_are_found_as_holders_are
         tags_that_begin_alike_are_told_apart
         resealing_replaces
         resealing_without_content_deletes

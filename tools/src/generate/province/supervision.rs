@@ -1,10 +1,10 @@
-//! Annual plans, inspections that were drawn, what they found, and complaints.
+//! Annual plans with what came of them, inspections that were drawn, what they found, and complaints.
 
 use huren_core::registry::draw::{self, seed_named};
 use huren_proto::v1::{
     AnnualPlan, Complaint, ComplaintState, Finding, FindingState, Inspection, InspectionBasis,
     InspectionMode, InspectionResult, InspectionState, Irregularity, PlanState, PlannedSession,
-    SessionMode, Severity,
+    SessionMode, SessionResult, Severity,
 };
 
 use super::{
@@ -16,6 +16,9 @@ use super::{
 
 /// The years of the plans.
 const PLANNED: [u16; 3] = [2024, 2025, 2026];
+
+/// Sessions before this day are over.
+const OVER: u32 = 20_260_701;
 
 /// Inspectors of one inspection.
 const INSPECTORS: usize = 2;
@@ -42,7 +45,12 @@ pub(super) fn write(
     let plans: Vec<_> = plans
         .map(|(institution, year)| plan(&mut random, institution, year))
         .collect();
+    let results: Vec<_> = plans
+        .iter()
+        .flat_map(|(_, plan)| results(&mut random, plan))
+        .collect();
     add(files, plans)?;
+    add(files, results)?;
     let codes: Vec<String> = institutions.iter().map(|i| i.code.to_string()).collect();
     let codes: Vec<&str> = codes.iter().map(String::as_str).collect();
     let inspectors = experts.inspectors();
@@ -97,6 +105,36 @@ fn plan(random: &mut Random, institution: &Institution, year: u16) -> Dated<Annu
         state: PlanState::Published.into(),
     };
     (first + 101, plan)
+}
+
+/// What came of the sessions that were over when the data was invented: of each the lowest level.
+fn results(random: &mut Random, plan: &AnnualPlan) -> Vec<Dated<SessionResult>> {
+    let over = plan
+        .sessions
+        .iter()
+        .filter(|session| session.last_day < OVER);
+    over.map(|session| {
+        let examined = u32::from(random.range(20, 200));
+        // A few pass everybody, which is worth a look.
+        let percent = match random.below(100) {
+            0 => 100,
+            _ => u32::from(random.range(55, 92)),
+        };
+        let result = SessionResult {
+            institution: plan.institution.clone(),
+            region: plan.region.clone(),
+            year: plan.year,
+            session: session.number,
+            occupation_edition: session.occupation_edition,
+            occupation: session.occupation.clone(),
+            level: session.level_from,
+            held_on: session.last_day,
+            examined,
+            passed: examined * percent / 100,
+        };
+        (session.last_day, result)
+    })
+    .collect()
 }
 
 /// An inspection whose institution and inspectors its seed draws: see

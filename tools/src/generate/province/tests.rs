@@ -65,6 +65,7 @@ fn the_same_seed_gives_the_same_bytes() {
         "expert_dispatch",
         "assessment",
         "annual_plan",
+        "session_result",
         "inspection",
         "finding",
         "complaint",

@@ -45,6 +45,7 @@ fn all() -> Vec<(Kind, Vec<u8>)> {
         Committee = samples::committee();
         SubsidyClaim = samples::subsidy_claim();
         RecognitionRules = samples::recognition_rules();
+        SessionResult = samples::session_result();
     }
 }
 
@@ -55,7 +56,7 @@ fn checked(kind: Kind, bytes: &[u8]) -> Checked {
 #[test]
 fn the_table_has_every_kind_once() {
     let numbers: Vec<i32> = KINDS.iter().map(|entry| entry.kind.into()).collect();
-    assert_eq!(numbers, (6..=29).chain([31, 32]).collect::<Vec<_>>());
+    assert_eq!(numbers, (6..=29).chain(31..=33).collect::<Vec<_>>());
     for entry in KINDS {
         let name = entry.kind.as_str_name().trim_start_matches("KIND_");
         assert_eq!(entry.name, name.to_ascii_lowercase());
@@ -117,6 +118,7 @@ fn keys() {
         "ZJ-BZ/ZJ-PJGF-001/2023",
         &claim,
         "effects",
+        "S000033010006/330106/2024/1/4",
     ];
     assert_eq!(keys, expected);
 }
@@ -149,6 +151,7 @@ fn who_writes() {
         Kind::InstitutionCredit,
         Kind::PersonCredit,
         Kind::SubsidyClaim,
+        Kind::SessionResult,
     ];
     for entry in KINDS {
         let expected = if all_levels.contains(&entry.kind) {

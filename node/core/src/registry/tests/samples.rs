@@ -279,6 +279,21 @@ pub(super) fn annual_plan() -> AnnualPlan {
     }
 }
 
+pub(super) fn session_result() -> SessionResult {
+    SessionResult {
+        institution: s(INSTITUTION),
+        region: s("330106"),
+        year: 2024,
+        session: 1,
+        occupation_edition: 2022,
+        occupation: s("4-03-02-07"),
+        level: 4,
+        held_on: 20_240_511,
+        examined: 120,
+        passed: 87,
+    }
+}
+
 pub(super) fn assessment() -> Assessment {
     Assessment {
         institution: s(INSTITUTION),

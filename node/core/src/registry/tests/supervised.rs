@@ -76,6 +76,50 @@ fn plans() {
 }
 
 #[test]
+fn results_of_sessions() {
+    let s = session_result;
+    refuse(
+        s,
+        |e| e.institution.clear(),
+        &[("institution", "FIELD_MISSING")],
+    );
+    refuse(s, |e| e.region.clear(), &[("region", "FIELD_MISSING")]);
+    refuse(
+        s,
+        |e| e.year = 1999,
+        &[("year", "NUMBER_RANGE"), ("held_on", "SESSION_YEAR")],
+    );
+    refuse(s, |e| e.session = 0, &[("session", "NUMBER_RANGE")]);
+    refuse(
+        s,
+        |e| e.occupation_edition = 0,
+        &[("occupation_edition", "FIELD_MISSING")],
+    );
+    refuse(
+        s,
+        |e| e.occupation.clear(),
+        &[("occupation", "FIELD_MISSING")],
+    );
+    refuse(s, |e| e.level = 9, &[("level", "LEVEL_RANGE")]);
+    accept(s, |e| e.level = 0);
+    refuse(
+        s,
+        |e| e.held_on = 20_240_230,
+        &[("held_on", "DATE_INVALID")],
+    );
+    refuse(s, |e| e.passed = 121, &[("passed", "NUMBER_RANGE")]);
+    accept(s, |e| e.passed = 120);
+    // Of four people everybody would know how each of them did.
+    refuse(
+        s,
+        |e| (e.examined, e.passed) = (4, 0),
+        &[("examined", "NUMBER_RANGE")],
+    );
+    accept(s, |e| (e.examined, e.passed) = (5, 0));
+    accept(s, |e| (e.examined, e.passed) = (0, 0));
+}
+
+#[test]
 fn inspections() {
     let s = inspection;
     refuse(s, |e| e.number.clear(), &[("number", "FIELD_MISSING")]);

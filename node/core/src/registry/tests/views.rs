@@ -1,9 +1,9 @@
 //! What the registers say as of a day.
 
 use huren_proto::v1::{
-    Agreement, AgreementState, AnnualPlan, Assessment, AssessmentKind, CreditState, Expert,
-    FilingState, FilingStep, Inspection, InstitutionCredit, PlanState, Standard, StandardFiling,
-    StandardKind, StandardRef, StandardState,
+    Agreement, AgreementState, Assessment, AssessmentKind, CreditState, Expert, FilingState,
+    FilingStep, Inspection, InstitutionCredit, Standard, StandardFiling, StandardKind, StandardRef,
+    StandardState,
 };
 
 use super::{
@@ -386,27 +386,6 @@ fn credit_is_bad_from_the_listing_to_its_end() {
         count("huren.example/log/33", samples::DIGEST, 20_240_901),
         0
     );
-}
-
-#[test]
-fn what_is_planned() {
-    let plan = samples::annual_plan();
-    let check = |plan: &AnnualPlan, code: &str, level: u8, on, expected| {
-        let level = Level::from_ordinal(level);
-        let planned = plans::is_planned(plan, &occupation(code), level, date(on));
-        assert_eq!(planned, expected, "{code} on {on}");
-    };
-    check(&plan, "4-03-02-07", 3, 20_240_510, true);
-    check(&plan, "4-03-02-07", 3, 20_240_511, true);
-    check(&plan, "4-03-02-07", 3, 20_240_512, false);
-    check(&plan, "4-03-02-07", 5, 20_240_510, false);
-    check(&plan, "4-03-02-07", 0, 20_240_510, false);
-    check(&plan, "4-03-02-01", 3, 20_240_510, false);
-    let withdrawn = AnnualPlan {
-        state: PlanState::Withdrawn.into(),
-        ..plan
-    };
-    check(&withdrawn, "4-03-02-07", 3, 20_240_510, false);
 }
 
 #[test]
