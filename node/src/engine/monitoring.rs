@@ -5,6 +5,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     ops::RangeInclusive,
+    sync::Arc,
 };
 
 use huren_core::{
@@ -13,7 +14,7 @@ use huren_core::{
     disclosure::Group,
     monitoring::{Alert, DAYS_BEFORE, Issued, Known, Settings, alerts},
     record::UnverifiedRecord,
-    registry::{Dated, Entry, number, rows_in_force},
+    registry::{Dated, Entry, crosswalk::Crosswalk, number, rows_in_force},
     statistics::{IssueDay, Place, Places},
 };
 use huren_proto::v1::{self, Kind};
@@ -96,8 +97,11 @@ impl Engine {
         let next = institutions.last().filter(|_| is_full).cloned();
         let counting = self.sealing().counter();
         let mut found = Vec::new();
+        let of_log = self.known_of_log(origin).await?;
         for institution in institutions {
-            let known = self.known(&counting, origin, &institution, query).await?;
+            let known = self
+                .known(&counting, origin, (&institution, &of_log), query)
+                .await?;
             let of_institution = alerts(&known, &query.period, Settings::built_in());
             let named = of_institution
                 .into_iter()
@@ -157,22 +161,30 @@ impl Engine {
         Ok(found)
     }
 
+    /// What is the same for all institutions of a log.
+    async fn known_of_log(&self, origin: &Origin) -> Result<Known, StoreError> {
+        let occupations = self.entries_of(origin, "").await?;
+        let plans = number(Kind::AnnualPlan);
+        Ok(Known {
+            crosswalk: Arc::new(Crosswalk::as_of(&occupations, Date::MAX)),
+            plans_from: self.store.directory_from(origin, plans).await?,
+            ..Known::default()
+        })
+    }
+
     async fn known(
         &self,
         counting: &Counting<'_>,
         origin: &Origin,
-        institution: &str,
+        (institution, of_log): (&str, &Known),
         query: &AlertsQuery,
     ) -> Result<Known, StoreError> {
+        let prefix = format!("{institution}/");
         let mut known = Known {
             directory: self.directory_of(origin, institution).await?,
-            plans: self.entries_of(origin, institution).await?,
-            results: self.results_of(origin, institution, &query.period).await?,
-            plans_from: self
-                .store
-                .directory_from(origin, number(Kind::AnnualPlan))
-                .await?,
-            ..Known::default()
+            plans: self.entries_of(origin, &prefix).await?,
+            results: self.results_of(origin, &prefix, &query.period).await?,
+            ..of_log.clone()
         };
         let mut holders: Vec<(Tag, Place)> = Vec::new();
         let indexes = self
@@ -304,10 +316,10 @@ impl Engine {
     async fn results_of(
         &self,
         origin: &Origin,
-        institution: &str,
+        prefix: &str,
         period: &RangeInclusive<Date>,
     ) -> Result<Vec<(Place, v1::SessionResult)>, StoreError> {
-        let entries: Vec<Dated<v1::SessionResult>> = self.entries_of(origin, institution).await?;
+        let entries: Vec<Dated<v1::SessionResult>> = self.entries_of(origin, prefix).await?;
         let of_period = rows_in_force(&entries, Date::MAX)
             .into_iter()
             .filter(|row| {
@@ -323,19 +335,18 @@ impl Engine {
         Ok(results)
     }
 
-    /// Entries of one log whose keys begin with an institution's code.
+    /// Entries of one log whose keys begin with a prefix.
     async fn entries_of<E: Entry>(
         &self,
         origin: &Origin,
-        institution: &str,
+        prefix: &str,
     ) -> Result<Vec<Dated<E>>, StoreError> {
         let kind = number(E::KIND);
-        let prefix = format!("{institution}/");
         let (mut entries, mut after) = (Vec::new(), String::new());
         loop {
             let page = self
                 .store
-                .directory_page(kind, &prefix, &after, KEYS)
+                .directory_page(kind, prefix, &after, KEYS)
                 .await?;
             let Some((_, last)) = page.last() else {
                 return Ok(entries);

@@ -9,7 +9,11 @@ mod rules;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::BTreeMap, ops::RangeInclusive, sync::LazyLock};
+use std::{
+    collections::BTreeMap,
+    ops::RangeInclusive,
+    sync::{Arc, LazyLock},
+};
 
 use huren_proto::v1::{AnnualPlan, Institution, SessionResult};
 use serde::{
@@ -24,7 +28,10 @@ use crate::{
     codes::{CertificateNumber, Date, NumberPart, Region, Track},
     data,
     disclosure::Values,
-    registry::Dated,
+    registry::{
+        Dated,
+        crosswalk::{Crosswalk, OccupationKey, occupation_key},
+    },
     statistics::Place,
 };
 
@@ -138,8 +145,8 @@ pub struct Issued {
     pub place: Place,
     /// Day of issue.
     pub day: Date,
-    /// Occupation: edition and code.
-    pub occupation: (u32, String),
+    /// Occupation.
+    pub occupation: OccupationKey,
     /// Ordinal of its level, 0 without one.
     pub level: u32,
     /// Where the assessment took place; `None` if it does not say.
@@ -165,7 +172,7 @@ impl Issued {
         Some(Self {
             place,
             day: Date::parse(get("issue_date")).ok()?,
-            occupation: (number("occupation_edition"), get("occupation_code").into()),
+            occupation: occupation_key(number("occupation_edition"), get("occupation_code")),
             level: number("level"),
             activity: activity.and_then(|code| Region::parse(code).ok()),
             serial: serial(get("number"), get("track")),
@@ -196,6 +203,8 @@ pub struct Known {
     pub directory: Vec<Dated<Institution>>,
     /// Every entry of its annual plans, ascending by index.
     pub plans: Vec<Dated<AnnualPlan>>,
+    /// How occupations of several editions correspond, as the log says now.
+    pub crosswalk: Arc<Crosswalk>,
     /// The first day of which the log's plans of any institution say anything, yyyymmdd.
     pub plans_from: Option<u32>,
     /// What came of its sessions, as it stands now, but what was loaded later.

@@ -10,7 +10,10 @@ use huren_proto::v1::{AnnualPlan, PlanState, PlannedSession, SessionResult};
 use super::{Alert, AlertRule, Issued, Known, MAX_LEAVES, Settings};
 use crate::{
     codes::{Date, Region},
-    registry::{has_site_in, held, in_force},
+    registry::{
+        crosswalk::{OccupationKey, occupation_key},
+        has_site_in, held, in_force,
+    },
     statistics::Place,
 };
 
@@ -98,16 +101,17 @@ fn planned(known: &Known, fresh: &ByDay<'_>, day: Date) -> Vec<Alert> {
             .filter(move |plan: &&AnnualPlan| plan.year == year);
         of_year.flat_map(|plan| &plan.sessions)
     };
-    let mut kinds: BTreeMap<(&(u32, String), u32), Vec<&Issued>> = BTreeMap::new();
+    let mut kinds: BTreeMap<(&OccupationKey, u32), Vec<&Issued>> = BTreeMap::new();
     for issued in fresh.get(&day).into_iter().flatten() {
         let kind = (&issued.occupation, issued.level);
         kinds.entry(kind).or_default().push(issued);
     }
     for ((occupation, level), issued) in kinds {
+        let names = known.crosswalk.containing(occupation.clone());
         let is_for = |session: &&PlannedSession| {
+            let planned = occupation_key(session.occupation_edition, &session.occupation);
             session.first_day <= day.as_yyyymmdd()
-                && (session.occupation_edition, &session.occupation)
-                    == (occupation.0, &occupation.1)
+                && names.contains(&planned)
                 && (session.level_from..=session.level_to).contains(&level)
         };
         let about = || {

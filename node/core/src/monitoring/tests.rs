@@ -1,6 +1,9 @@
 use std::str::FromStr as _;
 
-use huren_proto::v1::{Institution, PlanState, PlannedSession};
+use huren_proto::v1::{
+    Institution, OccupationCatalogue, OccupationCrosswalk, OccupationRelation, PlanState,
+    PlannedSession,
+};
 use proptest::prelude::*;
 
 use super::*;
@@ -187,6 +190,47 @@ fn without_a_session_for_it_there_is_no_plan() {
         ..of_plan(vec![])
     };
     assert_eq!(codes(&later), [""; 0]);
+}
+
+/// A plan may name the occupation alone, or as another edition does.
+#[test]
+fn a_session_is_for_jobs_and_through_the_editions() {
+    let planned = |edition: u32, code: &str| {
+        let session = PlannedSession {
+            occupation_edition: edition,
+            occupation: code.into(),
+            ..session(20_260_520, 20_260_522, 10)
+        };
+        Known {
+            issued: vec![Issued {
+                occupation: occupation_key(2022, "6-31-01-03-001"),
+                ..on(1, DAY)
+            }],
+            plans: vec![plan(2026, vec![session])],
+            plans_from: Some(20_241_201),
+            ..Known::default()
+        }
+    };
+    assert_eq!(codes(&planned(2022, "6-31-01-03")), [""; 0]);
+    let mut old = planned(2015, "6-07-06-05");
+    assert_eq!(codes(&old), ["NO_PLAN"]);
+    let catalogue = OccupationCatalogue {
+        edition: 2022,
+        crosswalk: vec![OccupationCrosswalk {
+            from_edition: 2015,
+            from: "6-07-06-05".into(),
+            to: "6-31-01-03".into(),
+            relation: OccupationRelation::Same.into(),
+        }],
+        ..OccupationCatalogue::default()
+    };
+    let rows = [Dated {
+        index: 1,
+        effective_date: 20_270_101,
+        entry: catalogue,
+    }];
+    old.crosswalk = Arc::new(Crosswalk::as_of(&rows, Date::MAX));
+    assert_eq!(codes(&old), [""; 0]);
 }
 
 #[test]

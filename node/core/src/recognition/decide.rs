@@ -2,7 +2,7 @@
 
 mod agreement;
 mod claims;
-mod directory;
+pub(super) mod directory;
 mod provincial;
 #[cfg(test)]
 mod tests;

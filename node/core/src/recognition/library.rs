@@ -1,13 +1,25 @@
 //! The registers in memory, and which of their entries bear on a certificate.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use huren_proto::v1::{self, Kind};
 
-use super::{case::Case, registers::Evidence};
+use super::{
+    case::{Case, Facts},
+    decide::directory::is_of,
+    registers::Evidence,
+};
 use crate::{
+    codes::Occupation,
     register::DirectoryRow,
-    registry::{decode, number},
+    registry::{
+        Dated,
+        crosswalk::{OccupationKey, occupation_key, parts_and_wholes, reach},
+        decode, held, number,
+    },
 };
 
 /// Entries of all logs, as far as decisions rest on them.
@@ -15,16 +27,19 @@ use crate::{
 pub struct Library {
     /// By log, kind and key.
     rows: BTreeMap<(String, u32, String), Vec<DirectoryRow>>,
-    /// Keys of standards by log, edition and code of the occupation without its job.
-    standards: BTreeMap<(String, u32, String), BTreeSet<String>>,
+    /// Keys of standards by log and occupation.
+    standards: BTreeMap<(String, OccupationKey), BTreeSet<String>>,
+    /// What an occupation is a part of, by log, with the keys of the catalogues that say so.
+    wholes: BTreeMap<(String, OccupationKey), BTreeSet<(OccupationKey, String)>>,
     /// The earliest entry of each log's directory of institutions.
     first: BTreeMap<String, DirectoryRow>,
 }
 
 impl Library {
     /// The kinds that it wants to hold.
-    pub const KINDS: [Kind; 9] = [
+    pub const KINDS: [Kind; 10] = [
         Kind::Institution,
+        Kind::OccupationCatalogue,
         Kind::QualificationCatalogue,
         Kind::Standard,
         Kind::StandardFiling,
@@ -40,10 +55,17 @@ impl Library {
         if row.kind == number(Kind::Standard)
             && let Some(standard) = decode::<v1::Standard>(&row.body)
         {
-            let code = without_job(&standard.occupation);
-            let place = (log.to_owned(), standard.occupation_edition, code.to_owned());
-            let keys = self.standards.entry(place).or_default();
+            let of = occupation_key(standard.occupation_edition, &standard.occupation);
+            let keys = self.standards.entry((log.to_owned(), of)).or_default();
             keys.insert(row.key.clone());
+        }
+        if row.kind == number(Kind::OccupationCatalogue)
+            && let Some(catalogue) = decode::<v1::OccupationCatalogue>(&row.body)
+        {
+            for (part, whole) in parts_and_wholes(&catalogue) {
+                let wholes = self.wholes.entry((log.to_owned(), part)).or_default();
+                wholes.insert((whole, row.key.clone()));
+            }
         }
         if row.kind == number(Kind::Institution) {
             let place = |row: &DirectoryRow| (row.effective_date, row.index);
@@ -79,14 +101,23 @@ impl Library {
         }
         found.take(home, self.first.get(home));
         if let Some(occupation) = &facts.occupation {
-            let (edition, code) = (occupation.edition(), without_job(occupation.code()));
-            let place = (home.to_owned(), u32::from(edition), code.to_owned());
-            for key in self.standards.get(&place).into_iter().flatten() {
-                found.take(home, self.of_key(home, Kind::Standard, key));
-                found.take(
-                    home,
-                    self.behind(home, Kind::StandardFiling, &format!("{key}/")),
-                );
+            let mut names = BTreeSet::from([own_key(occupation)]);
+            if self.reads_crosswalk(home, &facts) {
+                names = self.take_crosswalk(home, occupation, &mut found);
+            }
+            for name in names {
+                for key in self
+                    .standards
+                    .get(&(home.to_owned(), name))
+                    .into_iter()
+                    .flatten()
+                {
+                    found.take(home, self.of_key(home, Kind::Standard, key));
+                    found.take(
+                        home,
+                        self.behind(home, Kind::StandardFiling, &format!("{key}/")),
+                    );
+                }
             }
         }
         if let Some(issued) = facts.issue_date {
@@ -105,6 +136,56 @@ impl Library {
             found.take(asking, self.behind(asking, kind, ""));
         }
         found.0.into_values().collect()
+    }
+
+    /// Whether a decision looks at how editions correspond: where the institution's scope speaks of
+    /// another edition, or no standard names the occupation as the certificate does. Catalogues
+    /// are large, and mostly not needed.
+    fn reads_crosswalk(&self, home: &str, facts: &Facts<'_>) -> bool {
+        let Some(occupation) = &facts.occupation else {
+            return false;
+        };
+        let own = own_key(occupation);
+        if !self.wholes.contains_key(&(home.to_owned(), own.clone())) {
+            return false;
+        }
+        let institution = facts.institution.into_iter();
+        let mut institution =
+            institution.flat_map(|code| self.of_key(home, Kind::Institution, code));
+        let speaks_otherwise = institution.any(|row| {
+            let entry: Option<v1::Institution> = prost::Message::decode(&*row.body).ok();
+            let scopes = entry.into_iter().flat_map(|entry| entry.scopes);
+            scopes.into_iter().any(|scope| scope.edition != own.0)
+        });
+        let keys = self.standards.get(&(home.to_owned(), own));
+        let has_standard = facts.issue_date.is_none_or(|issued| {
+            keys.into_iter().flatten().any(|key| {
+                let rows = self.of_key(home, Kind::Standard, key);
+                let rows: Vec<Dated<v1::Standard>> = rows.filter_map(Dated::of).collect();
+                held(&rows, issued).is_some_and(|row| is_of(&row.entry, occupation))
+            })
+        });
+        speaks_otherwise || !has_standard
+    }
+
+    /// What an occupation is, or is a part of, with the catalogues that say so.
+    fn take_crosswalk(
+        &self,
+        home: &str,
+        occupation: &Occupation,
+        found: &mut Relevant,
+    ) -> BTreeSet<OccupationKey> {
+        let wholes = |part: &OccupationKey| {
+            let wholes = self.wholes.get(&(home.to_owned(), part.clone()));
+            wholes.into_iter().flatten()
+        };
+        let names = reach(own_key(occupation), |part| {
+            wholes(part).map(|(whole, _)| whole.clone())
+        });
+        for (_, key) in names.iter().flat_map(wholes) {
+            found.take(home, self.of_key(home, Kind::OccupationCatalogue, key));
+        }
+        names
     }
 
     fn of_key(&self, log: &str, kind: Kind, key: &str) -> impl Iterator<Item = &DirectoryRow> {
@@ -139,11 +220,8 @@ impl Relevant {
     }
 }
 
-/// The code of an occupation without its job: `6-30-05-01` of `6-30-05-01-014`.
-fn without_job(code: &str) -> &str {
-    code.match_indices('-')
-        .nth(3)
-        .map_or(code, |(at, _)| &code[..at])
+fn own_key(occupation: &Occupation) -> OccupationKey {
+    occupation_key(occupation.edition().into(), occupation.code())
 }
 
 /// The edition that the key of a part of the catalogue starts with.

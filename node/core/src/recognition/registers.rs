@@ -64,6 +64,8 @@ pub struct Registers {
     pub filings: Vec<Dated<v1::StandardFiling>>,
     /// Editions of the national qualification catalogue in the home log.
     pub qualifications: Vec<Dated<v1::QualificationCatalogue>>,
+    /// Editions of the occupation classification in the home log, for how they correspond.
+    pub occupations: Vec<Dated<v1::OccupationCatalogue>>,
     /// Agreements in the asking province's log.
     pub agreements: Vec<Dated<v1::Agreement>>,
     /// Which titles levels correspond to, in the asking province's log.
@@ -96,6 +98,7 @@ impl Registers {
             standards: entries(&home),
             filings: entries(&home),
             qualifications: entries(&home),
+            occupations: entries(&home),
             agreements: entries(&asking),
             titles: entries(&asking),
             rules: entries(&asking),

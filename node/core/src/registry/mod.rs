@@ -13,6 +13,7 @@ mod as_of;
 pub mod catalogue;
 pub mod claims;
 pub mod credit;
+pub mod crosswalk;
 pub mod draw;
 pub mod experts;
 mod fault;

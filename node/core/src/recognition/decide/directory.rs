@@ -1,5 +1,7 @@
 //! What the registers say of the institution, the standard and the track on the day of issue.
 
+use std::collections::BTreeSet;
+
 use huren_proto::v1::{self, InstitutionKind, InstitutionState};
 
 use super::{Findings, Question};
@@ -10,6 +12,7 @@ use crate::{
     registry::{
         catalogue::Qualifications,
         credit::{institution_listed, person_listed},
+        crosswalk::{Crosswalk, OccupationKey, occupation_key},
         has_site_in, held, in_force,
         standards::{Filed, Usability, usability},
     },
@@ -58,35 +61,39 @@ pub(super) fn institution(
     if entry.kind() == InstitutionKind::Employer {
         findings.add(Rule::EmployerScope, [("institution", code.to_owned())]);
     }
-    scope(question, entry, issued, findings);
+    scope(question, registers, (entry, issued), findings);
     site(question, entry, findings);
 }
 
 fn scope(
     question: &Question<'_>,
-    entry: &v1::Institution,
-    issued: Date,
+    registers: &Registers,
+    (entry, issued): (&v1::Institution, Date),
     findings: &mut Findings<'_>,
 ) {
     let Some(occupation) = &question.facts.occupation else {
         return;
     };
+    let names = containing(question, registers, occupation);
     let occupation = occupation.without_job();
-    let of_edition =
-        |scope: &&v1::InstitutionScope| scope.edition == u32::from(occupation.edition());
-    // A scope in another edition says nothing of this code: codes moved between editions.
-    if !entry.scopes.iter().any(|scope| of_edition(&scope)) {
+    // A scope in an edition that does not lead here says nothing of this code.
+    let speaks = |scope: &v1::InstitutionScope| {
+        let mut editions = names.iter().map(|(edition, _)| *edition);
+        editions.any(|edition| edition == scope.edition)
+    };
+    if !entry.scopes.iter().any(speaks) {
         return findings.add(Rule::DirectoryAbsent, [("lacks", "scope".into())]);
     }
     let day = issued.as_yyyymmdd();
     let in_time = |scope: &&v1::InstitutionScope| {
         scope.valid_from <= day && (scope.valid_to == 0 || day <= scope.valid_to)
     };
-    let covers = |scope: &&v1::InstitutionScope| covers(scope, &occupation);
+    let covers = |scope: &&v1::InstitutionScope| {
+        names.contains(&occupation_key(scope.edition, &scope.occupation))
+    };
     let mut own = entry
         .scopes
         .iter()
-        .filter(of_edition)
         .filter(in_time)
         .filter(covers)
         .peekable();
@@ -103,11 +110,16 @@ fn scope(
     }
 }
 
-/// Whether a line of a scope is about an occupation, with or without one of its kinds of work.
-fn covers(scope: &v1::InstitutionScope, occupation: &Occupation) -> bool {
-    let edition = u16::try_from(scope.edition).unwrap_or_default();
-    let line = Occupation::parse(edition, &scope.occupation);
-    line.is_ok_and(|line| line.without_job() == *occupation)
+/// The occupation, and those of other editions that it is or is a part of.
+fn containing(
+    question: &Question<'_>,
+    registers: &Registers,
+    occupation: &Occupation,
+) -> BTreeSet<OccupationKey> {
+    let as_of = question.as_of.filter(|_| !registers.occupations.is_empty());
+    let crosswalk = as_of.map(|as_of| Crosswalk::as_of(&registers.occupations, as_of));
+    let own = occupation_key(occupation.edition().into(), occupation.code());
+    crosswalk.unwrap_or_default().containing(own)
 }
 
 /// Where the assessment took place has a site.
@@ -123,6 +135,13 @@ fn site(question: &Question<'_>, entry: &v1::Institution, findings: &mut Finding
     }
 }
 
+/// Whether a standard is of an occupation as its edition names it: of its job, or of all of them.
+pub(in crate::recognition) fn is_of(standard: &v1::Standard, occupation: &Occupation) -> bool {
+    let own = Occupation::parse(occupation.edition(), &standard.occupation);
+    standard.occupation_edition == u32::from(occupation.edition())
+        && own.is_ok_and(|own| own == *occupation || own == occupation.without_job())
+}
+
 /// A filed standard of the occupation was in force.
 pub(super) fn standard(
     question: &Question<'_>,
@@ -136,17 +155,26 @@ pub(super) fn standard(
     else {
         return;
     };
-    let (plain, edition) = (occupation.without_job(), u32::from(occupation.edition()));
-    let is_own = |standard: &v1::Standard| {
-        let own = Occupation::parse(occupation.edition(), &standard.occupation);
-        standard.occupation_edition == edition
-            && own.is_ok_and(|own| own == *occupation || own == plain)
-    };
     // Each in the form that it had on that day; those that came later tell nothing of it.
     let filings = in_force(&registers.filings, issued);
-    let standards = in_force(&registers.standards, issued).into_iter();
-    let judged: Vec<(&v1::Standard, Usability)> = standards
-        .filter(|standard| is_own(standard))
+    let standards = in_force(&registers.standards, issued);
+    let mut judged: Vec<&v1::Standard> = standards
+        .iter()
+        .copied()
+        .filter(|standard| is_of(standard, occupation))
+        .collect();
+    // Without one of its own, that of what it was called in another edition.
+    if judged.is_empty() {
+        let names = containing(question, registers, occupation);
+        judged = standards;
+        judged.retain(|standard| {
+            let (edition, code) = (standard.occupation_edition, &standard.occupation);
+            let of_own_edition = edition == u32::from(occupation.edition());
+            !of_own_edition && names.contains(&occupation_key(edition, code))
+        });
+    }
+    let judged: Vec<(&v1::Standard, Usability)> = judged
+        .into_iter()
         .map(|standard| {
             let filed = Filed::of(standard, filings.iter().copied());
             (standard, usability(standard, &filed, issued))

@@ -3,6 +3,7 @@
 mod agreements;
 mod catalogues;
 mod common;
+mod crosswalk;
 mod dispatch;
 mod people;
 mod recognition;
