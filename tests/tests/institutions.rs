@@ -196,6 +196,50 @@ async fn a_submission_is_refused_as_the_fold_would_quarantine_it() {
     }
 }
 
+/// A code is one institution's for ever: another one does not get it, after an exit neither, in
+/// one batch or later.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_code_is_never_given_twice() {
+    let federation = federation().await;
+    let of = |uscc: &str, state: v1::InstitutionState, from: u32| {
+        let mut request = entry(CODE, state, &[]);
+        if let Some(Body::Institution(submission)) = &mut request.body {
+            submission.effective_date = from;
+            let institution = submission.institution.as_mut().expect("an entry");
+            institution.uscc = uscc.into();
+        }
+        request
+    };
+    let (first, second) = ("91350100M000100Y43", "91110000101623741K");
+    let (active, exited) = (v1::InstitutionState::Active, v1::InstitutionState::Exited);
+    let requests = [
+        of(first, active, 20_200_101),
+        of(second, active, 20_210_101),
+    ];
+    let [a, b] = &requests;
+    let (a, b) = tokio::join!(submit(&federation, a), submit(&federation, b));
+    assert_eq!(
+        (a.map(|_| ()), b.map(|_| ())),
+        (Ok(()), Err("INSTITUTION_CODE_TAKEN"))
+    );
+    let check = async |request: v1::SubmitRequest, expected: Result<(), &str>| {
+        let placed = submit(&federation, &request).await;
+        assert_eq!(placed.map(|_| ()), expected);
+    };
+    check(of(first, exited, 20_250_101), Ok(())).await;
+    check(
+        of(second, active, 20_260_101),
+        Err("INSTITUTION_CODE_TAKEN"),
+    )
+    .await;
+    check(
+        of(second, active, 20_190_101),
+        Err("INSTITUTION_CODE_TAKEN"),
+    )
+    .await;
+    check(of(first, active, 20_260_101), Ok(())).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_signed_is_checked_like_any_submission() {
     let federation = federation().await;

@@ -1,5 +1,6 @@
 //! `huren registry`: the registers of the policy, read and written.
 
+mod allocate;
 mod table;
 
 use std::{
@@ -20,7 +21,8 @@ use huren_proto::v1::{
 use prost::Message as _;
 use prost_reflect::{DescriptorError, DescriptorPool, DynamicMessage, MessageDescriptor};
 use serde_json::{Value, json};
-use tonic_types::StatusExt as _;
+use tonic::{Code, Status};
+use tonic_types::{FieldViolation, StatusExt as _};
 
 use crate::connect::NodeArgs;
 
@@ -34,6 +36,8 @@ pub enum RegistryCommand {
     Kinds,
     /// 列出登记内容 / list entries as of a day
     List(ListArgs),
+    /// 给出下一个未用过的机构代码 / the next code for an institution that was never given
+    Allocate(allocate::AllocateArgs),
     /// 登记一条或多条（JSON，字段见 proto/huren/v1/registry.proto） / write entries: a JSON object or an array of them, with the fields of registry.proto
     ///
     /// 也可用 CSV（文件名以 .csv 结尾，UTF-8 或 GB18030）：首行为字段名，下级字段用点（standard.code），列表各值用分号隔开，
@@ -112,6 +116,10 @@ pub async fn run(command: &RegistryCommand, json_out: bool) -> Result<ExitCode> 
     match command {
         RegistryCommand::Kinds => kinds(json_out).map(|()| ExitCode::SUCCESS),
         RegistryCommand::List(args) => list(args, json_out).await.map(|()| ExitCode::SUCCESS),
+        RegistryCommand::Allocate(args) => {
+            let done = allocate::run(args, json_out).await;
+            done.map(|()| ExitCode::SUCCESS)
+        }
         RegistryCommand::Submit(args) => submit(args, json_out).await,
     }
 }
@@ -156,43 +164,54 @@ pub(crate) fn body(kind: Kind, bytes: &[u8]) -> Result<Value> {
     Ok(message.serialize_with_options(serde_json::value::Serializer, &options)?)
 }
 
-async fn list(args: &ListArgs, json_out: bool) -> Result<()> {
-    let mut client = RegistryServiceClient::new(args.node.caller()?);
-    let mut asked = v1::ListEntriesRequest {
-        kind: args.kind.into(),
-        key_prefix: args.prefix.clone(),
-        origin: args.log.clone(),
-        as_of_date: args.as_of,
-        history: args.history,
-        page_size: PAGE,
-        page_token: String::new(),
-    };
+/// All entries that are asked for, page by page.
+async fn entries(
+    node: &NodeArgs,
+    mut asked: v1::ListEntriesRequest,
+    mut take: impl FnMut(v1::RegisterEntry) -> Result<()>,
+) -> Result<()> {
+    let mut client = RegistryServiceClient::new(node.caller()?);
+    asked.page_size = PAGE;
     loop {
         let page = client.list_entries(asked.clone()).await?.into_inner();
-        for entry in page.entries {
-            let body = body(args.kind, &entry.body)?;
-            if json_out {
-                let value = json!({
-                    "origin": entry.origin, "index": entry.index, "key": entry.key,
-                    "effective_date": entry.effective_date, "entry": body,
-                });
-                writeln!(stdout(), "{value}")?;
-            } else {
-                writeln!(
-                    stdout(),
-                    "{}  自 from {}  {} #{}\n    {body}",
-                    entry.key,
-                    entry.effective_date,
-                    entry.origin,
-                    entry.index
-                )?;
-            }
-        }
+        page.entries.into_iter().try_for_each(&mut take)?;
         if page.next_page_token.is_empty() {
             return Ok(());
         }
         asked.page_token = page.next_page_token;
     }
+}
+
+async fn list(args: &ListArgs, json_out: bool) -> Result<()> {
+    let asked = v1::ListEntriesRequest {
+        kind: args.kind.into(),
+        key_prefix: args.prefix.clone(),
+        origin: args.log.clone(),
+        as_of_date: args.as_of,
+        history: args.history,
+        ..Default::default()
+    };
+    let print = |entry: v1::RegisterEntry| {
+        let body = body(args.kind, &entry.body)?;
+        if json_out {
+            let value = json!({
+                "origin": entry.origin, "index": entry.index, "key": entry.key,
+                "effective_date": entry.effective_date, "entry": body,
+            });
+            writeln!(stdout(), "{value}")?;
+        } else {
+            writeln!(
+                stdout(),
+                "{}  自 from {}  {} #{}\n    {body}",
+                entry.key,
+                entry.effective_date,
+                entry.origin,
+                entry.index
+            )?;
+        }
+        Ok(())
+    };
+    entries(&args.node, asked, print).await
 }
 
 /// The submission of an entry that is written as JSON.
@@ -229,6 +248,22 @@ fn given(args: &SubmitArgs, value: &Value) -> Result<Body> {
     let effective =
         effective.context("没有生效日期：--effective / no effective date: --effective")?;
     entry(args.kind, value, effective)
+}
+
+/// Whether a refusal is about what was handed in.
+fn is_about_the_entry(status: &Status) -> bool {
+    matches!(status.code(), Code::InvalidArgument | Code::AlreadyExists)
+}
+
+/// Everything that is wrong with an entry.
+fn faults(status: &Status) -> Vec<String> {
+    let faults = status.get_details_bad_request();
+    let faults = faults.map(|bad| bad.field_violations).unwrap_or_default();
+    if faults.is_empty() {
+        return vec![status.message().to_owned()];
+    }
+    let fault = |fault: FieldViolation| format!("{}: {}", fault.field, fault.description);
+    faults.into_iter().map(fault).collect()
 }
 
 async fn submit(args: &SubmitArgs, json_out: bool) -> Result<ExitCode> {
@@ -284,14 +319,9 @@ async fn submit(args: &SubmitArgs, json_out: bool) -> Result<ExitCode> {
                 }
             }
             // What is wrong with one says nothing of the others; what is wrong with the node does.
-            Err(status) if status.code() == tonic::Code::InvalidArgument => {
+            Err(status) if is_about_the_entry(&status) => {
                 refused += 1;
-                let faults = status.get_details_bad_request();
-                let faults = faults.map(|bad| bad.field_violations).unwrap_or_default();
-                let faults: Vec<String> = faults
-                    .into_iter()
-                    .map(|fault| format!("{}: {}", fault.field, fault.description))
-                    .collect();
+                let faults = faults(&status);
                 if json_out {
                     let value = json!({"position": at, "refused": faults});
                     writeln!(stdout(), "{value}")?;

@@ -64,6 +64,9 @@ pub enum AppendError {
     /// A key that the entry names is another institution's.
     #[error("a key of the entry is held by another institution of this log")]
     KeyTaken,
+    /// The code of the entry is another institution's.
+    #[error("the code was given to another institution before, and is not given again")]
+    CodeTaken,
     /// It does not change the state that the certificate is in.
     #[error("the change does not apply to the state that the certificate is in")]
     StatusUnfit,
@@ -94,6 +97,7 @@ impl AppendError {
             Self::NumberTaken => "NUMBER_TAKEN",
             Self::TargetUnknown => "TARGET_UNKNOWN",
             Self::KeyTaken => "KEY_TAKEN",
+            Self::CodeTaken => "INSTITUTION_CODE_TAKEN",
             Self::StatusUnfit => "STATUS_UNFIT",
             Self::NotARecord(error) => error.code(),
             Self::Unavailable => "LOG_UNAVAILABLE",
@@ -110,6 +114,9 @@ impl AppendError {
             Self::NumberTaken => "该证书编号已登记且内容不同；如需修改请使用更正。",
             Self::TargetUnknown => "本省日志中没有该证书。",
             Self::KeyTaken => "签名公钥已属于本省另一评价机构。",
+            Self::CodeTaken => {
+                "该机构代码此前已编给另一机构（统一社会信用代码不同），代码不得重复使用。"
+            }
             Self::StatusUnfit => "该变更不适用于证书的当前状态。",
             Self::NotARecord(_) => "提交内容无法构成合规记录。",
             Self::Unavailable => "日志暂不可写，请稍后重试。",

@@ -405,7 +405,7 @@ pub(super) fn refused(Refused(faults): &Refused) -> Status {
 /// A submission that the log did not take.
 pub(super) fn append(error: &AppendError) -> Status {
     let (code, details) = match error {
-        AppendError::NumberTaken | AppendError::KeyTaken => {
+        AppendError::NumberTaken | AppendError::KeyTaken | AppendError::CodeTaken => {
             (Code::AlreadyExists, ErrorDetails::new())
         }
         AppendError::TargetUnknown => (Code::NotFound, ErrorDetails::new()),

@@ -45,7 +45,7 @@ fn text(path: &Path) -> &str {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn entries_are_written_and_listed_and_faulty_ones_refused() {
     let kinds = lines(&huren(&["registry", "kinds"]));
-    assert_eq!(kinds.len(), 26);
+    assert_eq!(kinds.len(), 27);
     let nodes = Nodes::start(&[Region::ZHEJIANG], 0, &[]).await;
     let node = nodes.at(Region::ZHEJIANG);
     let (dir, file) = (text(&node.dir), nodes.folder.path().join("entries.json"));
@@ -129,6 +129,55 @@ async fn entries_are_written_and_listed_and_faulty_ones_refused() {
     fs::write(&file, r#"[{"no_such_field": 1}]"#).unwrap();
     let output = submit();
     assert_eq!(output.status.code(), Some(1), "{output:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn codes_of_institutions_are_allocated_and_never_given_twice() {
+    let nodes = Nodes::start(&[Region::ZHEJIANG], 0, &[]).await;
+    let node = nodes.at(Region::ZHEJIANG);
+    let (dir, file) = (text(&node.dir), nodes.folder.path().join("entries.json"));
+    let allocate = |more: &[&str]| {
+        let given = ["registry", "allocate", "--dir", dir, "--kind", "social"];
+        let province: &[&str] = match more.contains(&"--province") {
+            true => &[],
+            false => &["--province", "33"],
+        };
+        huren(&[given.as_slice(), province, more].concat())
+    };
+    let allocated = || lines(&allocate(&["--prefix", "01"]))[0]["code"].clone();
+    assert_eq!(allocated(), "S000033010001");
+    let entry = |code: &str, uscc: &str, state: &str| {
+        json!({
+            "code": code, "uscc": uscc, "name": "浙江某某评价有限公司", "home_region": "330106",
+            "kind": "INSTITUTION_KIND_SOCIAL", "state": format!("INSTITUTION_STATE_{state}"),
+        })
+    };
+    let dated = |effective_date: u32, entry: Value| json!({"effective_date": effective_date, "entry": entry});
+    let (first, second) = ("91350100M000100Y43", "91110000101623741K");
+    let entries = json!([
+        dated(20_200_101, entry("S000033010007", first, "ACTIVE")),
+        dated(20_240_101, entry("S000033010007", first, "EXITED")),
+        dated(20_250_101, entry("S000033010007", second, "ACTIVE")),
+    ]);
+    fs::write(&file, entries.to_string()).unwrap();
+    let given = ["registry", "submit", "--kind", "institution", "--dir", dir];
+    let output = huren(&[given.as_slice(), &["--region", "33", text(&file)]].concat());
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    let said = lines(&output);
+    let refused = said[2]["refused"][0].as_str().unwrap();
+    assert!(refused.starts_with("INSTITUTION_CODE_TAKEN"), "{refused}");
+    // After its exit the code is still that institution's.
+    until("the entries to be published", async || {
+        allocated() == "S000033010008"
+    })
+    .await;
+    for (wrong, more) in [
+        ("city", ["--province", "3301"]),
+        ("digits", ["--prefix", "0x"]),
+    ] {
+        let output = allocate(&more);
+        assert_eq!(output.status.code(), Some(1), "{wrong}: {output:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -189,10 +189,11 @@ impl CheckedLeaf {
         }
     }
 
-    /// The code of the institution, if the leaf is an entry of one.
-    pub fn institution(&self) -> Option<&str> {
-        match &self.outcome.as_ref().ok()?.body {
-            Body::Institution(entry) => Some(&entry.code),
+    /// The entry and the day from which it holds, yyyymmdd, if the leaf is one of an institution.
+    pub fn institution(&self) -> Option<(&v1::Institution, u32)> {
+        let signed = self.outcome.as_ref().ok()?;
+        match &signed.body {
+            Body::Institution(entry) => Some((entry, signed.envelope.effective_date)),
             _ => None,
         }
     }

@@ -18,10 +18,10 @@ pub mod draw;
 pub mod experts;
 mod fault;
 mod fields;
+mod institutions;
 pub mod plans;
 pub mod recognition;
 mod resources;
-mod sites;
 pub mod standards;
 pub mod supervision;
 #[cfg(test)]
@@ -38,7 +38,7 @@ use crate::{
 };
 
 pub use as_of::{Dated, as_of, held, in_force, rows_in_force};
-pub use sites::has_site_in;
+pub use institutions::{has_site_in, is_code_reused};
 
 use fault::Fault;
 

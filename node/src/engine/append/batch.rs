@@ -1,13 +1,15 @@
 //! A batch on its way into the log: each submission finds its place, or the reason why it
 //! has none.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use huren_core::{
+    codes::Date,
     disclosure::{self, Group, Opening},
     merkle::Hash,
     record::{self, Draft, Envelope},
     register::{CheckedLeaf, Effect, KeysWanted},
+    registry::{Dated, is_code_reused},
     trust::Refusal,
 };
 use huren_proto::v1;
@@ -37,8 +39,8 @@ pub(super) struct Batch {
     pub(super) standings: HashMap<Hash, Standing>,
     /// Who holds the keys that entries of the batch give to institutions.
     institution_keys: HashMap<Hash, String>,
-    /// Codes of the institutions that the batch has entries of.
-    institutions: HashSet<String>,
+    /// Entries of institutions, by their codes.
+    institutions: HashMap<String, Vec<Dated<v1::Institution>>>,
     /// Version of the trust list that the log has adopted before it.
     adopted: u64,
 }
@@ -66,7 +68,7 @@ impl Writer {
             Content::Certificate(certificate) => {
                 let tag = certificate.number.current();
                 if let Some(key) = &certificate.institution
-                    && (batch.institutions.contains(&key.code)
+                    && (batch.institutions.contains_key(&key.code)
                         || found.institution_keys.get(&key.key_id) != Some(key))
                 {
                     // The directory has changed since the signature was checked: that is done
@@ -96,7 +98,7 @@ impl Writer {
             }
             Content::Public(leaf) => {
                 let (checked, bytes) = self.just_signed(batch, leaf, index)?;
-                take_in_keys(batch, &checked, found)?;
+                take_in_institution(batch, index, &checked, found)?;
                 Ok(push(batch, index, bytes, checked))
             }
             Content::Change(change) => self.take_in_change(batch, index, change, found),
@@ -210,15 +212,18 @@ impl Writer {
     }
 }
 
-/// Refuses an entry that the fold would quarantine for its keys.
-fn take_in_keys(
+/// Refuses an entry of an institution that the fold would quarantine for its keys, or whose code
+/// is another one's.
+fn take_in_institution(
     batch: &mut Batch,
+    index: u64,
     checked: &CheckedLeaf,
     found: &Existing,
 ) -> Result<(), AppendError> {
-    let Some(code) = checked.institution() else {
+    let Some((entry, effective_date)) = checked.institution() else {
         return Ok(());
     };
+    let code = &entry.code;
     let ids = KeysWanted::of([checked]).ids;
     let is_taken = |id: &Hash| {
         let held = found.institution_keys.get(id).map(|held| &held.code);
@@ -228,8 +233,20 @@ fn take_in_keys(
     if ids.iter().any(is_taken) {
         return Err(AppendError::KeyTaken);
     }
-    batch.institutions.insert(code.to_owned());
-    let given = ids.into_iter().map(|id| (id, code.to_owned()));
+    let of_batch = batch.institutions.get(code).into_iter().flatten();
+    let entries = found.institutions.get(code).into_iter().flatten();
+    let entries: Vec<Dated<v1::Institution>> = entries.chain(of_batch).cloned().collect();
+    let from = Date::from_yyyymmdd(effective_date);
+    if from.is_ok_and(|from| is_code_reused(&entries, entry, from)) {
+        return Err(AppendError::CodeTaken);
+    }
+    let own = batch.institutions.entry(code.clone()).or_default();
+    own.push(Dated {
+        index,
+        effective_date,
+        entry: entry.clone(),
+    });
+    let given = ids.into_iter().map(|id| (id, code.clone()));
     batch.institution_keys.extend(given);
     Ok(())
 }

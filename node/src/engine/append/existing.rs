@@ -3,13 +3,15 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use huren_core::{
     checkpoint::Origin,
     merkle::Hash,
     register::{CheckedLeaf, Effect, InstitutionKeys, KeysWanted, StatusRow},
+    registry::{Dated, number},
 };
+use huren_proto::v1;
 use huren_store::{Error as StoreError, Found, Store, Tag};
 
 use super::batch::Batch;
@@ -67,6 +69,8 @@ pub(super) struct Existing {
     by_leaf: HashMap<Hash, Standing>,
     /// The keys of institutions that submissions name or were signed with.
     pub(super) institution_keys: InstitutionKeys,
+    /// The log's entries of the institutions that submissions are about.
+    pub(super) institutions: HashMap<String, Vec<Dated<v1::Institution>>>,
 }
 
 impl Existing {
@@ -78,6 +82,7 @@ impl Existing {
     ) -> Result<Self, StoreError> {
         let (mut numbers, mut leaves) = (Vec::new(), Vec::new());
         let mut keys = KeysWanted::default();
+        let mut codes = BTreeSet::new();
         for work in works {
             match &work.content {
                 Content::Certificate(certificate) => {
@@ -90,8 +95,10 @@ impl Existing {
                     ChangeTarget::Leaf(leaf) => leaves.push(*leaf),
                 },
                 Content::Public(leaf) => {
-                    keys.ids
-                        .extend(KeysWanted::of([&CheckedLeaf::just_signed(leaf)]).ids);
+                    let checked = CheckedLeaf::just_signed(leaf);
+                    keys.ids.extend(KeysWanted::of([&checked]).ids);
+                    let code = checked.institution().map(|(entry, _)| entry.code.clone());
+                    codes.extend(code);
                 }
             }
         }
@@ -124,10 +131,21 @@ impl Existing {
         } else {
             store.institution_keys(origin, &keys, u64::MAX).await?
         };
+        let mut institutions = HashMap::new();
+        for code in codes {
+            let rows = store
+                .directory(number(v1::Kind::Institution), &code)
+                .await?;
+            let own = rows.into_iter().filter(|(of, _)| of == origin);
+            let own = own
+                .filter_map(|(_, row)| Dated::decoded((row.index, row.effective_date), &row.body));
+            institutions.insert(code, own.collect());
+        }
         Ok(Self {
             by_number,
             by_leaf,
             institution_keys,
+            institutions,
         })
     }
 
