@@ -49,16 +49,19 @@ pub fn run(args: &DrawArgs, json_out: bool) -> Result<()> {
     let seed = seed(args)?;
     let drawn = draw::draw(&seed, &args.purpose, &candidates, args.count);
     let drawn: Vec<&str> = drawn.into_iter().map(|at| candidates[at]).collect();
-    let digest = draw::digest(&candidates).to_hex();
+    let digest = draw::digest(&candidates);
+    // Entries have it in base64, as bytes are in the JSON of messages.
+    let (digest, base64) = (digest.to_hex(), digest.to_base64());
     if json_out {
         let value = json!({
             "seed": hex::encode(seed), "purpose": args.purpose,
-            "candidates": different, "candidates_digest": digest, "drawn": drawn,
+            "candidates": different, "candidates_digest": digest, "candidates_base64": base64,
+            "drawn": drawn,
         });
         writeln!(stdout(), "{value:#}")?;
     } else {
         eprintln!(
-            "种子 seed {}\n名单摘要 digest of the list {digest}",
+            "种子 seed {}\n名单摘要 digest of the list {digest}\n登记用 as entries have it {base64}",
             hex::encode(seed)
         );
         for code in drawn {

@@ -90,6 +90,28 @@ impl LogArgs {
         Ok(self.checkpoint().await?.checkpoint().size)
     }
 
+    /// The log's name.
+    pub(crate) async fn origin(&self) -> Result<String> {
+        Ok(self.checkpoint().await?.checkpoint().origin.to_string())
+    }
+
+    /// Whether a root was the log's at a size, proven to be under its checkpoint.
+    pub(crate) async fn had(&self, size: u64, root: &[u8]) -> Result<bool> {
+        let checkpoint = self.checkpoint().await?;
+        let newest = checkpoint.checkpoint();
+        if !(1..=newest.size).contains(&size) {
+            return Ok(false);
+        }
+        let ids = merkle::tiles_for_consistency(size, newest.size);
+        let tiles = self.tiles(&ids).await?;
+        let proof = merkle::consistency_proof(size, newest.size, &tiles)?;
+        let proves = |old: Hash| {
+            let (old_size, new_size) = (size, newest.size);
+            merkle::verify_consistency(old_size, new_size, &old, &newest.root, &proof).is_ok()
+        };
+        Ok(Hash::from_slice(root).is_some_and(proves))
+    }
+
     /// Shows every leaf, from the first on, and fails if they are not those of the checkpoint.
     pub(crate) async fn each_leaf(&self, mut show: impl FnMut(&[u8])) -> Result<()> {
         let checkpoint = self.checkpoint().await?;

@@ -1,6 +1,7 @@
 //! `huren registry`: the registers of the policy, read and written.
 
 mod allocate;
+mod check_draw;
 mod table;
 
 use std::{
@@ -38,6 +39,8 @@ pub enum RegistryCommand {
     List(ListArgs),
     /// 给出下一个未用过的机构代码 / the next code for an institution that was never given
     Allocate(allocate::AllocateArgs),
+    /// 核验一次随机抽取 / check a draw, from the public log alone
+    CheckDraw(check_draw::CheckDrawArgs),
     /// 登记一条或多条（JSON，字段见 proto/huren/v1/registry.proto） / write entries: a JSON object or an array of them, with the fields of registry.proto
     ///
     /// 也可用 CSV（文件名以 .csv 结尾，UTF-8 或 GB18030）：首行为字段名，下级字段用点（standard.code），列表各值用分号隔开，
@@ -116,6 +119,7 @@ pub async fn run(command: &RegistryCommand, json_out: bool) -> Result<ExitCode> 
     match command {
         RegistryCommand::Kinds => kinds(json_out).map(|()| ExitCode::SUCCESS),
         RegistryCommand::List(args) => list(args, json_out).await.map(|()| ExitCode::SUCCESS),
+        RegistryCommand::CheckDraw(args) => check_draw::run(args, json_out).await,
         RegistryCommand::Allocate(args) => {
             let done = allocate::run(args, json_out).await;
             done.map(|()| ExitCode::SUCCESS)

@@ -8,6 +8,8 @@ mod ceremony;
 #[cfg(test)]
 mod commands;
 #[cfg(test)]
+mod draws;
+#[cfg(test)]
 mod evidence;
 #[cfg(test)]
 mod logs;

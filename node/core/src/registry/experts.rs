@@ -1,13 +1,13 @@
 //! Experts of the teams: who they are stands outside of the log.
 
 use huren_proto::v1::{
-    DispatchState, DrawSeed, Expert, ExpertDispatch, ExpertGrade, ExpertIntegrity,
+    DispatchState, DrawSeed, DrawSubject, Expert, ExpertDispatch, ExpertGrade, ExpertIntegrity,
     ExpertPerformance, ExpertPeriod, ExpertQualification, ExpertState, ExpertTeam, Kind,
     QualificationState,
 };
 
 use super::{
-    Entry, Writers, draw,
+    Entry, Writers, draw, draws,
     fault::Fault,
     fields::{Need, Need::*, covers, word},
 };
@@ -276,10 +276,9 @@ pub fn draw_experts(
             }
         }
     }
-    let purpose = format!(
-        "experts/{}/{}/{}",
-        assignment.institution, assignment.region, assignment.round
-    );
+    let round = assignment.round.to_string();
+    let named = (assignment.institution, assignment.region, &*round);
+    let purpose = draws::purpose(DrawSubject::Experts, named);
     let drawn = draw::draw(seed, &purpose, &names, count);
     Drawn {
         experts: drawn.into_iter().map(|drawn| places[drawn]).collect(),
@@ -287,20 +286,6 @@ pub fn draw_experts(
         candidate_count: draw::distinct(&names),
         avoided,
     }
-}
-
-/// Whether a dispatch says what a draw with its seed came to, out of these candidates.
-pub fn is_reproduced(
-    dispatch: &ExpertDispatch,
-    drawn: &Drawn,
-    candidates: &[Candidate<'_>],
-) -> bool {
-    let sent = dispatch.experts.iter();
-    let sent = sent.map(|expert| format!("{}/{}", expert.province, expert.code));
-    let names = drawn.experts.iter().map(|place| candidates[*place].name);
-    drawn.candidates.as_bytes()[..] == dispatch.candidates
-        && u32::try_from(drawn.candidate_count) == Ok(dispatch.candidate_count)
-        && sent.eq(names)
 }
 
 fn avoid(assignment: &Assignment<'_>, candidate: &Candidate<'_>) -> Option<Avoided> {

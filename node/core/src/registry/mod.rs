@@ -1,4 +1,4 @@
-//! The public registers: kinds 6 to 29 and 31 to 33, all on one mechanism.
+//! The public registers: kinds 6 to 29 and 31 to 34, all on one mechanism.
 //!
 //! An entry is an encoded message of `registry.proto`, found by its kind and its key. Of the
 //! entries of one log with one key, that with the latest effective date not after a day holds on
@@ -15,6 +15,7 @@ pub mod claims;
 pub mod credit;
 pub mod crosswalk;
 pub mod draw;
+pub mod draws;
 pub mod experts;
 mod fault;
 mod fields;
@@ -212,6 +213,7 @@ pub const KINDS: &[KindEntry] = &[
     kind::<v1::SubsidyClaim>("subsidy_claim", "补贴申领"),
     kind::<v1::RecognitionRules>("recognition_rules", "互认规则效力"),
     kind::<v1::SessionResult>("session_result", "考核结果"),
+    kind::<v1::DrawNotice>("draw_notice", "抽取公告"),
 ];
 
 /// The number of a kind, as registers keep it.

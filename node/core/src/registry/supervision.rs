@@ -6,7 +6,7 @@ use huren_proto::v1::{
 };
 
 use super::{
-    Entry, Writers, draw,
+    Entry, Writers,
     experts::seed,
     fields::{Need, Need::*},
 };
@@ -52,30 +52,6 @@ impl Entry for Inspection {
         faults.date_from("published_on", self.published_on, need, self.inspected_on);
         faults.digest("report", &self.report, need);
     }
-}
-
-/// Draws institution and inspectors again: whether a random inspection went to the one
-/// institution, and by the inspectors, that its seed gives out of these candidates. That the
-/// seed is a checkpoint of its log is for the caller to check.
-pub fn is_reproduced(inspection: &Inspection, institutions: &[&str], inspectors: &[&str]) -> bool {
-    let Some(seed) = inspection.seed.as_ref().and_then(draw::seed_named) else {
-        return false;
-    };
-    let drawn = |what, candidates: &[&str], count| -> Vec<String> {
-        let purpose = format!(
-            "inspection/{what}/{}/{}",
-            inspection.region, inspection.number
-        );
-        let places = draw::draw(&seed, &purpose, candidates, count);
-        let names = places.into_iter().map(|place| candidates[place].to_owned());
-        names.collect()
-    };
-    let mut experts = drawn("inspectors", inspectors, inspection.experts.len());
-    experts.sort_unstable();
-    draw::digest(institutions).0[..] == inspection.institutions
-        && draw::digest(inspectors).0[..] == inspection.inspectors
-        && drawn("institutions", institutions, 1) == [inspection.institution.as_str()]
-        && experts == inspection.experts
 }
 
 impl Entry for Finding {

@@ -46,6 +46,7 @@ fn all() -> Vec<(Kind, Vec<u8>)> {
         SubsidyClaim = samples::subsidy_claim();
         RecognitionRules = samples::recognition_rules();
         SessionResult = samples::session_result();
+        DrawNotice = samples::draw_notice();
     }
 }
 
@@ -56,7 +57,7 @@ fn checked(kind: Kind, bytes: &[u8]) -> Checked {
 #[test]
 fn the_table_has_every_kind_once() {
     let numbers: Vec<i32> = KINDS.iter().map(|entry| entry.kind.into()).collect();
-    assert_eq!(numbers, (6..=29).chain(31..=33).collect::<Vec<_>>());
+    assert_eq!(numbers, (6..=29).chain(31..=34).collect::<Vec<_>>());
     for entry in KINDS {
         let name = entry.kind.as_str_name().trim_start_matches("KIND_");
         assert_eq!(entry.name, name.to_ascii_lowercase());
@@ -119,6 +120,7 @@ fn keys() {
         &claim,
         "effects",
         "S000033010006/330106/2024/1/4",
+        "inspection/institutions/3301/JC-2024-3",
     ];
     assert_eq!(keys, expected);
 }
@@ -152,6 +154,7 @@ fn who_writes() {
         Kind::PersonCredit,
         Kind::SubsidyClaim,
         Kind::SessionResult,
+        Kind::DrawNotice,
     ];
     for entry in KINDS {
         let expected = if all_levels.contains(&entry.kind) {

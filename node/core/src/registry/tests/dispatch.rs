@@ -4,7 +4,7 @@ use huren_proto::v1::*;
 use proptest::prelude::*;
 
 use super::{
-    super::experts::{Assignment, Avoided, Candidate, allows, draw_experts, is_reproduced},
+    super::experts::{Assignment, Avoided, Candidate, allows, draw_experts},
     samples,
 };
 use crate::codes::{Date, Occupation};
@@ -156,37 +156,6 @@ fn what_a_qualification_allows() {
         20_240_615,
         false,
     );
-}
-
-#[test]
-fn a_dispatch_can_be_drawn_again() {
-    let occupation = tea();
-    let people: Vec<_> = (1..=9).map(Person::new).collect();
-    let candidates: Vec<_> = people.iter().map(Person::candidate).collect();
-    let seed = super::super::draw::seed_named(&samples::seed()).unwrap();
-    let drawn = draw_experts(&seed, &assignment(&occupation), &candidates, 2);
-    let experts = drawn.experts.iter().map(|place| DispatchedExpert {
-        province: "33".into(),
-        code: people[*place].expert.code.clone(),
-        team: ExpertTeam::Assessor.into(),
-    });
-    let dispatch = ExpertDispatch {
-        candidates: drawn.candidates.0.to_vec(),
-        candidate_count: 9,
-        experts: experts.collect(),
-        ..samples::expert_dispatch()
-    };
-    let check = |change: fn(&mut ExpertDispatch), expected| {
-        let mut changed = dispatch.clone();
-        change(&mut changed);
-        assert_eq!(is_reproduced(&changed, &drawn, &candidates), expected);
-    };
-    check(|_| {}, true);
-    check(|d| d.experts.reverse(), false);
-    check(|d| d.experts[0].province = "31".into(), false);
-    check(|d| drop(d.experts.pop()), false);
-    check(|d| d.candidate_count = 8, false);
-    check(|d| d.candidates[0] ^= 1, false);
 }
 
 fn people() -> impl Strategy<Value = Vec<Person>> {

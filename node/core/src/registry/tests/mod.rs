@@ -5,6 +5,7 @@ mod catalogues;
 mod common;
 mod crosswalk;
 mod dispatch;
+mod draws;
 mod people;
 mod recognition;
 mod resources;

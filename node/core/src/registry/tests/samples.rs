@@ -310,6 +310,18 @@ pub(super) fn assessment() -> Assessment {
     }
 }
 
+pub(super) fn draw_notice() -> DrawNotice {
+    DrawNotice {
+        subject: DrawSubject::Institutions.into(),
+        region: s("3301"),
+        number: s("JC-2024-3"),
+        institution: String::new(),
+        candidates: DIGEST.to_vec(),
+        candidate_count: 40,
+        count: 1,
+    }
+}
+
 pub(super) fn inspection() -> Inspection {
     Inspection {
         number: s("JC-2024-3"),
