@@ -1,45 +1,47 @@
 //! What happens in the demo, step by step, through public interfaces only.
 
+mod departments;
+
 use std::io::{Write as _, stdout};
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     fs,
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::Instant,
 };
 
 use anyhow::{Context as _, Result, bail, ensure};
-use huren_core::{
-    codes::Region, receipt, recognition::Statement, trust::RootKeys, verdict::Verdict,
-};
+use huren_core::{codes::Region, receipt, trust::RootKeys, verdict::Verdict};
 use huren_proto::v1::{
     self, issuance_service_client::IssuanceServiceClient,
-    recognition_service_client::RecognitionServiceClient,
     verification_service_client::VerificationServiceClient,
 };
 use tokio::process::Command;
 
-use crate::{
-    generate::{REGISTER_FILES, REGISTERS_FROM},
-    local::wait_for,
-    verify::words,
-};
+use crate::{local::wait_for, verify::words};
 
 use super::cast::{Cast, REGIONS, Sample};
 
 /// Every step, in order. The story is told in full only when all of them were done.
-const STEPS: [&str; 10] = [
+const STEPS: [&str; 13] = [
     "import",
     "replicate",
     "verify",
     "wrong-holder",
     "revoke",
     "recognise",
+    "claim",
+    "count",
+    "monitor",
     "kill",
     "relay",
     "return",
     "tamper",
 ];
+
+/// Tables of each province: certificates of the beginning, and those that come later.
+const NOW: &str = "now.csv";
+const LATER: &str = "later.csv";
 
 /// Records that Jiangsu issues while Anhui is away.
 const LATE: u32 = 300;
@@ -50,14 +52,16 @@ pub(super) async fn tell(cast: &mut Cast, records: u32, aloud: bool) -> Result<(
         cast,
         aloud,
         receipt: Vec::new(),
-        tables: BTreeMap::new(),
     };
     let samples = story.import(records).await?;
     story.replicate().await?;
     story.verify(&samples).await?;
     story.wrong_holder(&samples).await?;
     story.revoke(&samples).await?;
-    story.recognise(&samples).await?;
+    let recognised = story.recognise(&samples).await?;
+    story.claim(&recognised).await?;
+    story.count().await?;
+    story.monitor().await?;
     let late = story.kill(&samples).await?;
     story.relay(&late).await?;
     story.come_back().await?;
@@ -77,13 +81,6 @@ struct Story<'a> {
     aloud: bool,
     /// The Zhejiang certificate's receipt.
     receipt: Vec<u8>,
-    tables: BTreeMap<Region, Tables>,
-}
-
-/// A province's certificates: those of the beginning, and those that come later.
-struct Tables {
-    now: PathBuf,
-    later: PathBuf,
 }
 
 /// One certificate of each province, in the order of [`REGIONS`].
@@ -103,10 +100,9 @@ impl Story<'_> {
         let started = Instant::now();
         let mut samples = Vec::new();
         for region in REGIONS {
-            let tables = self.generate(region, records).await?;
-            samples.push(sample_of(&tables.now, 3)?);
-            self.import_file(region, &tables.now, records).await?;
-            self.tables.insert(region, tables);
+            self.generate(region, records).await?;
+            samples.push(sample_of(&self.csv(region, NOW), 3)?);
+            self.import_file(region, NOW, records).await?;
         }
         let samples: Samples = samples.try_into().ok().context("samples")?;
         self.cast.keep_sample(samples[2].clone())?;
@@ -119,145 +115,36 @@ impl Story<'_> {
     }
 
     /// Invents a province's certificates and puts the last ones aside for later.
-    async fn generate(&self, region: Region, records: u32) -> Result<Tables> {
+    async fn generate(&self, region: Region, records: u32) -> Result<()> {
         let folder = &self.cast.node(region).dir;
-        let (all, count) = (folder.join("all.csv"), (records + LATE).to_string());
-        let mut command = Command::new(std::env::current_exe()?);
-        command.args(["gen", "--region", &region.to_string(), "--count", &count]);
-        command
-            .args(["--seed", &region.to_string(), "--out"])
-            .arg(&all);
-        command
-            .arg("--institutions")
-            .arg(folder.join("institutions.csv"));
-        command.arg("--registers").arg(folder.join("registers"));
-        let output = command.output().await?;
-        let failed = String::from_utf8_lossy(&output.stderr).into_owned();
-        ensure!(output.status.success(), "gen: {failed}");
+        let (all, count) = (folder.join("all.csv"), records + LATE);
+        let line = format!(
+            "gen --region {region} --count {count} --seed {region} --out all.csv \
+             --institutions institutions.csv --registers registers"
+        );
+        huren(folder, &line).await?;
         let text = fs::read_to_string(&all)?;
         fs::remove_file(&all)?;
         let (header, rows) = text.split_once('\n').context("empty table")?;
         let rows: Vec<&str> = rows.split_inclusive('\n').collect();
         let (now, later) = rows.split_at(records.try_into()?);
-        let tables = Tables {
-            now: folder.join("stock.csv"),
-            later: folder.join("late.csv"),
-        };
-        fs::write(&tables.now, format!("{header}\n{}", now.concat()))?;
-        fs::write(&tables.later, format!("{header}\n{}", later.concat()))?;
-        Ok(tables)
+        for (name, rows) in [(NOW, now), (LATER, later)] {
+            fs::write(folder.join(name), format!("{header}\n{}", rows.concat()))?;
+        }
+        Ok(())
     }
 
-    async fn import_file(&self, region: Region, csv: &PathBuf, count: u32) -> Result<()> {
-        let mut command = Command::new(std::env::current_exe()?);
-        command
-            .args(["--json", "import", "--region", &region.to_string()])
-            .arg(csv);
-        command.arg("--dir").arg(&self.cast.node(region).dir);
-        let output = command.output().await?;
-        let failed = String::from_utf8_lossy(&output.stderr).into_owned();
-        ensure!(output.status.success(), "import {region}: {failed}");
-        let report: serde_json::Value = serde_json::from_slice(&output.stdout)?;
+    /// A table of a province.
+    fn csv(&self, region: Region, name: &str) -> PathBuf {
+        self.cast.node(region).dir.join(name)
+    }
+
+    async fn import_file(&self, region: Region, table: &str, count: u32) -> Result<()> {
+        let line = format!("--json import --region {region} --dir . {table}");
+        let said = huren(&self.cast.node(region).dir, &line).await?;
+        let report: serde_json::Value = serde_json::from_slice(&said)?;
         ensure!(report["accepted"] == count, "import {region}: {report}");
         Ok(())
-    }
-
-    /// What decisions rest on. Jiangsu has not come to it yet.
-    async fn registers(&self) -> Result<()> {
-        let exe = std::env::current_exe()?;
-        for region in REGIONS.into_iter().filter(|of| *of != Region::JIANGSU) {
-            let (folder, code) = (&self.cast.node(region).dir, region.to_string());
-            let mut import = Command::new(&exe);
-            import
-                .args(["import", "--region", &code, "--dir"])
-                .arg(folder);
-            let mut commands = vec![import];
-            commands[0].arg(folder.join("institutions.csv"));
-            for kind in REGISTER_FILES {
-                let mut submit = Command::new(&exe);
-                submit.args(["registry", "submit", "--kind", kind, "--region", &code]);
-                submit.args(["--effective", &REGISTERS_FROM.to_string(), "--dir"]);
-                submit.arg(folder);
-                submit.arg(folder.join(format!("registers/{kind}.json")));
-                commands.push(submit);
-            }
-            for mut command in commands {
-                let output = command.output().await?;
-                let failed = String::from_utf8_lossy(&output.stderr).into_owned();
-                ensure!(output.status.success(), "registers of {region}: {failed}");
-            }
-        }
-        for of in REGIONS {
-            let size = self.cast.log_at(of, of).await?.held_size;
-            for at in REGIONS {
-                self.arrived(at, of, size).await?;
-            }
-        }
-        Ok(())
-    }
-
-    async fn decide(&self, at: Region, sample: &Sample) -> Result<v1::DecideResponse> {
-        let mut client = RecognitionServiceClient::new(self.cast.channel(at)?);
-        let question = v1::VerifyRequest {
-            number: sample.number.clone(),
-            holder_name: sample.name.clone(),
-            want_receipt: true,
-            purpose: v1::Purpose::Employment.into(),
-            ..Default::default()
-        };
-        let asked = v1::DecideRequest {
-            question: Some(question),
-            asking_region: String::new(),
-        };
-        Ok(client.decide(asked).await?.into_inner())
-    }
-
-    /// Shanghai recognises one certificate, another with a condition, refuses a third, and cannot
-    /// tell of a fourth; each decision is decided again from its file.
-    async fn recognise(&mut self, samples: &Samples) -> Result<()> {
-        self.registers().await?;
-        let table = self.tables[&Region::ZHEJIANG].now.clone();
-        let of_kind = |letter: char| {
-            sample_where(&table, 0, |number| {
-                number.len() == 22 && number.starts_with(letter)
-            })
-        };
-        let conditional = v1::RecognitionOutcome::RecognizedWithConditions;
-        let cases = [
-            (of_kind('S')?, v1::RecognitionOutcome::Recognized),
-            // Certified by an employer, for its own staff.
-            (of_kind('Y')?, conditional),
-            (samples[3].clone(), v1::RecognitionOutcome::NotRecognized),
-            (samples[1].clone(), v1::RecognitionOutcome::Undetermined),
-        ];
-        let mut why = Vec::new();
-        for (sample, expected) in cases {
-            let decided = self.decide(Region::SHANGHAI, &sample).await?;
-            let codes: Vec<&str> = decided
-                .findings
-                .iter()
-                .filter_map(|finding| Some(finding.reason.as_ref()?.code.as_str()))
-                .collect();
-            ensure!(
-                decided.outcome() == expected,
-                "decision: {:?} {codes:?}, expected {expected:?}",
-                decided.outcome()
-            );
-            let file = String::from_utf8(decided.decision.clone())?;
-            let (_, statement) = Statement::read(&file)?;
-            statement.replay()?;
-            why.push(if codes.is_empty() {
-                "—".to_owned()
-            } else {
-                codes.join("+")
-            });
-            fs::write(self.cast.folder.join("decision.note"), &file)?;
-        }
-        self.done("recognise", format!(
-            "上海互认决定：予以、有条件、不予、无法判定各一，均可重放 / recognised, with a condition, \
-             refused and undetermined at Shanghai, each decided again from its file: {}",
-            why.join(", ")
-        ))
     }
 
     /// Every node holds every log, each cosigned by a quorum up to its end.
@@ -410,9 +297,8 @@ impl Story<'_> {
     /// are still answered from replicas.
     async fn kill(&mut self, samples: &Samples) -> Result<Sample> {
         self.cast.kill(Region::ANHUI).await?;
-        let csv = self.tables[&Region::JIANGSU].later.clone();
-        let late = sample_of(&csv, 5)?;
-        self.import_file(Region::JIANGSU, &csv, LATE).await?;
+        let late = sample_of(&self.csv(Region::JIANGSU, LATER), 5)?;
+        self.import_file(Region::JIANGSU, LATER, LATE).await?;
         let size = self
             .cast
             .log_at(Region::JIANGSU, Region::JIANGSU)
@@ -466,8 +352,7 @@ impl Story<'_> {
 
     /// Jiangsu restarts, catches up with what happened meanwhile, and issues again.
     async fn come_back(&mut self) -> Result<()> {
-        let csv = self.tables[&Region::SHANGHAI].later.clone();
-        self.import_file(Region::SHANGHAI, &csv, LATE).await?;
+        self.import_file(Region::SHANGHAI, LATER, LATE).await?;
         let size = self
             .cast
             .log_at(Region::SHANGHAI, Region::SHANGHAI)
@@ -478,7 +363,7 @@ impl Story<'_> {
         self.cast.ready(Region::JIANGSU).await?;
         self.arrived(Region::JIANGSU, Region::SHANGHAI, size)
             .await?;
-        let sample = sample_of(&csv, 1)?;
+        let sample = sample_of(&self.csv(Region::SHANGHAI, LATER), 1)?;
         let answer = self.ask(Region::JIANGSU, &sample, &sample.name).await?;
         expect(&answer, v1::Verdict::Valid)?;
         let seconds = started.elapsed().as_secs_f64();
@@ -540,6 +425,16 @@ impl Story<'_> {
     }
 }
 
+/// What a command says that is given in a folder; it has to succeed.
+async fn huren(folder: &Path, line: &str) -> Result<Vec<u8>> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.current_dir(folder).args(line.split_whitespace());
+    let output = command.output().await?;
+    let failed = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "huren {line}: {failed}");
+    Ok(output.stdout)
+}
+
 fn expect(answer: &v1::VerifyResponse, verdict: v1::Verdict) -> Result<()> {
     let codes: Vec<&str> = answer
         .reasons
@@ -556,13 +451,13 @@ fn expect(answer: &v1::VerifyResponse, verdict: v1::Verdict) -> Result<()> {
 }
 
 /// A certificate with a level from a generated file, from row `skip` on.
-fn sample_of(csv: &PathBuf, skip: usize) -> Result<Sample> {
+fn sample_of(csv: &Path, skip: usize) -> Result<Sample> {
     // 22-character numbers name their province and a level.
     sample_where(csv, skip, |number| number.len() == 22)
 }
 
 /// A certificate of a table whose number is of some kind.
-fn sample_where(csv: &PathBuf, skip: usize, fits: impl Fn(&str) -> bool) -> Result<Sample> {
+fn sample_where(csv: &Path, skip: usize, fits: impl Fn(&str) -> bool) -> Result<Sample> {
     let mut reader = csv::Reader::from_path(csv)?;
     let headers = reader.headers()?.clone();
     let column = |name: &str| {
