@@ -11,7 +11,7 @@ use huren_proto::v1::{self, Kind, submit_request::Body};
 use huren_store::Memory;
 use huren_tests::{
     Federation, Honest, Lie, REGIONS, certificate_in, change_in, erasure_in, origin,
-    registers::{entry, submit},
+    registers::{entry, institution, submit},
 };
 
 const HOME: Region = Region::ZHEJIANG;
@@ -56,9 +56,9 @@ fn date(number: u32) -> Date {
     Date::from_yyyymmdd(number).expect("a day")
 }
 
-fn march(province: Region) -> AlertsQuery {
+fn march(region: Region) -> AlertsQuery {
     AlertsQuery {
-        province,
+        region,
         period: date(DAY)..=date(20_240_331),
         institution: None,
         after: String::new(),
@@ -300,6 +300,16 @@ async fn institutions_come_page_by_page_and_bad_questions_are_refused() {
     };
     let refused = engine.alerts(&backwards).await;
     assert!(matches!(refused, Err(MonitoringError::Period)));
+    // A city asks about the institutions that its directory has there, once there is one.
+    let [hangzhou, ningbo] = ["3301", "3302"].map(|code| Region::parse(code).expect("a city"));
+    let of_city = async |city: Region| {
+        let page = engine.alerts(&march(city)).await.expect("an answer");
+        page.alerts.len()
+    };
+    assert_eq!((of_city(hangzhou).await, of_city(ningbo).await), (0, 0));
+    let listed = institution(v1::InstitutionState::Active, 20_200_101);
+    submit(&federation, HOME, listed).await;
+    assert_eq!((of_city(hangzhou).await, of_city(ningbo).await), (1, 0));
     let beijing = Region::parse("11").expect("a region");
     let refused = engine.alerts(&march(beijing)).await;
     assert!(matches!(refused, Err(MonitoringError::Province)));

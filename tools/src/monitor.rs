@@ -30,9 +30,9 @@ pub struct MonitorArgs {
     /// 末日，yyyymmdd，与首日合计不超过 31 天 / last day, 31 days at most
     #[arg(long, value_name = "DAY")]
     to: u32,
-    /// 哪一省的日志，缺省为本省 / whose log [default: the node's own]
+    /// 只看该地区（省、市、县）的机构，缺省为本省 / institutions of this region [default: the province]
     #[arg(long, default_value = "", hide_default_value = true)]
-    province: String,
+    region: String,
     /// 只看该机构 / only this institution
     #[arg(long, default_value = "", hide_default_value = true)]
     institution: String,
@@ -42,7 +42,7 @@ pub struct MonitorArgs {
 pub async fn run(args: &MonitorArgs, json_out: bool) -> Result<ExitCode> {
     let mut client = MonitoringServiceClient::new(args.node.caller()?);
     let mut asked = v1::ListAlertsRequest {
-        province: args.province.clone(),
+        region: args.region.clone(),
         from_day: args.from,
         to_day: args.to,
         institution: args.institution.clone(),

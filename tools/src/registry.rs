@@ -2,6 +2,7 @@
 
 mod allocate;
 mod check_draw;
+mod share;
 mod table;
 
 use std::{
@@ -39,6 +40,8 @@ pub enum RegistryCommand {
     List(ListArgs),
     /// 给出下一个未用过的机构代码 / the next code for an institution that was never given
     Allocate(allocate::AllocateArgs),
+    /// 导出上报部省的批次，或与行业主管部门共享的证书 / a batch for the ministry, or a share with a sector
+    Share(share::ShareArgs),
     /// 核验一次随机抽取 / check a draw, from the public log alone
     CheckDraw(check_draw::CheckDrawArgs),
     /// 登记一条或多条（JSON，字段见 proto/huren/v1/registry.proto） / write entries: a JSON object or an array of them, with the fields of registry.proto
@@ -120,6 +123,10 @@ pub async fn run(command: &RegistryCommand, json_out: bool) -> Result<ExitCode> 
         RegistryCommand::Kinds => kinds(json_out).map(|()| ExitCode::SUCCESS),
         RegistryCommand::List(args) => list(args, json_out).await.map(|()| ExitCode::SUCCESS),
         RegistryCommand::CheckDraw(args) => check_draw::run(args, json_out).await,
+        RegistryCommand::Share(args) => {
+            let done = share::run(args, json_out).await;
+            done.map(|()| ExitCode::SUCCESS)
+        }
         RegistryCommand::Allocate(args) => {
             let done = allocate::run(args, json_out).await;
             done.map(|()| ExitCode::SUCCESS)

@@ -31,8 +31,9 @@ const KEYS: u32 = 500;
 /// Which alerts.
 #[derive(Clone, Debug)]
 pub struct AlertsQuery {
-    /// Province in whose log certificates are looked at.
-    pub province: Region,
+    /// Region whose institutions are looked at, in its province's log: of a city or county those
+    /// that the directory has there.
+    pub region: Region,
     /// First and last day.
     pub period: RangeInclusive<Date>,
     /// Only this institution, by its code.
@@ -82,7 +83,7 @@ impl Engine {
         let entries = self.book.entries();
         let log = entries
             .iter()
-            .find(|entry| entry.view.region == query.province);
+            .find(|entry| entry.view.region == query.region.province());
         let log = log.ok_or(MonitoringError::Province)?;
         if log.view.withheld {
             return Err(MonitoringError::Withheld);
@@ -102,6 +103,7 @@ impl Engine {
             let known = self
                 .known(&counting, origin, (&institution, &of_log), query)
                 .await?;
+            let Some(known) = known else { continue };
             let of_institution = alerts(&known, &query.period, Settings::built_in());
             let named = of_institution
                 .into_iter()
@@ -172,13 +174,14 @@ impl Engine {
         })
     }
 
+    /// What is known of an institution; `None` if the region does not ask about it.
     async fn known(
         &self,
         counting: &Counting<'_>,
         origin: &Origin,
         (institution, of_log): (&str, &Known),
         query: &AlertsQuery,
-    ) -> Result<Known, StoreError> {
+    ) -> Result<Option<Known>, StoreError> {
         let prefix = format!("{institution}/");
         let mut known = Known {
             directory: self.directory_of(origin, institution).await?,
@@ -186,6 +189,9 @@ impl Engine {
             results: self.results_of(origin, &prefix, &query.period).await?,
             ..of_log.clone()
         };
+        if !known.is_in(query.region) {
+            return Ok(None);
+        }
         let mut holders: Vec<(Tag, Place)> = Vec::new();
         let indexes = self
             .issued_until(origin, institution, &query.period)
@@ -206,7 +212,7 @@ impl Engine {
             .issued
             .sort_by(|a, b| (a.day, &a.place).cmp(&(b.day, &b.place)));
         known.elsewhere = self.elsewhere(counting, &query.period, &holders).await?;
-        Ok(known)
+        Ok(Some(known))
     }
 
     /// Indexes of an institution's certificates until the end of a period; none if it issued none

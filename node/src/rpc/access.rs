@@ -58,6 +58,10 @@ pub(super) const CALLS: &[(&str, Need)] = &[
     ("/huren.v1.OperatorService/ListTokens", Need::Oversight),
     ("/huren.v1.OperatorService/ReleaseLog", Need::Operator),
     ("/huren.v1.OperatorService/ExportPerson", Need::Operator),
+    (
+        "/huren.v1.OperatorService/ShareCertificates",
+        Need::Operator,
+    ),
     ("/huren.v1.OperatorService/CreateToken", Need::Operator),
     ("/huren.v1.OperatorService/RevokeToken", Need::Operator),
 ];

@@ -1,6 +1,6 @@
 //! FederationService.
 
-use std::{collections::HashMap, ops::Range, pin::Pin, sync::Arc};
+use std::{collections::HashMap, ops::Range, sync::Arc};
 
 use futures::{Stream, StreamExt as _, stream};
 use huren_core::{
@@ -12,7 +12,7 @@ use tonic::{Request, Response, Status};
 
 use crate::engine::{Book, Engine};
 
-use super::{Context, access, refuse};
+use super::{Context, access, refuse, streams::Answers};
 
 /// Packages in one call at most.
 const MAX_PACKAGES: u32 = 64;
@@ -20,8 +20,6 @@ const MAX_PACKAGES: u32 = 64;
 const MAX_DISCLOSURES: u64 = 16_384;
 
 pub(super) struct Service(pub(super) Context);
-
-type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 #[tonic::async_trait]
 impl FederationService for Service {

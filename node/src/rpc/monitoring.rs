@@ -27,7 +27,7 @@ impl MonitoringService for Service {
         let asked = request.into_inner();
         let query = query(&asked, engine.region())?;
         let is_entitled = who.rights.has(Role::Statistician)
-            && who.rights.covers(&query.province, &engine.region());
+            && who.rights.covers(&query.region, &engine.region());
         if !is_entitled {
             return Err(refuse::monitoring_region());
         }
@@ -42,10 +42,10 @@ impl MonitoringService for Service {
 }
 
 fn query(asked: &v1::ListAlertsRequest, own: Region) -> Result<AlertsQuery, Status> {
-    let province = match asked.province.as_str() {
+    let region = match asked.region.as_str() {
         "" => own,
         code => Region::parse(code)
-            .map_err(|error| refuse::bad_argument(error.code(), "province", &error.to_string()))?,
+            .map_err(|error| refuse::bad_argument(error.code(), "region", &error.to_string()))?,
     };
     let day = |number, field| {
         Date::from_yyyymmdd(number)
@@ -70,7 +70,7 @@ fn query(asked: &v1::ListAlertsRequest, own: Region) -> Result<AlertsQuery, Stat
         }
     };
     Ok(AlertsQuery {
-        province,
+        region,
         period: day(asked.from_day, "from_day")?..=day(asked.to_day, "to_day")?,
         institution,
         after: asked.page_token.clone(),

@@ -1,5 +1,6 @@
 //! OperatorService.
 
+use futures::stream;
 use huren_core::{
     access::{Kinds, Rights, Role},
     audit::{Act, AuditAction, DONE},
@@ -15,7 +16,7 @@ use tonic::{Request, Response, Status};
 
 use crate::engine::{Found, NewToken};
 
-use super::{Context, access, refuse};
+use super::{Context, access, refuse, streams::Answers};
 
 /// Entries in one answer at most, and when the caller names no number.
 const MAX_ENTRIES: u32 = 1000;
@@ -179,6 +180,34 @@ impl OperatorService for Service {
         exported
             .map(Response::new)
             .map_err(|error| refuse::export(&error))
+    }
+
+    type ShareCertificatesStream = Answers<v1::ShareCertificatesResponse>;
+
+    async fn share_certificates(
+        &self,
+        request: Request<v1::ShareCertificatesRequest>,
+    ) -> Result<Response<Self::ShareCertificatesStream>, Status> {
+        let who = access::who(&request)?;
+        let asked = request.into_inner();
+        let sharing = self.0.engine.sharing(&asked, &who.actor).await;
+        let (shared, range) = sharing.map_err(|error| refuse::sharing(&error))?;
+        let begin = (self.0.clone(), shared, range.start);
+        let pages = stream::try_unfold(begin, move |(context, shared, from)| {
+            let who = who.clone();
+            async move {
+                if from >= range.end {
+                    return Ok(None);
+                }
+                // Whose token is revoked meanwhile gets no more.
+                context.still(&who)?;
+                let page = context.engine.shared(&shared, from).await;
+                let (certificates, next) = page.map_err(|error| refuse::store(&error))?;
+                let page = v1::ShareCertificatesResponse { certificates };
+                Ok(Some((page, (context, shared, next))))
+            }
+        });
+        Ok(Response::new(Box::pin(pages)))
     }
 }
 

@@ -12,7 +12,7 @@ use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
 use crate::engine::{
     AppendError, AuditError, DecideError, ErasureError, ExportError, ListError, MonitoringError,
-    Refused, ReleaseError, StatisticsError, TokenError, VerifyError, WatchError,
+    Refused, ReleaseError, ShareError, StatisticsError, TokenError, VerifyError, WatchError,
 };
 
 use super::purpose::NotStated;
@@ -255,6 +255,18 @@ pub(super) fn export(error: &ExportError) -> Status {
     with(code, error.code(), error.zh(), &error.to_string(), details)
 }
 
+/// Nothing is shared.
+pub(super) fn sharing(error: &ShareError) -> Status {
+    let code = match error {
+        ShareError::Store(error) => return store(error),
+        ShareError::Audit(error) => return audit(error),
+        ShareError::Withheld => Code::Unavailable,
+        _ => Code::InvalidArgument,
+    };
+    let details = ErrorDetails::new();
+    with(code, error.code(), error.zh(), &error.to_string(), details)
+}
+
 /// Nothing is said of an erasure.
 pub(super) fn erasure(error: &ErasureError) -> Status {
     let code = match error {
@@ -362,8 +374,8 @@ pub(super) fn monitoring_region() -> Status {
     with(
         Code::PermissionDenied,
         "MONITORING_REGION",
-        "只有该省的统计人员可以查看监测提示。",
-        "Alerts are for statisticians of the whole province asked about.",
+        "只有所询地区的统计人员可以查看监测提示。",
+        "Alerts are for statisticians of the region asked about.",
         ErrorDetails::new(),
     )
 }

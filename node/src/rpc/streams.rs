@@ -1,9 +1,14 @@
 //! Streams of callers.
 
+use std::pin::Pin;
+
 use futures::{Stream, StreamExt as _};
 use tonic::{Status, Streaming};
 
 use super::{Context, access::Who, refuse};
+
+/// What is answered with a stream.
+pub(super) type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 impl Context {
     /// The messages of a stream, as often as its caller may send them and for as long as it may.

@@ -27,6 +27,7 @@ use crate::{demo::cast::Cast, generate, import, local::wait_for, registry::entry
 
 use super::{
     BenchArgs,
+    figures::{self, Figures},
     round::{HOME, REPLICA, caught_up, empty, questions, table, what_to_import},
 };
 
@@ -59,6 +60,8 @@ pub(super) struct Decisions {
     pub(super) verify: f64,
     /// Empty calls a second.
     pub(super) empty: f64,
+    /// What statisticians ask.
+    pub(super) figures: Figures,
     /// Leaves that a node folds in a second, signatures checked.
     pub(super) fold: f64,
     /// Leaves in a second whose rows the database engine alone inserts.
@@ -98,6 +101,7 @@ pub(super) async fn run(args: &BenchArgs, folder: &Path) -> Result<Decisions> {
     let verify = rows as f64 / verified(&channel, &asked, streams).await?.as_secs_f64();
     let batch = rows as f64 / decided(&channel, &asked, streams).await?.as_secs_f64();
     let empty = empty(args, &cast).await?.per_second;
+    let figures = figures::ask(&cast).await?;
     cast.kill(HOME).await?;
 
     let database = cast.node(HOME).dir.join("data/huren.db");
@@ -115,6 +119,7 @@ pub(super) async fn run(args: &BenchArgs, folder: &Path) -> Result<Decisions> {
         batch,
         verify,
         empty,
+        figures,
         fold,
         insert,
     })

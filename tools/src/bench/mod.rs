@@ -3,6 +3,7 @@
 
 mod calls;
 mod decisions;
+mod figures;
 mod limits;
 mod report;
 mod round;
@@ -95,7 +96,7 @@ pub async fn run(args: &BenchArgs, json_out: bool) -> Result<ExitCode> {
             args.records
         ));
         let decisions = decisions::run(args, &folder.join("decisions")).await?;
-        report.decisions = Some(DecisionReport::new(&decisions));
+        report.decisions = Some(DecisionReport::new(decisions));
     }
     if json_out {
         writeln!(stdout(), "{}", serde_json::to_string_pretty(&report)?)?;

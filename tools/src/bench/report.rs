@@ -4,7 +4,10 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::{BenchArgs, calls::Calls, decisions::Decisions, limits::Signatures, round::Round};
+use super::{
+    BenchArgs, calls::Calls, decisions::Decisions, figures::Figures, limits::Signatures,
+    round::Round,
+};
 
 /// What a node is asked to reach on two cores.
 const IMPORT_GOAL: f64 = 10_000.0;
@@ -182,11 +185,12 @@ pub(super) struct DecisionReport {
     streams: usize,
     decide_us: f64,
     with_library_us: f64,
+    figures: Figures,
     rates: Vec<Rate>,
 }
 
 impl DecisionReport {
-    pub(super) fn new(measured: &Decisions) -> Self {
+    pub(super) fn new(measured: Decisions) -> Self {
         let insert = "SQLite 单独插入同样的行 SQLite alone, same rows";
         let rates = vec![
             Rate::new(
@@ -212,6 +216,7 @@ impl DecisionReport {
             streams: measured.streams,
             decide_us: measured.decide_us,
             with_library_us: measured.with_library_us,
+            figures: measured.figures,
             rates,
         }
     }
@@ -235,7 +240,23 @@ impl fmt::Display for DecisionReport {
         for rate in &self.rates {
             write!(f, "{rate}")?;
         }
-        Ok(())
+        write!(f, "{}", self.figures)
+    }
+}
+
+impl fmt::Display for Figures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "\n统计 statistics: 计入用时 counted {:.1} s 后 later；按市、等级的一张表 a table of cities and \
+             levels p50 {:.1} ms，p99 {:.1} ms",
+            self.counting_s, self.table.p50_ms, self.table.p99_ms
+        )?;
+        writeln!(
+            f,
+            "监测 monitoring: 各机构一个月的提示 a month of all institutions {:.1} s，{} 页 pages，{} 条 alerts",
+            self.alerts_s, self.pages, self.alerts
+        )
     }
 }
 

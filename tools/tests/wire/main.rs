@@ -32,6 +32,8 @@ mod rights;
 #[cfg(test)]
 mod rotation;
 #[cfg(test)]
+mod sharing;
+#[cfg(test)]
 mod signed;
 #[cfg(test)]
 mod silence;

@@ -75,6 +75,13 @@ async fn alerts_are_for_the_province_s_statisticians_with_their_leaves() {
     let mut of_city = MonitoringServiceClient::new(calls_with(node, Some(&of_city)));
     let refused = of_city.list_alerts(asked()).await;
     check(refused, Code::PermissionDenied, "MONITORING_REGION");
+    // Its own institutions are for it to look at: the directory has none there.
+    let own = v1::ListAlertsRequest {
+        region: "3302".into(),
+        ..asked()
+    };
+    let alerts = of_city.list_alerts(own).await.unwrap().into_inner().alerts;
+    assert_eq!(alerts, []);
     type Change = fn(&mut v1::ListAlertsRequest);
     let bad: [(&str, Change); 5] = [
         ("INSTITUTION_FORMAT", |asked| {
@@ -82,7 +89,7 @@ async fn alerts_are_for_the_province_s_statisticians_with_their_leaves() {
         }),
         ("DATE_INVALID", |asked| asked.from_day = 20_240_230),
         ("PERIOD_INVALID", |asked| asked.to_day = 20_240_401),
-        ("REGION_UNKNOWN", |asked| asked.province = "83".into()),
+        ("REGION_UNKNOWN", |asked| asked.region = "83".into()),
         ("PAGE_SIZE", |asked| asked.page_size = 201),
     ];
     for (code, change) in bad {

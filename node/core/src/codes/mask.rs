@@ -19,6 +19,13 @@ pub fn mask_name(name: &str) -> String {
     }
 }
 
+/// A document's number with all but its last four characters hidden.
+pub fn mask_document(number: &str) -> String {
+    let hidden = number.chars().count().saturating_sub(4);
+    let shown = number.chars().skip(hidden);
+    std::iter::repeat_n('*', hidden).chain(shown).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -34,5 +41,12 @@ mod tests {
         check("欧阳小修", "欧**修");
         check("阿卜杜拉•买买提", "阿******提");
         check("𠮷\u{e0100}三", "𠮷*");
+    }
+
+    #[test]
+    fn documents_show_their_end() {
+        assert_eq!(mask_document("11010519491231002X"), "**************002X");
+        assert_eq!(mask_document("E123"), "E123");
+        assert_eq!(mask_document(""), "");
     }
 }

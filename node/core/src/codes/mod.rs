@@ -25,7 +25,7 @@ pub use id_document::{IdDocument, IdDocumentError, IdKind};
 pub use id_number::{IdError, IdNumber, Sex, id_check_digit};
 pub use institution::{InstitutionCode, InstitutionError, InstitutionKind};
 pub use level::{Level, LevelError};
-pub use mask::mask_name;
+pub use mask::{mask_document, mask_name};
 pub use number::{
     CertificateNumber, Grammar, GrammarConfidence, Mismatch, NumberError, NumberPart, PilotNumber,
     QualificationNumber, grammars,

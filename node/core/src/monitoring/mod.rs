@@ -214,6 +214,16 @@ pub struct Known {
     pub elsewhere: BTreeMap<Place, Vec<Issued>>,
 }
 
+impl Known {
+    /// Whether a region's department asks about the institution: a province about all of its
+    /// log, others about those that their directory has there, whenever.
+    pub fn is_in(&self, region: Region) -> bool {
+        let homes = self.directory.iter();
+        let mut homes = homes.filter_map(|row| Region::parse(&row.entry.home_region).ok());
+        region == region.province() || homes.any(|home| region.contains(&home))
+    }
+}
+
 /// Something that stands out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Alert {

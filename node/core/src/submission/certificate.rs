@@ -9,7 +9,7 @@ use crate::codes::{
 use crate::disclosure::{Group, Values};
 use crate::normalise;
 
-const FIELDS: [Field; 15] = [
+pub(super) const FIELDS: [Field; 15] = [
     required("number"),
     required("track"),
     required("occupation_edition"),

@@ -11,6 +11,13 @@ pub(super) struct Field {
     required: bool,
 }
 
+impl Field {
+    /// Its name.
+    pub(super) const fn name(&self) -> &'static str {
+        self.name
+    }
+}
+
 /// A field that has to be there.
 pub(super) const fn required(name: &'static str) -> Field {
     Field {

@@ -6,8 +6,8 @@ use crate::codes::{Date, IdDocument, IdKind};
 use crate::disclosure::{Group, Values};
 use crate::normalise;
 
-const NAME: [Field; 1] = [required("name")];
-const ID: [Field; 2] = [required("id_kind"), required("id_number")];
+pub(super) const NAME: [Field; 1] = [required("name")];
+pub(super) const ID: [Field; 2] = [required("id_kind"), required("id_number")];
 
 /// Checks the group `holder_name`.
 pub(super) fn name(values: &Values, faults: &mut Faults) -> Values {

@@ -35,6 +35,18 @@ pub use signed::{SignedCertificate, sign, signed};
 /// The most bytes that one value may have, before normalisation.
 pub const MAX_VALUE_BYTES: usize = 400;
 
+/// Names of the fields that a group can have, in their order.
+pub fn field_names(group: Group) -> impl Iterator<Item = &'static str> {
+    let fields: &'static [fields::Field] = match group {
+        Group::Certificate => &certificate::FIELDS,
+        Group::HolderName => &holder::NAME,
+        Group::HolderId => &holder::ID,
+        Group::Statistics => &statistics::FIELDS,
+        Group::Scores => &scores::FIELDS,
+    };
+    fields.iter().map(fields::Field::name)
+}
+
 /// The groups that every certificate has.
 const REQUIRED: [Group; 3] = [Group::Certificate, Group::HolderName, Group::HolderId];
 

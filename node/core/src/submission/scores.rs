@@ -6,7 +6,7 @@ use crate::disclosure::{Group, Values};
 use crate::normalise;
 
 const NAMES: [&str; 4] = ["theory", "practice", "review", "overall"];
-const FIELDS: [Field; 4] = [
+pub(super) const FIELDS: [Field; 4] = [
     optional(NAMES[0]),
     optional(NAMES[1]),
     optional(NAMES[2]),

@@ -13,7 +13,7 @@ const NAMES: [&str; 4] = [
     "subsidy_region",
     "household_region",
 ];
-const FIELDS: [Field; 4] = [
+pub(super) const FIELDS: [Field; 4] = [
     optional(NAMES[0]),
     optional(NAMES[1]),
     optional(NAMES[2]),
