@@ -96,12 +96,13 @@ pub(super) async fn run(args: &BenchArgs, folder: &Path) -> Result<Decisions> {
     asked.truncate(args.decisions.try_into()?);
     let streams = args.streams.into();
     let rows = asked.len();
+    // Once everything is counted, nothing else goes on beside what is measured.
+    let figures = figures::ask(&cast).await?;
     let channel = cast.channel(HOME)?;
     let cases = cases(&channel, &asked).await?;
     let verify = rows as f64 / verified(&channel, &asked, streams).await?.as_secs_f64();
     let batch = rows as f64 / decided(&channel, &asked, streams).await?.as_secs_f64();
     let empty = empty(args, &cast).await?.per_second;
-    let figures = figures::ask(&cast).await?;
     cast.kill(HOME).await?;
 
     let database = cast.node(HOME).dir.join("data/huren.db");
