@@ -185,13 +185,13 @@ impl Engine {
         let prefix = format!("{institution}/");
         let mut known = Known {
             directory: self.directory_of(origin, institution).await?,
-            plans: self.entries_of(origin, &prefix).await?,
-            results: self.results_of(origin, &prefix, &query.period).await?,
             ..of_log.clone()
         };
         if !known.is_in(query.region) {
             return Ok(None);
         }
+        known.plans = self.entries_of(origin, &prefix).await?;
+        known.results = self.results_of(origin, &prefix, &query.period).await?;
         let mut holders: Vec<(Tag, Place)> = Vec::new();
         let indexes = self
             .issued_until(origin, institution, &query.period)

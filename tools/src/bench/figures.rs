@@ -1,8 +1,8 @@
 //! What statisticians ask of a node: a table of figures, and a month of alerts.
 
-use std::{collections::HashMap, time::Instant};
+use std::time::Instant;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use huren_proto::v1::{
     self, monitoring_service_client::MonitoringServiceClient,
     operator_service_client::OperatorServiceClient,
@@ -37,11 +37,8 @@ pub(super) struct Figures {
 /// Waits until everything is counted, and asks.
 pub(super) async fn ask(cast: &Cast) -> Result<Figures> {
     let channel = cast.channel(HOME)?;
-    let mut sizes = HashMap::new();
-    for log in cast.status(HOME).await?.logs {
-        let extent = log.extent.context("an extent")?;
-        sizes.insert(extent.origin, log.held_size);
-    }
+    let logs = cast.status(HOME).await?.logs;
+    let size: u64 = logs.iter().map(|log| log.held_size).sum();
     let statistics = StatisticsServiceClient::new(channel.clone());
     let asked = v1::GetStatisticsRequest {
         basis: v1::StatisticsBasis::Activity.into(),
@@ -52,15 +49,15 @@ pub(super) async fn ask(cast: &Cast) -> Result<Figures> {
         ..Default::default()
     };
     let begin = Instant::now();
-    wait_for("统计 / the count", async || {
-        let table = statistics.clone().get_statistics(asked.clone()).await?;
-        let counted = table.into_inner().counted;
-        Ok(sizes
-            .iter()
-            .all(|(origin, size)| counted.get(origin) == Some(size))
-            .then_some(()))
-    })
-    .await?;
+    let mut counted = 0;
+    while counted < size {
+        counted = wait_for("统计 / the count", async || {
+            let table = statistics.clone().get_statistics(asked.clone()).await?;
+            let further: u64 = table.into_inner().counted.values().sum();
+            Ok((further > counted).then_some(further))
+        })
+        .await?;
+    }
     let counting_s = begin.elapsed().as_secs_f64();
     let table = Calls::measure(vec![asked; TABLES], 1, async |asked| {
         statistics.clone().get_statistics(asked).await?;

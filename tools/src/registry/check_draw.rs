@@ -40,7 +40,8 @@ pub struct CheckDrawArgs {
     /// 检查或派遣条目的序号 / index of the inspection or dispatch
     #[arg(long)]
     index: u64,
-    /// 抽取公告的序号，可多个，用逗号分隔 / indexes of the notices of the draw, with commas
+    /// 抽取公告的序号，用逗号分隔；同一用途的公告须全部给出（registry list --kind draw_notice --history）
+    /// / indexes of all notices of the draw, with commas: who leaves one out is told less
     #[arg(long, value_delimiter = ',', required = true)]
     notices: Vec<u64>,
     /// 机构名单，每行一个代码 / the institutions that could be drawn, a code on each line
