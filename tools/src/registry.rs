@@ -39,10 +39,36 @@ pub enum RegistryCommand {
     /// 列出登记内容 / list entries as of a day
     List(ListArgs),
     /// 给出下一个未用过的机构代码 / the next code for an institution that was never given
+    ///
+    /// 编码只编给一家机构，退出后也不再编给他人；由省备案的机构代码（第 2–5 位为 0000）取该前缀下已用最大序号的下一号。
+    /// 编号不被占住：两人同时取得同一代码时，后登记者被拒（INSTITUTION_CODE_TAKEN）。
+    /// / A code is one institution's for ever. It is the one behind the highest that was ever given under the
+    /// prefix, for institutions that the province files (0000). Nothing is reserved: of two who enter one code
+    /// the second is refused (INSTITUTION_CODE_TAKEN).
     Allocate(allocate::AllocateArgs),
     /// 导出上报部省的批次，或与行业主管部门共享的证书 / a batch for the ministry, or a share with a sector
+    ///
+    /// 导出日志一段中的证书（CSV），并写出应登记的条目 OUT.entry.json。同一范围重新导出，字节相同（其间依法删除的除外）。
+    /// 不写 --department 为上报批次（upstream_batch）；写则为行业共享（sector_share），须脱敏或不含姓名、证件。核对后以
+    /// registry submit 登记；收到回执后再登记一条（state 为 BATCH_STATE_ACKNOWLEDGED，填 sent_on、acknowledgement，
+    /// accepted 与 refused 之和须等于证书数）。文件含个人信息，按规定保管。
+    /// / Certificates of a range of the log as CSV, and the entry to be submitted, as OUT.entry.json: an
+    /// upstream_batch, or with --department a sector_share, masked or without names and documents. The same
+    /// range gives the same bytes, but for what was erased since. The answer is another entry, in which what
+    /// was taken and refused adds up. The file holds personal data.
     Share(share::ShareArgs),
     /// 核验一次随机抽取 / check a draw, from the public log alone
+    ///
+    /// 核验：抽取公告早于种子，种子是该日志的检查点，候选名单与公告一致，按种子重抽结果相同。条目与检查点均由日志自身
+    /// 证明，不依赖任何节点的说法；序号见 registry list --history。
+    /// / That the draw was announced before its seed, that the seed is a checkpoint of the log, that the
+    /// candidates are those announced, and that the seed draws the same. The log itself proves entries and
+    /// checkpoints; registry list --history tells their indexes.
+    ///
+    /// 检查点由写日志的节点作出，防不住它在签署前反复试算；见证签名之后即不能再改。 / The log's own node makes
+    /// the checkpoint, and could try several before it shows one; once cosigned, nothing can be changed.
+    ///
+    /// 退出码 / exit codes: 0 属实 as told, 1 不属实 not as told, 2 无法核验 cannot be checked.
     CheckDraw(check_draw::CheckDrawArgs),
     /// 登记一条或多条（JSON，字段见 proto/huren/v1/registry.proto） / write entries: a JSON object or an array of them, with the fields of registry.proto
     ///

@@ -20,11 +20,7 @@ enum LetterKind {
     Social,
 }
 
-/// 编码只编给一家机构，退出后也不再编给他人；由省备案的机构代码（第 2–5 位为 0000）取该前缀下已用最大序号的下一号。
-/// 编号不被占住：两人同时取得同一代码时，后登记者被拒（INSTITUTION_CODE_TAKEN）。
-/// / A code is one institution's for ever. It is the one behind the highest that was ever given under the prefix,
-/// for institutions that the province files (0000). Nothing is reserved: of two who enter one code the second is
-/// refused (INSTITUTION_CODE_TAKEN).
+/// What is wanted.
 #[derive(Args, Debug)]
 pub struct AllocateArgs {
     /// 连接 / connection

@@ -21,17 +21,7 @@ use serde_json::{Value, json};
 
 use crate::log::LogArgs;
 
-/// 核验：抽取公告早于种子，种子是该日志的检查点，候选名单与公告一致，按种子重抽结果相同。不依赖任何节点的
-/// 说法：条目与检查点均由日志自身证明。序号见 huren registry list --history。
-/// / Checks that the draw was announced before its seed, that the seed is a checkpoint of the log, that the
-/// candidates are those announced, and that the seed draws the same. Entries are proven by the log itself;
-/// their indexes are told by huren registry list --history.
-///
-/// 检查点由写日志的部门自己的节点作出，防不住它在签署前反复试算；见证签名之后即不能再改。
-/// / The log's own node makes the checkpoint, and could try several before it shows one; once it is cosigned,
-/// nothing can be changed any more.
-///
-/// 退出码 / exit codes: 0 属实 as told, 1 不属实 not as told, 2 无法核验 cannot be checked.
+/// Which draw.
 #[derive(Args, Debug)]
 pub struct CheckDrawArgs {
     /// 日志 / the log

@@ -11,20 +11,14 @@ use anyhow::{Context as _, Result, ensure};
 use clap::Args;
 use futures::TryStreamExt as _;
 use huren_core::{codes::Occupation, disclosure::Group, merkle::Hash, submission::field_names};
+use huren_node::keys::write_new;
 use huren_proto::v1::{self, operator_service_client::OperatorServiceClient};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use crate::connect::NodeArgs;
 
-/// 上报部省或与行业主管部门共享：导出日志一段中的证书（CSV），并写出应登记的条目
-///
-/// 同一范围重新导出，字节相同（其间依法删除的除外）。不写 --department 为上报批次（upstream_batch），写则为行业共享
-/// （sector_share，须脱敏或不含姓名、证件）。条目写入 OUT.entry.json，核对后以 registry submit 登记；收到回执后再登记
-/// 一条（state 为 BATCH_STATE_ACKNOWLEDGED，accepted 与 refused 之和须等于证书数）。文件含个人信息，按规定保管。
-/// / For the ministry, or with --department for a sector: certificates of a range of the log as CSV, and the
-/// entry to be submitted, as OUT.entry.json. The same range gives the same bytes, but for what was erased
-/// since. The file holds personal data.
+/// Which certificates, and for whom.
 #[derive(Args, Debug)]
 pub struct ShareArgs {
     /// 连接（操作员） / connection, as an operator
@@ -83,6 +77,12 @@ pub(super) async fn run(args: &ShareArgs, json_out: bool) -> Result<()> {
         "已存在，未作改动 / exists, nothing was done: {}",
         args.out.display()
     );
+    let names = |group: &Group| matches!(group, Group::HolderName | Group::HolderId);
+    ensure!(
+        args.department.is_none() || args.masked || !args.groups.iter().any(names),
+        "与行业共享须脱敏（--masked），或以 --groups 去掉姓名与证件 / a share is masked (--masked), or leaves \
+         out names and documents (--groups)"
+    );
     let (edition, occupations) = occupations(&args.occupations)?;
     let mut groups = args.groups.clone();
     groups.sort_unstable();
@@ -121,7 +121,7 @@ pub(super) async fn run(args: &ShareArgs, json_out: bool) -> Result<()> {
     let bytes = table.into_inner().context("the table")?;
     let digest = Hash(Sha256::digest(&bytes).into());
     let entry = entry(args, (edition, &occupations), (count, digest));
-    fs::write(&args.out, &bytes)
+    write_new(&args.out, 0o600, &bytes)
         .with_context(|| format!("无法写入 / cannot write {}", args.out.display()))?;
     let beside = args.out.with_added_extension("entry.json");
     fs::write(&beside, format!("{entry:#}\n"))

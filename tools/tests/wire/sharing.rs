@@ -129,6 +129,10 @@ async fn the_same_range_gives_the_same_bytes() {
             "--masked",
         ]
     };
+    let clear = sector("2022:4-03-02-01");
+    let clear = run("clear.csv", until_index, &clear[..clear.len() - 1]);
+    assert_eq!(clear.status.code(), Some(1), "{clear:?}");
+    assert!(!nodes.folder.path().join("clear.csv").exists());
     let none = run("none.csv", until_index, &sector("2022:6-18-02-04"));
     assert!(none.status.success(), "{none:?}");
     assert_eq!(read("none.csv").lines().count(), 1);
