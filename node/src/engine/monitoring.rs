@@ -190,6 +190,7 @@ impl Engine {
         if !known.is_in(query.region) {
             return Ok(None);
         }
+        known.sites = self.entries_by_log(&prefix).await?;
         known.plans = self.entries_of(origin, &prefix).await?;
         known.results = self.results_of(origin, &prefix, &query.period).await?;
         let mut holders: Vec<(Tag, Place)> = Vec::new();
@@ -347,19 +348,30 @@ impl Engine {
         origin: &Origin,
         prefix: &str,
     ) -> Result<Vec<Dated<E>>, StoreError> {
+        let mut entries = self.entries_by_log(prefix).await?;
+        Ok(entries.remove(origin.as_str()).unwrap_or_default())
+    }
+
+    /// Entries of every log whose keys begin with a prefix.
+    async fn entries_by_log<E: Entry>(
+        &self,
+        prefix: &str,
+    ) -> Result<BTreeMap<String, Vec<Dated<E>>>, StoreError> {
         let kind = number(E::KIND);
-        let (mut entries, mut after) = (Vec::new(), String::new());
+        let (mut logs, mut after) = (BTreeMap::<String, Vec<_>>::new(), String::new());
         loop {
             let page = self
                 .store
                 .directory_page(kind, prefix, &after, KEYS)
                 .await?;
             let Some((_, last)) = page.last() else {
-                return Ok(entries);
+                return Ok(logs);
             };
             last.key.clone_into(&mut after);
-            let of_log = page.iter().filter(|(of, _)| of == origin);
-            entries.extend(of_log.filter_map(|(_, row)| Dated::of(row)));
+            for (origin, row) in &page {
+                let entries = logs.entry(origin.to_string()).or_default();
+                entries.extend(Dated::of(row));
+            }
         }
     }
 }

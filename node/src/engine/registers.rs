@@ -145,7 +145,7 @@ fn folded(book: &Book) -> BTreeMap<Origin, u64> {
 #[derive(Debug, thiserror::Error)]
 pub enum ListError {
     /// Not a kind of the registers.
-    #[error("the kind is none of the registers': institutions, or one of 6 to 29 and 31 to 34")]
+    #[error("the kind is none of the registers': institutions, or one of 6 to 29 and 31 to 35")]
     Kind,
     /// Not a day.
     #[error("the date is not a day in the form yyyymmdd")]

@@ -45,7 +45,7 @@ fn text(path: &Path) -> &str {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn entries_are_written_and_listed_and_faulty_ones_refused() {
     let kinds = lines(&huren(&["registry", "kinds"]));
-    assert_eq!(kinds.len(), 28);
+    assert_eq!(kinds.len(), 29);
     let nodes = Nodes::start(&[Region::ZHEJIANG], 0, &[]).await;
     let node = nodes.at(Region::ZHEJIANG);
     let (dir, file) = (text(&node.dir), nodes.folder.path().join("entries.json"));

@@ -15,7 +15,7 @@ use std::{
     sync::{Arc, LazyLock},
 };
 
-use huren_proto::v1::{AnnualPlan, Institution, SessionResult};
+use huren_proto::v1::{AnnualPlan, Institution, SessionResult, Site};
 use serde::{
     Deserialize, Deserializer,
     de::{
@@ -201,6 +201,8 @@ pub struct Known {
     pub issued: Vec<Issued>,
     /// Every entry of it in the directory, ascending by index.
     pub directory: Vec<Dated<Institution>>,
+    /// Every entry about its sites, by log.
+    pub sites: BTreeMap<String, Vec<Dated<Site>>>,
     /// Every entry of its annual plans, ascending by index.
     pub plans: Vec<Dated<AnnualPlan>>,
     /// How occupations of several editions correspond, as the log says now.

@@ -12,7 +12,8 @@ use crate::{
     codes::{Date, Region},
     registry::{
         crosswalk::{OccupationKey, occupation_key},
-        has_site_in, held, in_force,
+        held, in_force,
+        sites::has_site_in,
     },
     statistics::Place,
 };
@@ -157,7 +158,7 @@ fn seats(session: &PlannedSession, day: Date) -> u64 {
     u64::try_from(days).unwrap_or_default() * u64::from(session.daily_capacity)
 }
 
-/// Where the institution has no site.
+/// Where the institution has no site on the day of issue.
 fn outside(known: &Known, day: Date, of_day: &[&Issued]) -> Vec<Alert> {
     let Some(entry) = held(&known.directory, day) else {
         return Vec::new();
@@ -167,7 +168,7 @@ fn outside(known: &Known, day: Date, of_day: &[&Issued]) -> Vec<Alert> {
         let Some(activity) = issued.activity else {
             continue;
         };
-        if !has_site_in(&entry.entry, activity) {
+        if !has_site_in(&entry.entry, known.sites.values(), activity, day) {
             strays.entry(activity).or_default().push(issued);
         }
     }

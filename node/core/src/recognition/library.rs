@@ -31,13 +31,15 @@ pub struct Library {
     standards: BTreeMap<(String, OccupationKey), BTreeSet<String>>,
     /// What an occupation is a part of, by log, with the keys of the catalogues that say so.
     wholes: BTreeMap<(String, OccupationKey), BTreeSet<(OccupationKey, String)>>,
+    /// The logs that have entries about an institution's sites, by its code.
+    sites: BTreeMap<String, BTreeSet<String>>,
     /// The earliest entry of each log's directory of institutions.
     first: BTreeMap<String, DirectoryRow>,
 }
 
 impl Library {
     /// The kinds that it wants to hold.
-    pub const KINDS: [Kind; 10] = [
+    pub const KINDS: [Kind; 11] = [
         Kind::Institution,
         Kind::OccupationCatalogue,
         Kind::QualificationCatalogue,
@@ -48,6 +50,7 @@ impl Library {
         Kind::Agreement,
         Kind::TitleMapping,
         Kind::RecognitionRules,
+        Kind::Site,
     ];
 
     /// Takes in an entry.
@@ -66,6 +69,12 @@ impl Library {
                 let wholes = self.wholes.entry((log.to_owned(), part)).or_default();
                 wholes.insert((whole, row.key.clone()));
             }
+        }
+        if row.kind == number(Kind::Site)
+            && let Some((code, _)) = row.key.split_once('/')
+        {
+            let logs = self.sites.entry(code.to_owned()).or_default();
+            logs.insert(log.to_owned());
         }
         if row.kind == number(Kind::Institution) {
             let place = |row: &DirectoryRow| (row.effective_date, row.index);
@@ -91,6 +100,9 @@ impl Library {
             let prefix = format!("{code}/");
             for log in [home, asking] {
                 found.take(log, self.behind(log, Kind::InstitutionCredit, &prefix));
+            }
+            for log in self.sites.get(code).into_iter().flatten() {
+                found.take(log, self.behind(log, Kind::Site, &prefix));
             }
         }
         if !case.leaf.is_empty() {

@@ -66,6 +66,8 @@ pub struct Registers {
     pub qualifications: Vec<Dated<v1::QualificationCatalogue>>,
     /// Editions of the occupation classification in the home log, for how they correspond.
     pub occupations: Vec<Dated<v1::OccupationCatalogue>>,
+    /// Sites of the institution, by log: both supervisors' provinces count.
+    pub sites: BTreeMap<String, Vec<Dated<v1::Site>>>,
     /// Agreements in the asking province's log.
     pub agreements: Vec<Dated<v1::Agreement>>,
     /// Which titles levels correspond to, in the asking province's log.
@@ -104,13 +106,13 @@ impl Registers {
             rules: entries(&asking),
             credit: of_both(&home, &asking, is_one),
             person_credit: of_both(&home, &asking, is_one),
-            claims: claims(evidence),
+            sites: by_log(evidence, case.institution()),
+            claims: by_log(evidence, None),
         }
     }
 }
 
 const INSTITUTION: u32 = v1::Kind::Institution as u32;
-const CLAIM: u32 = v1::Kind::SubsidyClaim as u32;
 
 fn of_log<'a>(evidence: &'a [Evidence], log: &str) -> Vec<&'a Evidence> {
     let of_log = evidence.iter().filter(|entry| entry.origin == log);
@@ -121,13 +123,22 @@ fn entries<E: Entry>(rows: &[&Evidence]) -> Vec<Dated<E>> {
     rows.iter().filter_map(|row| row.entry()).collect()
 }
 
-fn claims(evidence: &[Evidence]) -> BTreeMap<String, Vec<Dated<v1::SubsidyClaim>>> {
-    let mut claims: BTreeMap<String, Vec<_>> = BTreeMap::new();
-    for entry in evidence.iter().filter(|entry| entry.kind == CLAIM) {
-        let of_log = claims.entry(entry.origin.clone()).or_default();
-        of_log.extend(entry.entry());
+/// Entries of a kind of every log; if an institution is named, those under its code.
+fn by_log<E: Entry>(
+    evidence: &[Evidence],
+    institution: Option<&str>,
+) -> BTreeMap<String, Vec<Dated<E>>> {
+    let is_about = |key: &str| {
+        let code = key.split('/').next();
+        institution.is_none() || code == institution
+    };
+    let mut logs: BTreeMap<String, Vec<_>> = BTreeMap::new();
+    for entry in evidence.iter().filter(|entry| is_about(&entry.key)) {
+        if let Some(dated) = entry.entry() {
+            logs.entry(entry.origin.clone()).or_default().push(dated);
+        }
     }
-    claims
+    logs
 }
 
 /// Entries of two logs, which may be one.

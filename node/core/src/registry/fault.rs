@@ -51,6 +51,9 @@ faults! {
     SharesSum = "SHARES_SUM", "各方出资比例之和应为 100%", "the shares do not add up to the whole";
     /// A session in another year than its plan.
     SessionYear = "SESSION_YEAR", "场次日期不在计划年度内", "the session lies outside of the plan's year";
+    /// A department that is not the site's.
+    SiteElsewhere = "SITE_ELSEWHERE", "考点不在该部门所辖地区内",
+        "the site lies outside of the region of the department";
     /// Territory of no party.
     TerritoryOutside = "TERRITORY_OUTSIDE", "适用地区不属于任何签署方", "the territory lies in none of the parties";
     /// A mapping of a track that the agreement leaves out.

@@ -3,17 +3,7 @@
 use huren_proto::v1::Institution;
 
 use super::{Dated, held};
-use crate::codes::{Date, Region};
-
-/// Whether an institution has a site in the region of an assessment: its own region counts as one
-/// (浙人社发〔2022〕16号 四(一)).
-pub fn has_site_in(institution: &Institution, activity: Region) -> bool {
-    let regions = institution.site_regions.iter();
-    let mut regions = regions
-        .chain([&institution.home_region])
-        .filter_map(|code| Region::parse(code).ok());
-    regions.any(|region| region.contains(&activity))
-}
+use crate::codes::Date;
 
 /// Whether an entry would give an institution's code to another one, out of the entries that the
 /// log has under the code: a code is never given twice, after an exit neither (统一编码,

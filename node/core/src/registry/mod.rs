@@ -1,4 +1,4 @@
-//! The public registers: kinds 6 to 29 and 31 to 34, all on one mechanism.
+//! The public registers: kinds 6 to 29 and 31 to 35, all on one mechanism.
 //!
 //! An entry is an encoded message of `registry.proto`, found by its kind and its key. Of the
 //! entries of one log with one key, that with the latest effective date not after a day holds on
@@ -23,6 +23,7 @@ mod institutions;
 pub mod plans;
 pub mod recognition;
 mod resources;
+pub mod sites;
 pub mod standards;
 pub mod supervision;
 #[cfg(test)]
@@ -39,7 +40,7 @@ use crate::{
 };
 
 pub use as_of::{Dated, as_of, held, in_force, rows_in_force};
-pub use institutions::{has_site_in, is_code_reused};
+pub use institutions::is_code_reused;
 
 use fault::Fault;
 
@@ -214,6 +215,7 @@ pub const KINDS: &[KindEntry] = &[
     kind::<v1::RecognitionRules>("recognition_rules", "互认规则效力"),
     kind::<v1::SessionResult>("session_result", "考核结果"),
     kind::<v1::DrawNotice>("draw_notice", "抽取公告"),
+    kind::<v1::Site>("site", "考点"),
 ];
 
 /// The number of a kind, as registers keep it.

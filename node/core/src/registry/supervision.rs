@@ -1,4 +1,5 @@
-//! Inspections, what they find, and complaints: the public part of 双随机，一公开.
+//! Inspections, what they find, and complaints: the public part of 双随机，一公开. Who supervises a
+//! site of another province's institution writes them too.
 
 use huren_proto::v1::{
     Complaint, ComplaintState, Finding, FindingState, Inspection, InspectionBasis, InspectionMode,
@@ -22,10 +23,6 @@ impl Entry for Inspection {
 
     fn region(&self) -> Option<&str> {
         Some(&self.region)
-    }
-
-    fn institution(&self) -> Option<&str> {
-        Some(&self.institution)
     }
 
     fn check(&mut self, faults: &mut Faults) {
@@ -69,10 +66,6 @@ impl Entry for Finding {
         Some(&self.region)
     }
 
-    fn institution(&self) -> Option<&str> {
-        Some(&self.institution)
-    }
-
     fn check(&mut self, faults: &mut Faults) {
         faults.code("inspection", &mut self.inspection, Required);
         faults.region("region", &mut self.region, Required);
@@ -100,10 +93,6 @@ impl Entry for Complaint {
 
     fn region(&self) -> Option<&str> {
         Some(&self.region)
-    }
-
-    fn institution(&self) -> Option<&str> {
-        Some(&self.institution)
     }
 
     fn check(&mut self, faults: &mut Faults) {

@@ -13,7 +13,8 @@ use crate::{
         catalogue::Qualifications,
         credit::{institution_listed, person_listed},
         crosswalk::{Crosswalk, OccupationKey, occupation_key},
-        has_site_in, held, in_force,
+        held, in_force,
+        sites::has_site_in,
         standards::{Filed, Usability, usability},
     },
 };
@@ -62,7 +63,7 @@ pub(super) fn institution(
         findings.add(Rule::EmployerScope, [("institution", code.to_owned())]);
     }
     scope(question, registers, (entry, issued), findings);
-    site(question, entry, findings);
+    site(question, registers, (entry, issued), findings);
 }
 
 fn scope(
@@ -123,11 +124,16 @@ fn containing(
 }
 
 /// Where the assessment took place has a site.
-fn site(question: &Question<'_>, entry: &v1::Institution, findings: &mut Findings<'_>) {
+fn site(
+    question: &Question<'_>,
+    registers: &Registers,
+    (entry, issued): (&v1::Institution, Date),
+    findings: &mut Findings<'_>,
+) {
     let Some(activity) = question.activity else {
         return;
     };
-    if !has_site_in(entry, activity) {
+    if !has_site_in(entry, registers.sites.values(), activity, issued) {
         findings.add(
             Rule::SiteUnregistered,
             [("activity_region", activity.to_string())],

@@ -294,6 +294,32 @@ fn it_was_within_the_scope_and_at_a_site() {
         }
     };
     check(sites(&["330106"]), Conditional, &site);
+    // Both supervisors agree to it, each in its own log.
+    let agreed = |also_local: bool| {
+        move |case: &mut Case, r: &mut Registers| {
+            sites(&["330106"])(case, r);
+            r.institution[0].entry.selecting_region = "3301".into();
+            let agrees = |region: &str, supervisor: v1::SiteSupervisor| v1::Site {
+                institution: "S000033010006".into(),
+                site_region: "330421".into(),
+                number: 1,
+                region: region.into(),
+                supervisor: supervisor.into(),
+                state: v1::SiteState::Agreed.into(),
+                ..Default::default()
+            };
+            let selecting = agrees("3301", v1::SiteSupervisor::Selecting);
+            let rows = vec![placed(40, ISSUED, selecting)];
+            r.sites.insert("huren.zj.example/log/33".into(), rows);
+            if also_local {
+                let local = agrees("3304", v1::SiteSupervisor::Local);
+                let rows = vec![placed(41, ISSUED, local)];
+                r.sites.insert("huren.example/log/34".into(), rows);
+            }
+        }
+    };
+    check(agreed(true), Recognized, &[]);
+    check(agreed(false), Conditional, &site);
     check(sites(&["3304"]), Recognized, &[]);
     check(sites(&[]), Conditional, &site);
 }

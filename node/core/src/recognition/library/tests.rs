@@ -46,7 +46,7 @@ fn case(edition: u32, code: &str) -> Case {
         reasons: Vec::new(),
         leaf: Hash([7; 32]).to_hex(),
         certificate: BTreeMap::from(values),
-        activity_region: "330106".into(),
+        activity_region: "330206".into(),
         id_fails: false,
         other_holdings: 0,
         others_claimed: Vec::new(),
@@ -66,11 +66,28 @@ fn institution(scopes: &[(u32, &str)]) -> Entry {
         kind: v1::InstitutionKind::Social.into(),
         state: v1::InstitutionState::Active.into(),
         home_region: "330106".into(),
+        selecting_region: "3301".into(),
         scopes: scopes.iter().map(scope).collect(),
         ..Default::default()
     };
     let body = institution.encode_to_vec();
     (Kind::Institution, "S000033010006".into(), body)
+}
+
+/// A site in another city, which both supervisors have to agree to.
+fn site(supervisor: i32, state: i32) -> Entry {
+    let local = supervisor == v1::SiteSupervisor::Local as i32;
+    let region = if local { "3302" } else { "3301" };
+    let site = v1::Site {
+        site_region: "330206".into(),
+        number: 1,
+        region: region.into(),
+        supervisor,
+        state,
+        ..Default::default()
+    };
+    let key = format!("S000033010006/330206/1/{region}");
+    (Kind::Site, key, site.encode_to_vec())
 }
 
 fn standard(number: usize, edition: u32, code: &str) -> Entry {
@@ -141,6 +158,7 @@ fn entry() -> impl Strategy<Value = (u32, Entry)> {
     let some = prop_oneof![
         prop::collection::vec(named(), 0..3).prop_map(|scopes| institution(&scopes)),
         (0..3_usize, named()).prop_map(|(number, (edition, code))| standard(number, edition, code)),
+        (1..3_i32, 1..3_i32).prop_map(|(supervisor, state)| site(supervisor, state)),
         (1..3_u32, prop::collection::vec(step, 0..3))
             .prop_map(|(part, steps)| catalogue(part, &steps)),
     ];

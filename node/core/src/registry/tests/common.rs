@@ -47,6 +47,7 @@ fn all() -> Vec<(Kind, Vec<u8>)> {
         RecognitionRules = samples::recognition_rules();
         SessionResult = samples::session_result();
         DrawNotice = samples::draw_notice();
+        Site = samples::site();
     }
 }
 
@@ -57,7 +58,7 @@ fn checked(kind: Kind, bytes: &[u8]) -> Checked {
 #[test]
 fn the_table_has_every_kind_once() {
     let numbers: Vec<i32> = KINDS.iter().map(|entry| entry.kind.into()).collect();
-    assert_eq!(numbers, (6..=29).chain(31..=34).collect::<Vec<_>>());
+    assert_eq!(numbers, (6..=29).chain(31..=35).collect::<Vec<_>>());
     for entry in KINDS {
         let name = entry.kind.as_str_name().trim_start_matches("KIND_");
         assert_eq!(entry.name, name.to_ascii_lowercase());
@@ -121,6 +122,7 @@ fn keys() {
         "effects",
         "S000033010006/330106/2024/1/4",
         "inspection/institutions/3301/JC-2024-3",
+        "S000033010006/330206/1/3302",
     ];
     assert_eq!(keys, expected);
 }
@@ -155,6 +157,7 @@ fn who_writes() {
         Kind::SubsidyClaim,
         Kind::SessionResult,
         Kind::DrawNotice,
+        Kind::Site,
     ];
     for entry in KINDS {
         let expected = if all_levels.contains(&entry.kind) {

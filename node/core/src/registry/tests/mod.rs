@@ -10,6 +10,7 @@ mod people;
 mod recognition;
 mod resources;
 mod samples;
+mod sites;
 mod supervised;
 mod views;
 

@@ -310,6 +310,19 @@ pub(super) fn assessment() -> Assessment {
     }
 }
 
+pub(super) fn site() -> Site {
+    Site {
+        institution: s(INSTITUTION),
+        site_region: s("330206"),
+        number: 1,
+        name: s("宁波北仑考点"),
+        region: s("3302"),
+        supervisor: SiteSupervisor::Local.into(),
+        agreed_on: 20_240_110,
+        state: SiteState::Agreed.into(),
+    }
+}
+
 pub(super) fn draw_notice() -> DrawNotice {
     DrawNotice {
         subject: DrawSubject::Institutions.into(),
