@@ -8,8 +8,8 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
 };
 
-use super::{connect::MIGRATIONS, place::unsigned};
-use crate::Error;
+use super::connect::MIGRATIONS;
+use crate::{Error, sql::unsigned};
 
 /// Tables without anything about persons: what anybody may read of the logs, what follows from
 /// it, and the audit trail, which names persons by tags alone and is to be kept as long as the

@@ -14,7 +14,7 @@ mod mirror;
 mod register;
 mod tree;
 
-use huren_store::{Memory, Sqlite, SqliteOptions};
+use huren_store::{Memory, Postgres, PostgresOptions, Sqlite, SqliteOptions};
 
 /// Runs each test on a new store of each back end.
 macro_rules! contract {
@@ -35,6 +35,19 @@ macro_rules! contract {
                     let path = directory.path().join("huren.sqlite");
                     let options = super::SqliteOptions::default();
                     let store = super::Sqlite::open(&path, options).await.unwrap();
+                    crate::$topic::$test(&store).await;
+                    store.close().await;
+                }
+            )+)+
+        }
+        mod postgres {
+            $($(
+                #[tokio::test]
+                async fn $test() {
+                    let Some(server) = huren_test_postgres::server() else { return };
+                    let options = super::PostgresOptions::default();
+                    let url = server.database().unwrap();
+                    let store = super::Postgres::open(&url, &options).await.unwrap();
                     crate::$topic::$test(&store).await;
                     store.close().await;
                 }

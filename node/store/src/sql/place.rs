@@ -11,7 +11,7 @@ const INDEX_END: u64 = 1 << INDEX_BITS;
 /// `logs.id`.
 #[derive(Clone, Copy, Debug, sqlx::Type)]
 #[sqlx(transparent)]
-pub(super) struct LogId(i64);
+pub(super) struct LogId(pub(super) i64);
 
 impl LogId {
     /// The place of a leaf of this log.
@@ -46,7 +46,7 @@ pub(super) fn integer(value: u64) -> Result<i64, Error> {
 }
 
 /// An unsigned number on its way out.
-pub(super) fn unsigned<T: TryFrom<i64>>(value: i64) -> Result<T, Error> {
+pub(crate) fn unsigned<T: TryFrom<i64>>(value: i64) -> Result<T, Error> {
     T::try_from(value).map_err(|_| Error::Corrupt("a number is out of its range"))
 }
 

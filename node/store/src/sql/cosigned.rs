@@ -1,26 +1,22 @@
 //! What the own witness cosigned.
 
 use huren_core::checkpoint::Origin;
-use sqlx::{SqliteConnection, SqlitePool};
 
 use super::{
+    db::{Db, Pool, values},
     decode::hash,
     place::{integer, unsigned},
 };
 use crate::{COSIGNED_KEPT, Cosigned, Error, Head};
 
 pub(super) async fn put(
-    db: &mut SqliteConnection,
+    db: &mut Db,
     origin: &Origin,
     expected: Option<Head>,
     cosigned: &Cosigned,
 ) -> Result<(), Error> {
-    let held: Option<(i64, Vec<u8>)> = sqlx::query_as(
-        "SELECT size, root FROM cosigned WHERE origin = $1 ORDER BY size DESC LIMIT 1",
-    )
-    .bind(origin.as_str())
-    .fetch_optional(&mut *db)
-    .await?;
+    let held = "SELECT size, root FROM cosigned WHERE origin = $1 ORDER BY size DESC LIMIT 1";
+    let held = db.one(held, values![origin]).await?;
     let held = held.map(head).transpose()?;
     let new = cosigned.head;
     let contradicts =
@@ -28,34 +24,29 @@ pub(super) async fn put(
     if held != expected || held.is_some_and(contradicts) {
         return Err(Error::Conflict);
     }
-    sqlx::query(
+    db.execute(
         "INSERT INTO cosigned (origin, size, root, checkpoint) VALUES ($1, $2, $3, $4) \
          ON CONFLICT (origin, size) DO UPDATE SET checkpoint = excluded.checkpoint",
+        values![
+            origin,
+            integer(new.size)?,
+            new.root,
+            &cosigned.checkpoint[..]
+        ],
     )
-    .bind(origin.as_str())
-    .bind(integer(new.size)?)
-    .bind(&new.root.as_bytes()[..])
-    .bind(&cosigned.checkpoint[..])
-    .execute(&mut *db)
     .await?;
-    sqlx::query(
+    db.execute(
         "DELETE FROM cosigned WHERE origin = $1 AND size NOT IN \
          (SELECT size FROM cosigned WHERE origin = $1 ORDER BY size DESC LIMIT $2)",
+        values![origin, integer(COSIGNED_KEPT as u64)?],
     )
-    .bind(origin.as_str())
-    .bind(integer(COSIGNED_KEPT as u64)?)
-    .execute(db)
     .await?;
     Ok(())
 }
 
-pub(super) async fn all(db: &SqlitePool, origin: &Origin) -> Result<Vec<Cosigned>, Error> {
-    let rows: Vec<(i64, Vec<u8>, Vec<u8>)> = sqlx::query_as(
-        "SELECT size, root, checkpoint FROM cosigned WHERE origin = $1 ORDER BY size",
-    )
-    .bind(origin.as_str())
-    .fetch_all(db)
-    .await?;
+pub(super) async fn all(db: &Pool, origin: &Origin) -> Result<Vec<Cosigned>, Error> {
+    let sql = "SELECT size, root, checkpoint FROM cosigned WHERE origin = $1 ORDER BY size";
+    let rows: Vec<(i64, Vec<u8>, Vec<u8>)> = db.all(sql, values![origin]).await?;
     let cosigned = |(size, root, checkpoint)| {
         Ok(Cosigned {
             head: head((size, root))?,

@@ -4,12 +4,11 @@ use huren_core::{
     checkpoint::Origin,
     register::{InstitutionKeyRow, InstitutionKeys, KeysWanted},
 };
-use sqlx::SqlitePool;
 
 use super::{
+    db::{Pool, values},
     decode::hash,
     place::{index_at, offsets, unsigned},
-    snapshot::Snapshot,
 };
 use crate::Error;
 
@@ -28,27 +27,21 @@ type Row = (i64, Vec<u8>, i64, Vec<u8>, String, i64, i64);
 
 /// Those that are wanted: few, so each is asked for by itself.
 pub(super) async fn held(
-    db: &SqlitePool,
+    db: &Pool,
     name: &Origin,
     wanted: &KeysWanted,
     before: u64,
 ) -> Result<InstitutionKeys, Error> {
     let (_, end) = offsets(&(0..before));
     let mut keys = InstitutionKeys::new();
-    let mut db = Snapshot::of(db, wanted.ids.len() + wanted.codes.len()).await?;
-    let query = |sql| {
-        sqlx::query_as::<_, Row>(sql)
-            .bind(name.as_str())
-            .bind(end)
-            .bind(i64::from(InstitutionKeyRow::DIRECTORY))
-    };
+    let mut db = db.read(wanted.ids.len() + wanted.codes.len()).await?;
     for id in &wanted.ids {
-        let rows = query(BY_ID).bind(&id.0[..]);
-        take(&mut keys, rows.fetch_all(db.connection()).await?)?;
+        let asked = values![name, end, InstitutionKeyRow::DIRECTORY, *id];
+        take(&mut keys, db.all(BY_ID, asked).await?)?;
     }
     for code in &wanted.codes {
-        let rows = query(BY_CODE).bind(code);
-        take(&mut keys, rows.fetch_all(db.connection()).await?)?;
+        let asked = values![name, end, InstitutionKeyRow::DIRECTORY, &code[..]];
+        take(&mut keys, db.all(BY_CODE, asked).await?)?;
     }
     Ok(keys)
 }

@@ -4,15 +4,14 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use huren_core::{checkpoint::Origin, register::StatusRow};
-use sqlx::{AssertSqlSafe, SqlitePool};
 
 use super::{
-    bulk::{LONGEST_LIST, padded, placeholders, prefixes},
+    db::{Db, Pool, Value},
     decode::{effect, hash, key, origin},
     entries::entry_at,
     logs,
     place::{index_at, unsigned},
-    snapshot::Snapshot,
+    statement::{LONGEST_LIST, Statement},
 };
 use crate::{Error, Found, FoundStatus, Leaves, Tag};
 
@@ -44,7 +43,7 @@ struct Row {
 
 /// What each of the tags finds, in the order asked.
 pub(super) async fn certificates(
-    db: &SqlitePool,
+    db: &Pool,
     by: By,
     tags: &[Tag],
     leaves: Leaves,
@@ -52,13 +51,10 @@ pub(super) async fn certificates(
     let asked: HashSet<Tag> = tags.iter().copied().collect();
     let keys: Vec<[u8; 32]> = asked.iter().map(|tag| tag.0).collect();
     let mut found: HashMap<Tag, Vec<Found>> = HashMap::new();
-    let mut db = Snapshot::of(db, keys.len().div_ceil(LONGEST_LIST)).await?;
+    let mut db = db.read(keys.len().div_ceil(LONGEST_LIST)).await?;
     for chunk in keys.chunks(LONGEST_LIST) {
-        let mut query = sqlx::query_as(AssertSqlSafe(select(by, chunk.len(), leaves)));
-        for prefix in prefixes(chunk) {
-            query = query.bind(prefix);
-        }
-        let rows: Vec<Row> = query.fetch_all(db.connection()).await?;
+        let prefixes = chunk.iter().map(|key| Value::from(&key[..8])).collect();
+        let rows: Vec<Row> = select(&db, by, prefixes, leaves)?.all(&mut db).await?;
         for row in rows {
             let tag = Tag(key(row.tag.as_deref().unwrap_or_default())?);
             // The index knows the first bytes of a tag only.
@@ -73,14 +69,14 @@ pub(super) async fn certificates(
 
 /// What is found at places of one log.
 pub(super) async fn at(
-    db: &SqlitePool,
+    db: &Pool,
     name: &Origin,
     indexes: &[u64],
     leaves: Leaves,
 ) -> Result<Vec<Found>, Error> {
     let mut found = Vec::new();
-    let mut db = Snapshot::of(db, 1 + indexes.len().div_ceil(LONGEST_LIST)).await?;
-    let Some(log) = logs::find(db.connection(), name).await? else {
+    let mut db = db.read(1 + indexes.len().div_ceil(LONGEST_LIST)).await?;
+    let Some(log) = logs::find(&mut db, name).await? else {
         return Ok(found);
     };
     let places: BTreeSet<u64> = indexes.iter().copied().collect();
@@ -89,11 +85,8 @@ pub(super) async fn at(
         .map(|index| log.place(index))
         .collect::<Result<_, _>>()?;
     for chunk in places.chunks(LONGEST_LIST) {
-        let mut query = sqlx::query_as(AssertSqlSafe(select(By::Place, chunk.len(), leaves)));
-        for place in padded(chunk) {
-            query = query.bind(*place);
-        }
-        let rows: Vec<Row> = query.fetch_all(db.connection()).await?;
+        let places = chunk.iter().copied().map(Value::from).collect();
+        let rows: Vec<Row> = select(&db, By::Place, places, leaves)?.all(&mut db).await?;
         for row in rows {
             gather(&mut found, row)?;
         }
@@ -101,13 +94,23 @@ pub(super) async fn at(
     Ok(found)
 }
 
-pub(super) fn select(by: By, count: usize, leaves: Leaves) -> String {
-    let list = placeholders(count);
-    let of_tag = |tag| format!("d.{tag} IS NOT NULL AND substr(d.{tag}, 1, 8) IN {list}");
+/// The statement for first bytes of tags, or for places.
+pub(super) fn select(
+    db: &Db,
+    by: By,
+    keys: Vec<Value>,
+    leaves: Leaves,
+) -> Result<Statement, Error> {
     let (tag, condition) = match by {
-        By::Number => ("d.number_tag", of_tag("number_tag")),
-        By::Holder => ("d.holder_tag", of_tag("holder_tag")),
-        By::Place => ("NULL", format!("d.place IN {list}")),
+        By::Number => (
+            "d.number_tag",
+            "d.number_tag IS NOT NULL AND substr(d.number_tag, 1, 8)",
+        ),
+        By::Holder => (
+            "d.holder_tag",
+            "d.holder_tag IS NOT NULL AND substr(d.holder_tag, 1, 8)",
+        ),
+        By::Place => ("NULL", "d.place"),
     };
     let (entries, join) = match leaves {
         Leaves::With => (
@@ -117,7 +120,7 @@ pub(super) fn select(by: By, count: usize, leaves: Leaves) -> String {
         ),
         Leaves::Without => ("NULL AS entries, NULL AS status_entries", ""),
     };
-    format!(
+    let sql = format!(
         "SELECT {tag} AS tag, d.holder_tag, l.origin, d.place, d.sealed, c.leaf, \
          s.place AS status_place, s.leaf AS status_leaf, s.effect, s.reason, s.effective, \
          sd.sealed AS status_sealed, {entries} \
@@ -126,9 +129,13 @@ pub(super) fn select(by: By, count: usize, leaves: Leaves) -> String {
          LEFT JOIN certificates c ON c.place = d.place \
          LEFT JOIN statuses s ON s.target = d.place \
          LEFT JOIN disclosures sd ON sd.place = s.place AND sd.live = 1 {join} \
-         WHERE d.live = 1 AND {condition} \
-         ORDER BY l.origin, d.place, s.place"
-    )
+         WHERE d.live = 1 AND {condition}"
+    );
+    let mut statement = Statement::new(db, &sql);
+    statement
+        .is_one_of(keys)?
+        .push(" ORDER BY l.origin, d.place, s.place");
+    Ok(statement)
 }
 
 /// Adds a row to what was found for its tag: rows of one certificate follow each other.

@@ -3,54 +3,46 @@
 use std::collections::HashMap;
 
 use huren_core::checkpoint::Origin;
-use sqlx::{SqliteConnection, SqlitePool};
 
 use super::{
+    db::{Db, Pool, values},
     decode::origin as read_origin,
     logs,
     place::{integer, unsigned},
 };
 use crate::{DataKey, DataKeyKind, Error, Rekey, Rekeyed};
 
-pub(super) async fn all(db: &SqlitePool) -> Result<Vec<DataKey>, Error> {
-    let rows: Vec<Row> = sqlx::query_as(SELECT).fetch_all(db).await?;
+pub(super) async fn all(db: &Pool) -> Result<Vec<DataKey>, Error> {
+    let rows: Vec<Row> = db.all(SELECT, values![]).await?;
     rows.into_iter().map(read).collect()
 }
 
 pub(super) async fn put(
-    db: &mut SqliteConnection,
+    db: &mut Db,
     expected: &[DataKey],
     keys: &[DataKey],
     walk_again: bool,
 ) -> Result<(), Error> {
-    let held: Vec<Row> = sqlx::query_as(SELECT).fetch_all(&mut *db).await?;
+    let held: Vec<Row> = db.all(SELECT, values![]).await?;
     let held: Vec<DataKey> = held.into_iter().map(read).collect::<Result<_, _>>()?;
     if held != expected {
         return Err(Error::Conflict);
     }
-    sqlx::query("DELETE FROM data_keys")
-        .execute(&mut *db)
-        .await?;
+    db.execute("DELETE FROM data_keys", values![]).await?;
     for (rank, key) in (0i64..).zip(keys) {
-        sqlx::query("INSERT INTO data_keys (rank, kind, key_id) VALUES ($1, $2, $3)")
-            .bind(rank)
-            .bind(key.kind as i64)
-            .bind(&key.id[..])
-            .execute(&mut *db)
-            .await?;
+        let insert = "INSERT INTO data_keys (rank, kind, key_id) VALUES ($1, $2, $3)";
+        let key = values![rank, key.kind as i64, &key.id[..]];
+        db.execute(insert, key).await?;
     }
     if walk_again {
-        sqlx::query("DELETE FROM rekeyed").execute(db).await?;
+        db.execute("DELETE FROM rekeyed", values![]).await?;
     }
     Ok(())
 }
 
-pub(super) async fn rekeyed(db: &SqlitePool) -> Result<HashMap<Origin, Rekeyed>, Error> {
-    let rows: Vec<(String, i64, i64)> = sqlx::query_as(
-        "SELECT l.origin, r.up_to, r.kept FROM rekeyed r JOIN logs l ON l.id = r.log",
-    )
-    .fetch_all(db)
-    .await?;
+pub(super) async fn rekeyed(db: &Pool) -> Result<HashMap<Origin, Rekeyed>, Error> {
+    let sql = "SELECT l.origin, r.up_to, r.kept FROM rekeyed r JOIN logs l ON l.id = r.log";
+    let rows: Vec<(String, i64, i64)> = db.all(sql, values![]).await?;
     let one = |(origin, up_to, kept)| {
         let (up_to, kept) = (unsigned(up_to)?, unsigned(kept)?);
         Ok((read_origin(origin)?, Rekeyed { up_to, kept }))
@@ -58,16 +50,10 @@ pub(super) async fn rekeyed(db: &SqlitePool) -> Result<HashMap<Origin, Rekeyed>,
     rows.into_iter().map(one).collect()
 }
 
-pub(super) async fn rekey(
-    db: &mut SqliteConnection,
-    origin: &Origin,
-    rekey: &Rekey,
-) -> Result<(), Error> {
+pub(super) async fn rekey(db: &mut Db, origin: &Origin, rekey: &Rekey) -> Result<(), Error> {
     let log = logs::id(db, origin).await?;
-    let held: Option<(i64, i64)> = sqlx::query_as("SELECT up_to, kept FROM rekeyed WHERE log = $1")
-        .bind(log)
-        .fetch_optional(&mut *db)
-        .await?;
+    let held = "SELECT up_to, kept FROM rekeyed WHERE log = $1";
+    let held: Option<(i64, i64)> = db.one(held, values![log]).await?;
     let (up_to, kept) = held.unwrap_or_default();
     let (up_to, kept) = (unsigned(up_to)?, unsigned(kept)?);
     if (Rekeyed { up_to, kept }) != rekey.from || rekey.to.up_to < up_to {
@@ -76,41 +62,33 @@ pub(super) async fn rekey(
     for row in &rekey.rows {
         // As long as before in every column, so that SQLite writes over the old bytes: see the
         // table.
-        let done = sqlx::query(
+        db.change_one(
             "UPDATE disclosures SET number_tag = $2, holder_tag = $3, sealed = $4 \
              WHERE live = 1 AND place = $1 AND length(sealed) = length($4) \
-             AND length(number_tag) IS length($2) AND length(holder_tag) IS length($3)",
+             AND length(number_tag) IS NOT DISTINCT FROM length($2) \
+             AND length(holder_tag) IS NOT DISTINCT FROM length($3)",
+            values![
+                log.place(row.index)?,
+                row.number_tag,
+                row.holder_tag,
+                &row.sealed[..]
+            ],
         )
-        .bind(log.place(row.index)?)
-        .bind(row.number_tag.map(|tag| tag.0.to_vec()))
-        .bind(row.holder_tag.map(|tag| tag.0.to_vec()))
-        .bind(&row.sealed[..])
-        .execute(&mut *db)
         .await?;
-        if done.rows_affected() != 1 {
-            return Err(Error::Conflict);
-        }
     }
     for (old, new, index) in &rekey.submissions {
-        sqlx::query(
+        db.execute(
             "UPDATE submissions SET tag = $3 \
              WHERE substr(tag, 1, 8) = $1 AND tag = $2 AND leaf_index = $4",
+            values![&old.0[..8], *old, *new, integer(*index)?],
         )
-        .bind(&old.0[..8])
-        .bind(&old.0[..])
-        .bind(&new.0[..])
-        .bind(integer(*index)?)
-        .execute(&mut *db)
         .await?;
     }
-    sqlx::query(
+    db.execute(
         "INSERT INTO rekeyed (log, up_to, kept) VALUES ($1, $2, $3) \
          ON CONFLICT (log) DO UPDATE SET up_to = excluded.up_to, kept = excluded.kept",
+        values![log, integer(rekey.to.up_to)?, integer(rekey.to.kept)?],
     )
-    .bind(log)
-    .bind(integer(rekey.to.up_to)?)
-    .bind(integer(rekey.to.kept)?)
-    .execute(db)
     .await?;
     Ok(())
 }

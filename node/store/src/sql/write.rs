@@ -4,38 +4,37 @@
 use std::ops::Range;
 
 use huren_core::{checkpoint::Origin, register::Changes};
-use sqlx::SqliteConnection;
 
 use super::{
-    cells, disclosures, entries, logs,
-    place::{LogId, integer},
+    cells,
+    db::{Db, values},
+    disclosures, entries, logs,
+    place::integer,
     register, submissions,
     tree::{self, NewTile},
 };
 use crate::{Advance, Append, Bundle, DisclosureRow, Erased, Error, Package};
 
-pub(super) async fn append(
-    db: &mut SqliteConnection,
-    origin: &Origin,
-    append: &Append,
-) -> Result<(), Error> {
+pub(super) async fn append(db: &mut Db, origin: &Origin, append: &Append) -> Result<(), Error> {
     if append.head.size < append.expected.size {
         return Err(Error::Conflict);
     }
-    let log: LogId = sqlx::query_scalar(
+    let (old, new) = (append.expected, append.head);
+    let moved = logs::moved(
+        db,
         "UPDATE logs SET size = $4, root = $5, checkpoint = $6, folded = $4, disclosed = $4 \
          WHERE origin = $1 AND role = 0 AND size = $2 AND root = $3 \
          AND folded = $2 AND disclosed = $2 RETURNING id",
-    )
-    .bind(origin.as_str())
-    .bind(integer(append.expected.size)?)
-    .bind(&append.expected.root.as_bytes()[..])
-    .bind(integer(append.head.size)?)
-    .bind(&append.head.root.as_bytes()[..])
-    .bind(&append.checkpoint[..])
-    .fetch_optional(&mut *db)
-    .await?
-    .ok_or(Error::Conflict)?;
+        values![
+            origin,
+            integer(old.size)?,
+            old.root,
+            integer(new.size)?,
+            new.root,
+            &append.checkpoint[..]
+        ],
+    );
+    let log = moved.await?;
 
     let bundles: Vec<&Bundle> = append.bundles.iter().collect();
     entries::put(db, log, &bundles).await?;
@@ -54,7 +53,7 @@ pub(super) async fn append(
 }
 
 pub(super) async fn put_packages(
-    db: &mut SqliteConnection,
+    db: &mut Db,
     origin: &Origin,
     packages: &[Package],
 ) -> Result<(), Error> {
@@ -68,28 +67,25 @@ pub(super) async fn put_packages(
     tree::put_tiles(db, log, &tiles).await
 }
 
-pub(super) async fn advance(
-    db: &mut SqliteConnection,
-    origin: &Origin,
-    advance: &Advance,
-) -> Result<(), Error> {
+pub(super) async fn advance(db: &mut Db, origin: &Origin, advance: &Advance) -> Result<(), Error> {
     let (old, new) = (advance.expected, advance.head);
     if new.size < old.size || (new.size == old.size && new.root != old.root) {
         return Err(Error::Conflict);
     }
-    let log: LogId = sqlx::query_scalar(
+    let moved = logs::moved(
+        db,
         "UPDATE logs SET size = $4, root = $5, checkpoint = $6 \
          WHERE origin = $1 AND size = $2 AND root = $3 RETURNING id",
-    )
-    .bind(origin.as_str())
-    .bind(integer(old.size)?)
-    .bind(&old.root.as_bytes()[..])
-    .bind(integer(new.size)?)
-    .bind(&new.root.as_bytes()[..])
-    .bind(&advance.checkpoint[..])
-    .fetch_optional(&mut *db)
-    .await?
-    .ok_or(Error::Conflict)?;
+        values![
+            origin,
+            integer(old.size)?,
+            old.root,
+            integer(new.size)?,
+            new.root,
+            &advance.checkpoint[..]
+        ],
+    );
+    let log = moved.await?;
 
     let tiles: Vec<NewTile<'_>> = advance
         .tiles
@@ -100,7 +96,7 @@ pub(super) async fn advance(
 }
 
 pub(super) async fn apply(
-    db: &mut SqliteConnection,
+    db: &mut Db,
     origin: &Origin,
     range: Range<u64>,
     changes: &Changes,
@@ -109,16 +105,10 @@ pub(super) async fn apply(
     if range.end < range.start {
         return Err(Error::Conflict);
     }
-    let log: LogId = sqlx::query_scalar(
-        "UPDATE logs SET folded = $3 WHERE origin = $1 AND folded = $2 AND size >= $3 \
-         RETURNING id",
-    )
-    .bind(origin.as_str())
-    .bind(integer(range.start)?)
-    .bind(integer(range.end)?)
-    .fetch_optional(&mut *db)
-    .await?
-    .ok_or(Error::Conflict)?;
+    let sql = "UPDATE logs SET folded = $3 \
+         WHERE origin = $1 AND folded = $2 AND size >= $3 RETURNING id";
+    let range = values![origin, integer(range.start)?, integer(range.end)?];
+    let log = logs::moved(db, sql, range).await?;
 
     register::put(db, log, changes).await?;
     disclosures::reseal(db, log, &erased.resealed).await?;
@@ -126,7 +116,7 @@ pub(super) async fn apply(
 }
 
 pub(super) async fn put_disclosures(
-    db: &mut SqliteConnection,
+    db: &mut Db,
     origin: &Origin,
     range: Range<u64>,
     rows: &[DisclosureRow],
@@ -134,15 +124,9 @@ pub(super) async fn put_disclosures(
     if range.end < range.start {
         return Err(Error::Conflict);
     }
-    let log: LogId = sqlx::query_scalar(
-        "UPDATE logs SET disclosed = $3 WHERE origin = $1 AND disclosed = $2 RETURNING id",
-    )
-    .bind(origin.as_str())
-    .bind(integer(range.start)?)
-    .bind(integer(range.end)?)
-    .fetch_optional(&mut *db)
-    .await?
-    .ok_or(Error::Conflict)?;
+    let sql = "UPDATE logs SET disclosed = $3 WHERE origin = $1 AND disclosed = $2 RETURNING id";
+    let range = values![origin, integer(range.start)?, integer(range.end)?];
+    let log = logs::moved(db, sql, range).await?;
 
     disclosures::put(db, log, rows).await
 }

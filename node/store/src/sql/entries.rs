@@ -6,10 +6,10 @@ use huren_core::{
     checkpoint::Origin,
     merkle::{TILE_WIDTH, decode_bundle, encode_bundle},
 };
-use sqlx::{SqliteConnection, SqlitePool};
 
 use super::{
     bulk::Insert,
+    db::{Db, Pool, values},
     place::{LogId, index_at, integer, offsets, unsigned},
 };
 use crate::{Bundle, Error};
@@ -21,24 +21,18 @@ const IN_ROW: u64 = 8;
 const IN_BUNDLE: u64 = TILE_WIDTH as u64;
 
 const INSERT_BUNDLES: Insert = Insert {
-    into: "INSERT INTO bundles (log, number, width)",
-    columns: 3,
+    into: "bundles (log, number, width)",
     conflict: "ON CONFLICT (log, number) DO UPDATE SET width = excluded.width \
                WHERE excluded.width > bundles.width",
 };
 
 const INSERT_ENTRIES: Insert = Insert {
-    into: "INSERT INTO entries (place, entries)",
-    columns: 2,
+    into: "entries (place, entries)",
     conflict: "ON CONFLICT (place) DO UPDATE SET entries = excluded.entries \
                WHERE length(excluded.entries) > length(entries.entries)",
 };
 
-pub(super) async fn put(
-    db: &mut SqliteConnection,
-    log: LogId,
-    bundles: &[&Bundle],
-) -> Result<(), Error> {
+pub(super) async fn put(db: &mut Db, log: LogId, bundles: &[&Bundle]) -> Result<(), Error> {
     let mut rows = Vec::new();
     for bundle in bundles {
         let entries = decode(&bundle.entries)?;
@@ -55,41 +49,36 @@ pub(super) async fn put(
         }
     }
     INSERT_ENTRIES
-        .rows(db, &rows, |query, (place, entries)| {
-            Ok(query.bind(*place).bind(entries.clone()))
+        .rows(db, &rows, |(place, entries)| {
+            Ok(values![*place, &entries[..]])
         })
         .await?;
     INSERT_BUNDLES
-        .rows(db, bundles, |query, bundle| {
-            Ok(query
-                .bind(log)
-                .bind(integer(bundle.number)?)
-                .bind(i64::from(bundle.width)))
+        .rows(db, bundles, |bundle| {
+            Ok(values![
+                log,
+                integer(bundle.number)?,
+                u32::from(bundle.width)
+            ])
         })
         .await
 }
 
 pub(super) async fn bundle(
-    db: &SqlitePool,
+    db: &Pool,
     origin: &Origin,
     number: u64,
 ) -> Result<Option<Bundle>, Error> {
     let start = number.saturating_mul(IN_BUNDLE);
     let (start, end) = offsets(&(start..start.saturating_add(IN_BUNDLE)));
-    let rows: Vec<Vec<u8>> = sqlx::query_scalar(
-        "SELECT entries FROM entries \
+    let sql = "SELECT entries FROM entries \
          WHERE place >= ((SELECT id << 40 FROM logs WHERE origin = $1) + $2) / 8 \
-         AND place < ((SELECT id << 40 FROM logs WHERE origin = $1) + $3) / 8 ORDER BY place",
-    )
-    .bind(origin.as_str())
-    .bind(start)
-    .bind(end)
-    .fetch_all(db)
-    .await?;
+         AND place < ((SELECT id << 40 FROM logs WHERE origin = $1) + $3) / 8 ORDER BY place";
+    let rows: Vec<(Vec<u8>,)> = db.all(sql, values![origin, start, end]).await?;
     if rows.is_empty() {
         return Ok(None);
     }
-    let entries = rows.concat();
+    let entries: Vec<u8> = rows.into_iter().flat_map(|(row,)| row).collect();
     let width = decode(&entries)?.len();
     Ok(Some(Bundle {
         number,
@@ -99,21 +88,16 @@ pub(super) async fn bundle(
 }
 
 pub(super) async fn held(
-    db: &SqlitePool,
+    db: &Pool,
     origin: &Origin,
     range: Range<u64>,
 ) -> Result<Vec<(u64, u16)>, Error> {
     let clamp = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
-    let rows: Vec<(i64, i64)> = sqlx::query_as(
-        "SELECT number, width FROM bundles \
+    let sql = "SELECT number, width FROM bundles \
          WHERE log = (SELECT id FROM logs WHERE origin = $1) AND number >= $2 AND number < $3 \
-         ORDER BY number",
-    )
-    .bind(origin.as_str())
-    .bind(clamp(range.start))
-    .bind(clamp(range.end))
-    .fetch_all(db)
-    .await?;
+         ORDER BY number";
+    let range = values![origin, clamp(range.start), clamp(range.end)];
+    let rows: Vec<(i64, i64)> = db.all(sql, range).await?;
     rows.into_iter()
         .map(|(number, width)| Ok((unsigned(number)?, unsigned(width)?)))
         .collect()

@@ -6,13 +6,13 @@ use huren_core::{
     checkpoint::Origin,
     merkle::{Hash, TileId},
 };
-use sqlx::{AssertSqlSafe, SqliteConnection, SqlitePool};
 
 use super::{
-    bulk::{Insert, list_shape, tuples},
+    bulk::Insert,
+    db::{Db, Pool, values},
     decode::hashes,
     place::{LogId, integer},
-    snapshot::Snapshot,
+    statement::Statement,
 };
 use crate::Error;
 
@@ -20,8 +20,7 @@ use crate::Error;
 const TILES_AT_ONCE: usize = 128;
 
 const INSERT_TILES: Insert = Insert {
-    into: "INSERT INTO tiles (log, level, number, hashes)",
-    columns: 4,
+    into: "tiles (log, level, number, hashes)",
     conflict: "ON CONFLICT (log, level, number) DO UPDATE SET hashes = excluded.hashes \
                WHERE length(excluded.hashes) > length(tiles.hashes)",
 };
@@ -29,25 +28,17 @@ const INSERT_TILES: Insert = Insert {
 /// A tile on its way in: level, number, hashes.
 pub(super) type NewTile<'a> = (u8, u64, &'a [Hash]);
 
-pub(super) async fn put_tiles(
-    db: &mut SqliteConnection,
-    log: LogId,
-    tiles: &[NewTile<'_>],
-) -> Result<(), Error> {
+pub(super) async fn put_tiles(db: &mut Db, log: LogId, tiles: &[NewTile<'_>]) -> Result<(), Error> {
     INSERT_TILES
-        .rows(db, tiles, |query, (level, number, hashes)| {
+        .rows(db, tiles, |(level, number, hashes)| {
             let bytes: Vec<u8> = hashes.iter().flat_map(|hash| hash.0).collect();
-            Ok(query
-                .bind(log)
-                .bind(i64::from(*level))
-                .bind(integer(*number)?)
-                .bind(bytes))
+            Ok(values![log, u32::from(*level), integer(*number)?, bytes])
         })
         .await
 }
 
 pub(super) async fn tiles(
-    db: &SqlitePool,
+    db: &Pool,
     origin: &Origin,
     ids: &[TileId],
 ) -> Result<HashMap<TileId, Vec<Hash>>, Error> {
@@ -60,17 +51,9 @@ pub(super) async fn tiles(
     keys.dedup();
 
     let mut held = HashMap::new();
-    let mut db = Snapshot::of(db, keys.len().div_ceil(TILES_AT_ONCE)).await?;
+    let mut db = db.read(keys.len().div_ceil(TILES_AT_ONCE)).await?;
     for chunk in keys.chunks(TILES_AT_ONCE) {
-        let mut query = sqlx::query_as(AssertSqlSafe(select_tiles(chunk.len())));
-        let nothing = std::iter::repeat(&(-1, -1));
-        for (level, number) in chunk.iter().chain(nothing).take(list_shape(chunk.len())) {
-            query = query.bind(*level).bind(*number);
-        }
-        let rows: Vec<(i64, i64, Vec<u8>)> = query
-            .bind(origin.as_str())
-            .fetch_all(db.connection())
-            .await?;
+        let rows: Vec<(i64, i64, Vec<u8>)> = select_tiles(&db, origin, chunk)?.all(&mut db).await?;
         for (level, number, bytes) in rows {
             held.insert((level, number), hashes(&bytes)?);
         }
@@ -84,12 +67,19 @@ pub(super) async fn tiles(
     Ok(ids.iter().filter_map(wide_enough).collect())
 }
 
-pub(super) fn select_tiles(count: usize) -> String {
-    let wanted = tuples(list_shape(count), 2);
-    format!(
-        "WITH wanted (level, number) AS (VALUES {wanted}) \
-         SELECT t.level, t.number, t.hashes FROM wanted w CROSS JOIN tiles t \
-         WHERE t.log = (SELECT id FROM logs WHERE origin = ?) \
-         AND t.level = w.level AND t.number = w.number"
-    )
+pub(super) fn select_tiles(
+    db: &Db,
+    origin: &Origin,
+    keys: &[(i64, i64)],
+) -> Result<Statement, Error> {
+    let mut statement = Statement::new(db, "WITH wanted (level, number) AS (");
+    let keys = keys.iter().map(|(level, number)| values![*level, *number]);
+    statement.wanted(keys.collect(), values![-1_i64, -1_i64])?;
+    statement.push(
+        ") SELECT t.level, t.number, t.hashes FROM wanted w CROSS JOIN tiles t \
+         WHERE t.level = w.level AND t.number = w.number \
+         AND t.log = (SELECT id FROM logs WHERE origin = ",
+    );
+    statement.value(origin)?.push(")");
+    Ok(statement)
 }

@@ -1,0 +1,90 @@
+//! Connecting to the database.
+
+use std::{str::FromStr as _, time::Duration};
+
+use sqlx::{
+    ConnectOptions as _, PgPool,
+    migrate::Migrator,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+
+use crate::Error;
+
+/// Key of the lock under which one process at a time makes tables: nobody else's, so any number.
+const MIGRATING: i64 = 0x6875_7265_6e00;
+
+/// Statements whose plans a connection keeps.
+const PLANS_KEPT: usize = 200;
+
+/// How much of the database a process may use.
+#[derive(Clone, Debug)]
+pub struct PostgresOptions {
+    /// Connections that write; at least 1. More than one wait for each other.
+    pub writers: u32,
+    /// Connections that read; at least 1.
+    pub readers: u32,
+    /// How long a call waits for a connection.
+    pub acquire_timeout: Duration,
+    /// How long one statement may take.
+    pub statement_timeout: Duration,
+    /// How long a transaction that writes may stand still before the database ends it, so that a
+    /// process that stopped in the middle holds nobody up.
+    pub stall: Duration,
+    /// Whether a pooler such as PgBouncer, in transaction mode, is in between: nothing is kept in
+    /// a session then, neither plans nor settings.
+    pub pooled: bool,
+}
+
+impl Default for PostgresOptions {
+    fn default() -> Self {
+        Self {
+            writers: 2,
+            readers: 8,
+            acquire_timeout: Duration::from_secs(10),
+            statement_timeout: Duration::from_secs(60),
+            stall: Duration::from_secs(2),
+            pooled: false,
+        }
+    }
+}
+
+/// Where the database is, out of its address.
+pub(super) fn target(url: &str, options: &PostgresOptions) -> Result<PgConnectOptions, Error> {
+    let target = PgConnectOptions::from_str(url)?
+        .application_name("huren")
+        .disable_statement_logging();
+    if options.pooled {
+        // A pooler refuses settings at the start, and may give each transaction another session.
+        return Ok(target.statement_cache_capacity(0));
+    }
+    let timeout = format!("{}ms", options.statement_timeout.as_millis());
+    Ok(target
+        .statement_cache_capacity(PLANS_KEPT)
+        .options([("statement_timeout", timeout.as_str())]))
+}
+
+pub(super) async fn pool(
+    connections: u32,
+    options: &PostgresOptions,
+    target: PgConnectOptions,
+) -> Result<PgPool, Error> {
+    let pool = PgPoolOptions::new()
+        .max_connections(connections.max(1))
+        .acquire_timeout(options.acquire_timeout)
+        .connect_with(target);
+    Ok(pool.await?)
+}
+
+/// Brings the schema up to date, in one transaction and under one lock, both of which work
+/// through a pooler too.
+pub(super) async fn migrate(pool: &PgPool) -> Result<(), Error> {
+    let mut migrations: Migrator = sqlx::migrate!("migrations/postgres");
+    migrations.set_locking(false);
+    let mut transaction = pool.begin().await?;
+    sqlx::query("SELECT pg_advisory_xact_lock($1)")
+        .bind(MIGRATING)
+        .execute(&mut *transaction)
+        .await?;
+    migrations.run(&mut *transaction).await?;
+    Ok(transaction.commit().await?)
+}

@@ -1,0 +1,219 @@
+//! A PostgreSQL server for tests, from the binaries on this machine.
+//!
+//! The server listens on a Unix socket in a folder of its own, and ends with the process that
+//! started it, however that ends. Databases are empty; what is in them is not synced.
+
+use std::{
+    ffi::OsString,
+    fs,
+    io::{self, Write as _},
+    os::unix::{fs::MetadataExt as _, process::CommandExt as _},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::{
+        OnceLock,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use tempfile::TempDir;
+
+/// Set to anything, it makes the lack of PostgreSQL a failure.
+pub const REQUIRED: &str = "HUREN_REQUIRE_POSTGRES";
+
+/// User and group that the server runs as where the tests run as root, whom it refuses: `nobody`
+/// and `nogroup` of Debian.
+const NOBODY: u32 = 65_534;
+
+/// How long the server may take to answer at first.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Runs the server until its input ends, which it does with the process that holds the other
+/// end; then removes all that it left.
+const SUPERVISE: &str = r#"
+"$@" & server=$!
+cat > /dev/null
+kill -QUIT "$server" 2> /dev/null
+wait "$server"
+rm -rf "$FOLDER"
+"#;
+
+/// A running server.
+pub struct Server {
+    folder: PathBuf,
+    binaries: PathBuf,
+    databases: AtomicU32,
+    /// Ends the server when it is dropped, or when the process ends.
+    _supervisor: Child,
+}
+
+/// The server of this process, started at the first call. Where PostgreSQL is missing there is
+/// none, which is said once on the standard error.
+///
+/// # Panics
+/// If it cannot be started, or is missing and [`REQUIRED`].
+pub fn server() -> Option<&'static Server> {
+    static SERVER: OnceLock<Option<Server>> = OnceLock::new();
+    let started = SERVER.get_or_init(|| {
+        let Some(binaries) = binaries() else {
+            let what = "PostgreSQL is not installed: the tests on it are NOT run \
+                        (Debian: apt install postgresql)\n";
+            assert!(std::env::var_os(REQUIRED).is_none(), "{what}");
+            // Not by a macro, whose output a test that passes keeps to itself.
+            let _ = io::stderr().write_all(what.as_bytes());
+            return None;
+        };
+        Some(Server::start(binaries, &["-c", "fsync=off"]).expect("a PostgreSQL server"))
+    });
+    started.as_ref()
+}
+
+impl Server {
+    /// Starts a server of its own, with further arguments.
+    ///
+    /// # Errors
+    /// If a command fails, or the server does not answer within a minute.
+    pub fn start(binaries: PathBuf, arguments: &[&str]) -> io::Result<Self> {
+        let folder = TempDir::with_prefix("huren-postgres-")?.keep();
+        let data = folder.join("data");
+        if is_root()? {
+            std::os::unix::fs::chown(&folder, Some(NOBODY), Some(NOBODY))?;
+        }
+        let mut initdb = unprivileged(binaries.join("initdb"))?;
+        initdb
+            .args(["--no-sync", "--auth=trust", "--username=huren"])
+            .args(["--encoding=UTF8", "--locale=C.UTF-8", "--pgdata"]);
+        run(initdb.arg(&data))?;
+        let mut supervisor = unprivileged("sh")?;
+        supervisor
+            .args(["-c", SUPERVISE, "sh"])
+            .arg(binaries.join("postgres"))
+            .arg("-D")
+            .arg(&data)
+            .arg("-k")
+            .arg(&folder)
+            .args(["-c", "listen_addresses=", "-c", "max_connections=400"])
+            .args(arguments)
+            .env("FOLDER", &folder)
+            // What interrupts the tests at a terminal must not end the supervisor before them.
+            .process_group(0)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(fs::File::create(folder.join("log"))?);
+        let server = Self {
+            folder,
+            binaries,
+            databases: AtomicU32::new(0),
+            _supervisor: supervisor.spawn()?,
+        };
+        let begin = Instant::now();
+        while server.execute("SELECT 1").is_err() {
+            if begin.elapsed() > PATIENCE {
+                let log = fs::read_to_string(server.folder.join("log"))?;
+                return Err(io::Error::other(format!("no answer; it wrote: {log}")));
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(server)
+    }
+
+    /// Makes an empty database; gives its address.
+    ///
+    /// # Errors
+    /// If the command fails.
+    pub fn database(&self) -> io::Result<String> {
+        let number = self.databases.fetch_add(1, Ordering::Relaxed);
+        let name = format!("test{number}");
+        self.execute(&format!("CREATE DATABASE {name}"))?;
+        Ok(self.url(&name))
+    }
+
+    /// Makes a database that is a copy of another one, to which nobody is connected.
+    ///
+    /// # Errors
+    /// If the command fails.
+    pub fn copy_of(&self, url: &str) -> io::Result<String> {
+        let number = self.databases.fetch_add(1, Ordering::Relaxed);
+        let name = format!("test{number}");
+        let template = url.rsplit('/').next().unwrap_or_default();
+        self.execute(&format!("CREATE DATABASE {name} TEMPLATE {template}"))?;
+        Ok(self.url(&name))
+    }
+
+    /// Runs a statement in the database for maintenance; gives what `psql` shows.
+    ///
+    /// # Errors
+    /// If the command fails.
+    pub fn execute(&self, sql: &str) -> io::Result<String> {
+        let mut psql = Command::new(self.binaries.join("psql"));
+        psql.args(["-XAtq", "-v", "ON_ERROR_STOP=1", "-c", sql])
+            .arg(self.url("postgres"));
+        run(&mut psql)
+    }
+
+    fn url(&self, database: &str) -> String {
+        let folder = self.folder.display().to_string().replace('/', "%2F");
+        format!("postgres://huren@{folder}/{database}")
+    }
+}
+
+/// Where `initdb` is: in the search path, or where Debian has it, the newest version first.
+pub fn binaries() -> Option<PathBuf> {
+    let path: OsString = std::env::var_os("PATH").unwrap_or_default();
+    let mut folders: Vec<PathBuf> = fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .filter_map(|version| Some(version.ok()?.path().join("bin")))
+        .collect();
+    folders.sort();
+    folders.reverse();
+    folders.extend(std::env::split_paths(&path));
+    let complete = |folder: &Path| {
+        ["initdb", "postgres", "psql"]
+            .iter()
+            .all(|name| folder.join(name).is_file())
+    };
+    folders.into_iter().find(|folder| complete(folder))
+}
+
+fn is_root() -> io::Result<bool> {
+    Ok(fs::metadata("/proc/self")?.uid() == 0)
+}
+
+fn unprivileged(program: impl AsRef<std::ffi::OsStr>) -> io::Result<Command> {
+    let mut command = Command::new(program);
+    if is_root()? {
+        command.uid(NOBODY).gid(NOBODY);
+    }
+    // A folder that every user may be in.
+    command.current_dir("/");
+    Ok(command)
+}
+
+fn run(command: &mut Command) -> io::Result<String> {
+    let done = command.output()?;
+    if done.status.success() {
+        return Ok(String::from_utf8_lossy(&done.stdout).into_owned());
+    }
+    let said = String::from_utf8_lossy(&done.stderr).into_owned();
+    Err(io::Error::other(format!("{command:?}: {said}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn databases_are_apart_and_copies_are_whole() {
+        let Some(server) = server() else { return };
+        let (first, second) = (server.database().unwrap(), server.database().unwrap());
+        assert_ne!(first, second);
+        let third = server.copy_of(&first).unwrap();
+        assert_ne!(first, third);
+        let count = server
+            .execute("SELECT count(*) FROM pg_database WHERE datname LIKE 'test%'")
+            .unwrap();
+        assert_eq!(count.trim(), "3");
+    }
+}
