@@ -1,5 +1,6 @@
 //! A running node: everything wired together, until it is told to stop.
 
+mod charge;
 mod readiness;
 mod reloading;
 mod trail;
@@ -9,13 +10,13 @@ use std::{sync::Arc, time::Duration};
 use anyhow::Context;
 use axum::Router;
 use huren_core::audit::{Act, Actor, AuditAction};
-use huren_store::{HighWater, Sqlite, SqliteOptions, Store};
+use huren_store::{HighWater, Postgres, Sqlite, SqliteOptions, Store};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    config::Config,
+    config::{Config, Database},
     engine::{Clock, Engine, Options, Parts, SystemClock, SystemRandom, take_data_keys},
     http::{
         self, RequestLimits, health, page, policy,
@@ -23,11 +24,12 @@ use crate::{
         tiles,
         witness::{self, SubmitLimits},
     },
-    rpc::{self, Links, RpcLimits},
+    rpc::{self, Forward, Links, RpcLimits},
     startup::{NodeKeys, NodeTls, load_trust},
     telemetry,
     tls::{self, Clients, ServerTls},
 };
+use charge::Charge;
 use readiness::EngineReadiness;
 use reloading::{Listeners, Reloading};
 
@@ -58,9 +60,8 @@ pub async fn serve(
     );
     let keys = NodeKeys::load(&config)?;
     let node_tls = NodeTls::load(&config)?;
-    let store = Sqlite::open(&config.database, SqliteOptions::default()).await;
-    let store: Arc<dyn Store> =
-        Arc::new(store.with_context(|| format!("cannot open {}", config.database.display()))?);
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let (store, charge) = open_database(&config.database, &clock).await?;
     // Before anything is read with them: what is kept under other keys must be known.
     take_data_keys(store.as_ref(), &keys.writer).await?;
     let trust = load_trust(&config, &store.trust_lists().await?)?;
@@ -74,7 +75,6 @@ pub async fn serve(
     let list = trust.newest().list.clone();
     let mut links = Links::default();
 
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let parts = Parts {
         region: config.region,
         origin: config.origin.clone(),
@@ -93,17 +93,37 @@ pub async fn serve(
         random: Arc::new(SystemRandom),
         options: engine_options(&config, accept_loss),
     };
-    let (engine, runner) = Engine::open(parts).await?;
+    let (engine, runner) = Engine::follow(parts).await?;
+    if charge.is_alone() {
+        engine.take_charge().await?;
+    }
     let mut witnesses = WitnessLinks::default();
     engine.set_witnesses(witnesses.follow(&list.witnesses));
     // Before any of it takes effect.
     trail::record_start(&engine, &config).await?;
     let audit = Arc::clone(engine.audit());
     let tasks = TaskTracker::new();
-    engine.start(runner, &tasks, &shutdown);
+    // Everything ends with it, whoever asks for that.
+    let (stop, done) = (shutdown.child_token(), CancellationToken::new());
+    let leading = {
+        let (engine, charge) = (Arc::clone(&engine), Arc::clone(&charge));
+        let (tasks, stop, done) = (tasks.clone(), stop.clone(), done.clone());
+        tokio::spawn(async move {
+            let led = charge.lead(&engine, runner, (&tasks, &stop, &done)).await;
+            stop.cancel();
+            led
+        })
+    };
+    let forward = match &config.database {
+        Database::File(_) => None,
+        Database::Shared(_) => {
+            let roots = node_tls.client_roots(&engine.trust());
+            let forward = Forward::new(charge.elsewhere(), &node_tls.identity, &roots)?;
+            Some(Arc::new(forward))
+        }
+    };
     tasks.spawn(
-        shutdown
-            .clone()
+        stop.clone()
             .run_until_cancelled_owned(upkeep(metrics.clone())),
     );
     let reloading = Reloading {
@@ -113,11 +133,12 @@ pub async fn serve(
         clock: Arc::clone(&clock),
         links,
         witnesses,
+        forward: forward.clone(),
         presented: node_tls.identity.spki_sha256(),
         refused: None,
     };
     let reloading = reloading.run();
-    tasks.spawn(shutdown.clone().run_until_cancelled_owned(reloading));
+    tasks.spawn(stop.clone().run_until_cancelled_owned(reloading));
 
     let rpc_limits = RpcLimits {
         message_bytes: config.limits.max_message_bytes,
@@ -127,15 +148,15 @@ pub async fn serve(
         calls_per_second: config.limits.calls_per_second,
         unknown_calls_per_minute: config.limits.unknown_calls_per_minute,
     };
-    let calls = tls::incoming(grpc, Arc::clone(&listeners.grpc), shutdown.clone());
+    let calls = tls::incoming(grpc, Arc::clone(&listeners.grpc), stop.clone());
     let callers = config.callers.clone();
     let answering = rpc::serve(
         calls,
-        Arc::clone(&engine),
+        (Arc::clone(&engine), forward),
         callers,
         rpc_limits,
         tasks.clone(),
-        shutdown.clone(),
+        stop.clone(),
     );
     tasks.spawn(async move {
         if let Err(error) = answering.await {
@@ -164,6 +185,7 @@ pub async fn serve(
         Arc::new(EngineReadiness {
             engine,
             clock: Arc::clone(&clock),
+            elsewhere: charge.elsewhere(),
         }),
         metrics,
     )
@@ -177,16 +199,41 @@ pub async fn serve(
     .merge(employers);
     let http_tls = config.http_tls.then_some(listeners.http);
     tracing::info!(region = %config.region, http = %config.http_listen, "the node serves");
-    http::serve(http, http::with_limits(routes, limits), http_tls, shutdown).await;
+    http::serve(http, http::with_limits(routes, limits), http_tls, stop).await;
     tasks.close();
     tasks.wait().await;
+    done.cancel();
+    let led = leading.await?;
+    charge.resign().await;
     let stopped = Act::new(Actor::Node, AuditAction::NodeStopped);
     // With what was noted at the end.
     if let Err(error) = audit.record(stopped).await {
         tracing::error!(%error, "the end of the audit trail is missing");
     }
     tracing::info!("the node has stopped");
-    Ok(())
+    Ok(led?)
+}
+
+/// Opens the database, and finds this process's place among those over it.
+async fn open_database(
+    database: &Database,
+    clock: &Arc<dyn Clock>,
+) -> anyhow::Result<(Arc<dyn Store>, Arc<Charge>)> {
+    let cannot = || format!("cannot open {database}");
+    let (store, shared, address): (Arc<dyn Store>, _, _) = match database {
+        Database::File(path) => {
+            let store = Sqlite::open(path, SqliteOptions::default()).await;
+            (Arc::new(store.with_context(cannot)?), None, String::new())
+        }
+        Database::Shared(at) => {
+            let store = Postgres::open(&at.url, &at.options).await;
+            let store = Arc::new(store.with_context(cannot)?);
+            let shared = Some(Arc::clone(&store));
+            (store, shared, at.address.clone())
+        }
+    };
+    let charge = Charge::new(shared, address, Arc::clone(clock));
+    Ok((store, Arc::new(charge)))
 }
 
 async fn bind(address: std::net::SocketAddr, key: &str) -> anyhow::Result<TcpListener> {

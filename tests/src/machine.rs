@@ -65,7 +65,11 @@ impl Machine {
     /// Opens its database, or makes it.
     pub async fn open(&self) -> Arc<Sqlite> {
         fs::create_dir_all(&self.config.data_dir).expect("a folder");
-        let opened = Sqlite::open(&self.config.database, SqliteOptions::default()).await;
+        let opened = Sqlite::open(
+            self.config.database.file().expect("a file"),
+            SqliteOptions::default(),
+        )
+        .await;
         Arc::new(opened.expect("a database"))
     }
 

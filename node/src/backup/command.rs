@@ -177,11 +177,14 @@ impl BackupArgs {
 
 /// Writes into the audit trail that data leave the database, beside the node if it is running.
 async fn write_down(config: &Config) -> Result<(), AuditError> {
-    let schema = huren_store::schema(&config.database).await;
+    let Ok(database) = config.database.file() else {
+        return Ok(()); // What is wrong is said next.
+    };
+    let schema = huren_store::schema(database).await;
     if schema.ok() != Some(huren_store::newest_schema()) {
         return Ok(()); // Opening it would change it; what is wrong is said next.
     }
-    let store = Sqlite::open(&config.database, SqliteOptions::default()).await?;
+    let store = Sqlite::open(database, SqliteOptions::default()).await?;
     let store = Arc::new(store);
     let audit = Audit::new(Arc::clone(&store) as Arc<dyn Store>, Arc::new(SystemClock));
     let act = Act::new(Actor::Machine, AuditAction::BackupMade);
@@ -216,7 +219,7 @@ impl RestoreArgs {
         Ok(if self.check {
             format!("备份可以恢复 / the backup can be restored\n{summary}")
         } else {
-            let (database, next) = (config.database.display(), next_steps(&self.file.config));
+            let (database, next) = (&config.database, next_steps(&self.file.config));
             format!("已恢复 / restored: {database}\n{summary}{next}")
         })
     }

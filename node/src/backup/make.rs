@@ -20,7 +20,7 @@ use super::{
     step,
 };
 use crate::{
-    config::Config,
+    config::{Config, NotAFile},
     keys::{self, KeyError, Purpose},
 };
 
@@ -30,6 +30,9 @@ const PARTIAL: &str = ".partial";
 /// Why there is no backup. What had been written is deleted.
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
+    /// The database is no file.
+    #[error(transparent)]
+    NotAFile(#[from] NotAFile),
     /// There is no database.
     #[error("没有数据库 {0} / there is no database {0}", .path.display())]
     NoDatabase {
@@ -73,6 +76,7 @@ impl BackupError {
     /// The stable reason code.
     pub const fn code(&self) -> &'static str {
         match self {
+            Self::NotAFile(_) => "DATABASE_NOT_A_FILE",
             Self::NoDatabase { .. } => "DATABASE_MISSING",
             Self::OtherSchema { .. } => "DATABASE_SCHEMA",
             Self::Busy => "BACKUP_BUSY",
@@ -99,13 +103,14 @@ pub async fn back_up(
     now: u64,
     progress: &ProgressBar,
 ) -> Result<(PathBuf, Manifest), BackupError> {
-    if !config.database.exists() {
+    let database = config.database.file()?;
+    if !database.exists() {
         return Err(BackupError::NoDatabase {
-            path: config.database.clone(),
+            path: database.to_owned(),
         });
     }
     let (held, known) = (
-        huren_store::schema(&config.database).await?,
+        huren_store::schema(database).await?,
         huren_store::newest_schema(),
     );
     if held != known {
@@ -171,7 +176,7 @@ async fn write(
 ) -> Result<Manifest, BackupError> {
     step(progress, 0, "复制数据库 / copying the database");
     let (public, personal) = (workshop.file("public.db"), workshop.file("personal.db"));
-    huren_store::copy_parts(&config.database, &public, &personal).await?;
+    huren_store::copy_parts(config.database.file()?, &public, &personal).await?;
     let rows = [
         huren_store::inspect(&public).await?,
         huren_store::inspect(&personal).await?,

@@ -22,7 +22,7 @@ use super::{
     step,
 };
 use crate::{
-    config::Config,
+    config::{Config, NotAFile},
     engine::{Audit, revoke_tokens},
     keys::{self, KeyError, Purpose},
     startup::{StartupError, load_trust},
@@ -45,6 +45,9 @@ pub enum Wanted {
 /// Why nothing was restored. The node's files are as they were.
 #[derive(Debug, thiserror::Error)]
 pub enum RestoreError {
+    /// The database is no file.
+    #[error(transparent)]
+    NotAFile(#[from] NotAFile),
     /// There is a database.
     #[error(
         "数据库 {0} 已存在，未作改动。请停止节点，把 {name}* 移到别处（确认无用前勿删），再恢复 / the database {0} \
@@ -127,6 +130,7 @@ impl RestoreError {
     /// The stable reason code.
     pub const fn code(&self) -> &'static str {
         match self {
+            Self::NotAFile(_) => "DATABASE_NOT_A_FILE",
             Self::DatabaseExists { .. } => "DATABASE_EXISTS",
             Self::Busy => "BACKUP_BUSY",
             Self::Incomplete { .. } => "BACKUP_INCOMPLETE",
@@ -160,11 +164,12 @@ pub async fn restore(
     now: u64,
     progress: &ProgressBar,
 ) -> Result<Manifest, RestoreError> {
+    let target = config.database.file()?;
     let exists = || RestoreError::DatabaseExists {
-        path: config.database.clone(),
+        path: target.to_owned(),
     };
     // A write-ahead log of another database would be taken for this one's.
-    let with = |suffix: &str| PathBuf::from(format!("{}{suffix}", config.database.display()));
+    let with = |suffix: &str| PathBuf::from(format!("{}{suffix}", target.display()));
     if ["", "-wal", "-shm"]
         .iter()
         .any(|suffix| with(suffix).exists())
@@ -185,7 +190,7 @@ pub async fn restore(
     revoke_tokens(&store, now).await?;
     store.close().await;
     // The point of no return: before it there is no database, behind it there is this one.
-    if !publish(&database, &config.database)? {
+    if !publish(&database, target)? {
         return Err(exists());
     }
     Ok(manifest)

@@ -29,6 +29,8 @@ pub(super) struct ConfigFile {
     pub(super) data_dir: PathBuf,
     #[serde(default = "high_water")]
     pub(super) high_water: PathBuf,
+    #[serde(default)]
+    pub(super) database: DatabaseTable,
     pub(super) grpc: GrpcTable,
     pub(super) http: HttpTable,
     pub(super) tls: super::TlsFiles,
@@ -56,6 +58,26 @@ fn data_dir() -> PathBuf {
 
 fn high_water() -> PathBuf {
     "high-water".into()
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct DatabaseTable {
+    pub(super) url: String,
+    pub(super) address: String,
+    pub(super) connections: u32,
+    pub(super) pooled: bool,
+}
+
+impl Default for DatabaseTable {
+    fn default() -> Self {
+        Self {
+            url: String::new(),
+            address: String::new(),
+            connections: 8,
+            pooled: false,
+        }
+    }
 }
 
 #[derive(Debug, Deserialize, Serialize)]

@@ -3,6 +3,7 @@
 //! There is no secret in it, only paths of files with secrets, so that it can be shown, logged
 //! and kept in version control.
 
+mod database;
 mod file;
 mod limits;
 mod template;
@@ -26,11 +27,9 @@ use sha2::{Digest as _, Sha256};
 use crate::rpc::Caller;
 use file::{CallerTable, ConfigFile, ReplicationTable, WitnessTable};
 
+pub use database::{Database, NotAFile, Shared};
 pub use limits::Limits;
 pub use template::{Values, example, render};
-
-/// Name of the database in the data directory.
-const DATABASE: &str = "huren.db";
 
 /// First parts of HTTP paths that are the node's own, and therefore no log's.
 const RESERVED_PATHS: [&str; 8] = [
@@ -47,10 +46,10 @@ pub struct Config {
     pub name: String,
     /// The log's origin.
     pub origin: Origin,
-    /// Folder of the database.
+    /// Folder of the database, if it is a file.
     pub data_dir: PathBuf,
-    /// The database file, in `data_dir`.
-    pub database: PathBuf,
+    /// Where everything is kept.
+    pub database: Database,
     /// The high-water file, outside of `data_dir`.
     pub high_water: PathBuf,
     /// Where gRPC is served.
@@ -267,7 +266,7 @@ impl Config {
             name: file.name,
             witness: check_witness(file.witness, &origin)?,
             origin,
-            database: data_dir.join(DATABASE),
+            database: database::check(file.database, &data_dir)?,
             data_dir,
             high_water,
             grpc_listen: parse_listen("grpc.listen", &file.grpc.listen)?,

@@ -25,7 +25,10 @@ fn the_example_is_a_configuration() {
         (Region::ZHEJIANG, "浙江省")
     );
     assert_eq!(config.log_path(), "/log/33");
-    assert_eq!(config.database, Path::new("/etc/huren/data/huren.db"));
+    assert_eq!(
+        config.database.file(),
+        Ok(Path::new("/etc/huren/data/huren.db"))
+    );
     assert_eq!(config.high_water, Path::new("/etc/huren/high-water"));
     assert_eq!(config.replication.poll, Duration::from_secs(10));
     let caller = &config.callers[0];

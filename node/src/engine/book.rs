@@ -50,6 +50,8 @@ pub struct Book {
     settling: Mutex<()>,
     /// One reading at a time, so that an older state never takes the place of a newer one.
     reading: Mutex<()>,
+    /// How often all logs were read.
+    readings: AtomicU64,
     changed: watch::Sender<u64>,
 }
 
@@ -102,6 +104,7 @@ impl Book {
             doubts: AtomicU64::default(),
             settling: Mutex::default(),
             reading: Mutex::default(),
+            readings: AtomicU64::default(),
             changed: watch::channel(0).0,
         };
         for state in book.store.logs().await? {
@@ -187,6 +190,21 @@ impl Book {
         Ok(())
     }
 
+    /// Whatever was looked up so far is looked up again.
+    pub(super) fn doubt_all(&self) {
+        self.doubts.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// As [`Self::reload_all`], or waits for another one that began after this was called.
+    pub(super) async fn freshen(&self) -> Result<(), StoreError> {
+        let begun = self.readings.load(Ordering::SeqCst);
+        let one_at_a_time = self.reading.lock().await;
+        if self.readings.load(Ordering::SeqCst) > begun {
+            return Ok(());
+        }
+        self.read_all(&one_at_a_time).await
+    }
+
     fn judge_again(&self, origin: &Origin) {
         self.doubts.fetch_add(1, Ordering::SeqCst);
         if let Some(entry) = self.entry(origin) {
@@ -223,11 +241,45 @@ impl Book {
         Ok(self.entry(origin))
     }
 
+    /// As [`Self::reload`], of every log that the store has.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn reload_all(&self) -> Result<(), StoreError> {
+        let one_at_a_time = self.reading.lock().await;
+        self.read_all(&one_at_a_time).await
+    }
+
+    async fn read_all(
+        &self,
+        _one_at_a_time: &tokio::sync::MutexGuard<'_, ()>,
+    ) -> Result<(), StoreError> {
+        self.readings.fetch_add(1, Ordering::SeqCst);
+        let newest = self.trust.borrow().newest().list.version;
+        let mut is_changed = false;
+        for state in self.store.logs().await? {
+            let known = self.entry(&state.origin);
+            if known.is_none_or(|known| (&known.state, known.judged_by) != (&state, newest)) {
+                self.take_in(state);
+                is_changed = true;
+            }
+        }
+        if is_changed {
+            self.changed.send_modify(|count| *count += 1);
+        }
+        Ok(())
+    }
+
     fn take_in(&self, state: LogState) {
         let frozen = f64::from(u8::from(state.frozen.is_some()));
         metrics::gauge!("huren_log_frozen", "origin" => state.origin.to_string()).set(frozen);
         let judged_by = self.trust.borrow().newest().list.version;
         let mut view = self.view(&state);
+        let before = self.entry(&state.origin);
+        if before.is_some_and(|before| before.view.size > view.size) {
+            // Another process dropped the register.
+            self.doubt_all();
+        }
         if read(&self.doubted).contains(&state.origin) {
             view.quorum_time = None;
         } else if view.size < view.witnessed_size {

@@ -12,6 +12,7 @@ mod erasure;
 mod evidence;
 mod export;
 mod fold;
+mod follow;
 mod holdings;
 mod lists;
 mod lookup;
@@ -42,7 +43,7 @@ mod work;
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, atomic::AtomicBool},
     time::Duration,
 };
 
@@ -176,6 +177,8 @@ pub struct Engine {
     marked: watch::Receiver<Vec<u8>>,
     /// Whether the own log takes submissions: it does once start-up found it in order.
     writable: watch::Sender<bool>,
+    /// Whether another process is in charge of the logs.
+    follows: AtomicBool,
     /// What members were refused for, and who is not asked for a while.
     standing: standing::Standing,
     audit: Arc<Audit>,
@@ -201,11 +204,22 @@ pub struct Runner {
 }
 
 impl Engine {
-    /// Makes the logs of all members in the store and reads their state.
+    /// An engine that is in charge of its store from the start: [`Self::follow`] and
+    /// [`Self::take_charge`].
     ///
     /// # Errors
     /// If the store fails, or holds a log in another role.
     pub async fn open(parts: Parts) -> Result<(Arc<Self>, Runner), StoreError> {
+        let (engine, runner) = Self::follow(parts).await?;
+        engine.take_charge().await?;
+        Ok((engine, runner))
+    }
+
+    /// Reads the state of all logs, and writes nothing: another process may be in charge of them.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn follow(parts: Parts) -> Result<(Arc<Self>, Runner), StoreError> {
         let Parts {
             region,
             origin,
@@ -218,18 +232,6 @@ impl Engine {
             ..
         } = parts;
         let audit = Arc::new(Audit::new(Arc::clone(&store), Arc::clone(&clock)));
-        let (database, high_water) = (store.as_ref(), &parts.high_water);
-        restored::mark_behind(database, high_water, &origin, clock.as_ref(), &audit).await?;
-        lists::installed(database, &trust, &audit).await?;
-        lists::keep(database, &trust, None).await?;
-        lists::make_logs(database, &trust, &origin).await?;
-        for key in &parts.outside {
-            if let Ok(log) = key.name().as_str().parse::<Origin>()
-                && log != origin
-            {
-                store.create_log(&log, Role::Mirror).await?;
-            }
-        }
         let judging = Arc::new(tokio::sync::RwLock::default());
         let counting = Arc::default();
         let tokens = Tokens::open(
@@ -298,12 +300,37 @@ impl Engine {
             queue: sender,
             marked,
             writable: watch::Sender::new(false),
+            follows: AtomicBool::new(false),
             standing: standing::Standing::default(),
             audit,
             tokens,
             progress: Mutex::default(),
         };
         Ok((Arc::new(engine), Runner { writer, queue }))
+    }
+
+    /// Writes what whoever is in charge of the logs writes before it does anything else: that
+    /// the database came out of a backup, the trust lists, and the logs of all members.
+    ///
+    /// # Errors
+    /// If the store fails, or holds a log in another role.
+    pub async fn take_charge(&self) -> Result<(), StoreError> {
+        let (store, chain) = (self.store.as_ref(), self.trust());
+        let (clock, own) = (self.clock.as_ref(), &self.origin);
+        restored::mark_behind(store, &self.high_water, own, clock, &self.audit).await?;
+        lists::installed(store, &chain, &self.audit).await?;
+        lists::keep(store, &chain, None).await?;
+        lists::make_logs(store, &chain, own).await?;
+        for key in &self.outside {
+            if let Ok(log) = key.name().as_str().parse::<Origin>()
+                && log != *own
+            {
+                store.create_log(&log, Role::Mirror).await?;
+            }
+        }
+        self.tokens.reload().await?;
+        self.book.reload_all().await?;
+        Ok(())
     }
 
     /// The province.

@@ -6,7 +6,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
@@ -26,6 +26,7 @@ impl Engine {
     /// Starts everything: the own log (checked first), publishing, taking newer trust lists,
     /// listening to every member, and one replication task for each mirrored log.
     pub fn start(self: &Arc<Self>, runner: Runner, tasks: &TaskTracker, stop: &CancellationToken) {
+        self.follows.store(false, Ordering::Release);
         let spawn = |future: futures::future::BoxFuture<'static, ()>| {
             let stop = stop.clone();
             tasks.spawn(async move {
@@ -232,7 +233,7 @@ impl Engine {
             match peer.watch_heads().await {
                 Ok(heads) => {
                     self.reachable(region, true);
-                    let well = self.follow(region, peer.as_ref(), heads).await;
+                    let well = self.hear_stream(region, peer.as_ref(), heads).await;
                     if well {
                         delays = self.backoff();
                     }
@@ -248,7 +249,7 @@ impl Engine {
 
     /// Listens until the stream ends, or until the member says something that is refused; then
     /// what it says of other logs is heard all the same. Says whether it ended well.
-    async fn follow(
+    async fn hear_stream(
         &self,
         region: &str,
         peer: &dyn Peer,

@@ -78,19 +78,30 @@ impl Tokens {
         clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
     ) -> Result<Self, StoreError> {
-        let tokens = store.tokens().await?.into_iter().map(|row| {
-            let token = token(row);
-            (token.id.clone(), Arc::new(token))
-        });
-        let held = ArcSwap::from_pointee(tokens.collect());
-        Ok(Self {
+        let tokens = Self {
             store,
             audit,
             clock,
             random,
-            held,
+            held: ArcSwap::default(),
             changing: tokio::sync::Mutex::default(),
-        })
+        };
+        tokens.reload().await?;
+        Ok(tokens)
+    }
+
+    /// Reads again which tokens there are: another process may have made or revoked some.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub(super) async fn reload(&self) -> Result<(), StoreError> {
+        let _changing = self.changing.lock().await;
+        let tokens = self.store.tokens().await?.into_iter().map(|row| {
+            let token = token(row);
+            (token.id.clone(), Arc::new(token))
+        });
+        self.held.store(Arc::new(tokens.collect()));
+        Ok(())
     }
 
     /// The token that somebody came with.

@@ -184,6 +184,10 @@ impl Engine {
         let (found, logs) = loop {
             let doubts = self.book.doubts();
             let found = self.lookup.by_number(tags.all()).await?;
+            if self.is_following() {
+                // Whoever is in charge may have dropped a register meanwhile.
+                self.book.freshen().await?;
+            }
             let entries = self.book.entries();
             let logs: Vec<LogView> = entries.iter().map(|entry| entry.view.clone()).collect();
             if doubts == self.book.doubts() {

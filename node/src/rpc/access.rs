@@ -7,7 +7,7 @@ use std::{net::IpAddr, sync::Arc};
 
 use http::{Extensions, HeaderMap, header::AUTHORIZATION};
 use huren_core::{
-    access::{Kinds, Need, Rights, permit},
+    access::{Kinds, Need, Rights, Role, permit},
     audit::{Act, Actor, AuditAction},
     codes::Region,
     merkle::Hash,
@@ -17,7 +17,7 @@ use tonic::{Code, Request, Status};
 use tonic_types::StatusExt as _;
 
 use crate::{
-    engine::network,
+    engine::{Engine, network},
     tls::{Remote, SpkiSha256},
 };
 
@@ -114,6 +114,14 @@ pub(super) fn who<T>(request: &Request<T>) -> Result<Who, Status> {
     who.ok_or_else(refuse::unauthenticated)
 }
 
+impl Who {
+    /// Whether this is another process of the same node, which has let in, and written down,
+    /// what it passes on.
+    pub(super) fn is_same_node(&self, engine: &Engine) -> bool {
+        self.member == Some(engine.region())
+    }
+}
+
 impl Context {
     /// Whether a call may be made: who is it, how often did they call, may they.
     pub(super) fn authorise(
@@ -204,6 +212,8 @@ impl Context {
         };
         let member = self.member_of(key);
         let caller = self.callers.iter().find(|caller| caller.tls_key == key);
+        // Another process of this very node, which let in what it passes on.
+        let is_own = member == Some(self.engine.region());
         let actor = match (&member, caller) {
             (Some(region), _) => Actor::Member(region.to_string()),
             (None, Some(caller)) => Actor::Caller(caller.name.clone()),
@@ -213,7 +223,15 @@ impl Context {
             is_known: member.is_some() || caller.is_some(),
             actor,
             member,
-            rights: caller.map_or_else(nobody, |caller| Arc::new(caller.rights.clone())),
+            rights: match caller {
+                _ if is_own => Arc::new(Rights {
+                    roles: vec![Role::Issuer],
+                    kinds: Kinds::All,
+                    regions: vec![self.engine.region()],
+                }),
+                Some(caller) => Arc::new(caller.rights.clone()),
+                None => nobody(),
+            },
             credential: Credential::Key(key),
         })
     }

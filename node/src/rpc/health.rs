@@ -29,20 +29,26 @@ pub(super) async fn report_all(health: &HealthReporter) {
     health.set_not_serving::<Issuance>().await;
 }
 
-/// Keeps reporting whether issuance serves: it does while the own log takes submissions.
+/// Keeps reporting whether issuance serves: it does while the own log takes submissions, here or
+/// in the process in charge, to which they are passed on.
 pub(super) async fn follow_issuance(
     health: &HealthReporter,
     mut writable: watch::Receiver<bool>,
+    mut elsewhere: watch::Receiver<Option<String>>,
 ) -> Infallible {
     loop {
-        if *writable.borrow_and_update() {
+        let is_passed_on = elsewhere.borrow_and_update().is_some();
+        if *writable.borrow_and_update() || is_passed_on {
             health.set_serving::<Issuance>().await;
         } else {
             health.set_not_serving::<Issuance>().await;
         }
-        if writable.changed().await.is_err() {
+        tokio::select! {
+            biased;
+            Ok(()) = writable.changed() => {}
+            Ok(()) = elsewhere.changed() => {}
             // Nobody can open or close the log any more.
-            std::future::pending::<()>().await;
+            else => std::future::pending::<()>().await,
         }
     }
 }
@@ -85,13 +91,17 @@ mod tests {
         let issuance = "IssuanceService";
         assert_eq!(status(&health, issuance).await, ServingStatus::NotServing);
 
-        let open = watch::Sender::new(false);
+        let (open, passed_on) = (watch::Sender::new(false), watch::Sender::new(None));
+        let address = || Some("https://10.0.0.5:4433".to_owned());
         let steps = async {
-            for (writable, expected) in [
-                (true, ServingStatus::Serving),
-                (false, ServingStatus::NotServing),
+            for (writable, elsewhere, expected) in [
+                (true, None, ServingStatus::Serving),
+                (false, None, ServingStatus::NotServing),
+                (false, address(), ServingStatus::Serving),
+                (false, None, ServingStatus::NotServing),
             ] {
                 open.send_replace(writable);
+                passed_on.send_replace(elsewhere);
                 while status(&health, issuance).await != expected {
                     tokio::task::yield_now().await;
                 }
@@ -99,7 +109,7 @@ mod tests {
         };
         tokio::select! {
             () = steps => {}
-            never = follow_issuance(&health, open.subscribe()) => match never {},
+            never = follow_issuance(&health, open.subscribe(), passed_on.subscribe()) => match never {},
         }
     }
 }

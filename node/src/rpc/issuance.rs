@@ -1,15 +1,20 @@
 //! IssuanceService.
 
-use futures::{FutureExt as _, Stream, StreamExt as _};
+use futures::{FutureExt as _, Stream, StreamExt as _, TryStreamExt as _};
 use huren_core::{
     audit::{Act, AuditAction},
     codes::Region,
     merkle::Hash,
 };
-use huren_proto::v1::{self, issuance_service_server::IssuanceService, submit_many_response};
+use huren_proto::v1::{
+    self, issuance_service_client::IssuanceServiceClient, issuance_service_server::IssuanceService,
+    submit_many_response,
+};
 use std::pin::Pin;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::task::AbortOnDropHandle;
-use tonic::{Request, Response, Status, Streaming};
+use tonic::{Code, Request, Response, Status, Streaming, transport::Channel};
 
 use crate::engine::{AppendError, AuditError, Engine, Placed};
 
@@ -36,6 +41,9 @@ impl IssuanceService for Service {
         record_erasure(engine, &who, &submission)
             .await
             .map_err(|error| refuse::audit(&error))?;
+        if let Some(mut elsewhere) = self.0.elsewhere(&who) {
+            return elsewhere.submit(submission).await.map_err(passed_back);
+        }
         let placed = engine
             .submit(&submission)
             .await
@@ -52,6 +60,9 @@ impl IssuanceService for Service {
         request: Request<Streaming<v1::SubmitManyRequest>>,
     ) -> Result<Response<Self::SubmitManyStream>, Status> {
         let who = access::who(&request)?;
+        if let Some(elsewhere) = self.0.elsewhere(&who) {
+            return self.pass_on(elsewhere, who, request.into_inner()).await;
+        }
         let answers = self
             .0
             .heard(who.clone(), request.into_inner())
@@ -77,14 +88,90 @@ impl IssuanceService for Service {
     }
 }
 
-async fn one(context: &Context, who: &Who, given: v1::SubmitRequest) -> v1::SubmitManyResponse {
-    let engine = &context.engine;
-    let result = if !is_permitted(who, &given) {
+impl Service {
+    /// Passes on what the caller may submit, and answers the rest.
+    async fn pass_on(
+        &self,
+        mut elsewhere: IssuanceServiceClient<Channel>,
+        who: Who,
+        messages: Streaming<v1::SubmitManyRequest>,
+    ) -> Result<Response<<Self as IssuanceService>::SubmitManyStream>, Status> {
+        let (refused, refusals) = mpsc::channel(self.0.submissions);
+        let context = self.0.clone();
+        let permitted = self
+            .0
+            .heard(who.clone(), messages)
+            .filter_map(move |message| {
+                let (context, who, refused) = (context.clone(), who.clone(), refused.clone());
+                async move {
+                    let answer = match message {
+                        Err(status) => Err(status),
+                        Ok(message) => {
+                            let given = message.submission.as_ref();
+                            match refusal(&context, &who, given.unwrap_or(&Default::default()))
+                                .await
+                            {
+                                None => return Some(message),
+                                Some(rejected) => Ok(v1::SubmitManyResponse {
+                                    client_ref: given.map_or(0, |given| given.client_ref),
+                                    result: Some(submit_many_response::Result::Rejected(rejected)),
+                                }),
+                            }
+                        }
+                    };
+                    // Whoever does not listen any more needs no answer.
+                    let _ = refused.send(answer).await;
+                    None
+                }
+            });
+        let answers = elsewhere
+            .submit_many(permitted)
+            .await
+            .map_err(passed_back)?;
+        let answers = answers.into_inner().map_err(passed_back);
+        let answers = futures::stream::select(answers, ReceiverStream::new(refusals))
+            .take_until(self.0.stop.clone().cancelled_owned());
+        Ok(Response::new(Box::pin(answers)))
+    }
+}
+
+impl Context {
+    /// The process in charge of the logs, if it is another one. What that one passes on stays
+    /// here, should both take the other for it.
+    fn elsewhere(&self, who: &Who) -> Option<IssuanceServiceClient<Channel>> {
+        if who.is_same_node(&self.engine) {
+            return None;
+        }
+        self.forward.as_ref()?.client()
+    }
+}
+
+/// What the process in charge says of a submission is said as it is. That it cannot be reached is
+/// said as of a log that takes nothing at present: it is away, or another one is about to take over.
+fn passed_back(status: Status) -> Status {
+    match status.code() {
+        Code::Unavailable | Code::Unknown | Code::Cancelled | Code::DeadlineExceeded => {
+            refuse::append(&AppendError::Unavailable)
+        }
+        _ => status,
+    }
+}
+
+/// Why a caller's submission is not taken at all.
+async fn refusal(context: &Context, who: &Who, given: &v1::SubmitRequest) -> Option<v1::Rejection> {
+    if !is_permitted(who, given) {
         let status = refuse::not_permitted("CALLER_KIND_OR_REGION");
         context.note_refusal(&who.actor, who.method, &status);
-        submit_many_response::Result::Rejected(refuse::not_permitted_rejection())
-    } else if let Err(error) = record_erasure(engine, who, &given).await {
-        submit_many_response::Result::Rejected(refuse::audit_rejection(&error))
+        return Some(refuse::not_permitted_rejection());
+    }
+    let recorded = record_erasure(&context.engine, who, given).await;
+    recorded.err().map(|error| refuse::audit_rejection(&error))
+}
+
+async fn one(context: &Context, who: &Who, given: v1::SubmitRequest) -> v1::SubmitManyResponse {
+    let engine = &context.engine;
+    let result = if let Some(rejected) = refusal(context, who, &given).await {
+        submit_many_response::Result::Rejected(rejected)
     } else {
         match engine.submit(&given).await {
             Err(refused) => submit_many_response::Result::Rejected(refuse::rejection(&refused)),
@@ -127,6 +214,9 @@ async fn record_erasure(
     let Some(v1::submit_request::Body::Erasure(order)) = &given.body else {
         return Ok(());
     };
+    if who.is_same_node(engine) {
+        return Ok(()); // It is written down where it came in.
+    }
     let act = Act::new(who.actor.clone(), AuditAction::PersonErased).method(who.method);
     let target = order
         .target

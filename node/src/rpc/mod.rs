@@ -4,6 +4,7 @@ mod access;
 mod caller;
 mod client;
 mod federation;
+mod forward;
 mod gate;
 mod health;
 mod issuance;
@@ -31,6 +32,7 @@ use huren_proto::v1::{
     statistics_service_server::StatisticsServiceServer,
     verification_service_server::VerificationServiceServer,
 };
+use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::{Status, body::Body, transport::Server};
 use tower::util::MapResponseLayer;
@@ -42,6 +44,7 @@ use crate::{
 
 pub use caller::Caller;
 pub use client::{Links, RemotePeer};
+pub use forward::Forward;
 
 /// The largest message that a member may send: a package of 256 leaves of the largest size.
 pub(crate) const MAX_PACKAGE_BYTES: usize = 256 * (65_535 + 2) + 64 * 1024;
@@ -51,6 +54,8 @@ pub(crate) const MAX_PACKAGE_BYTES: usize = 256 * (65_535 + 2) + 64 * 1024;
 pub(crate) struct Context {
     engine: Arc<Engine>,
     callers: Arc<[Caller]>,
+    /// To the process in charge of the logs, if there can be another one.
+    forward: Option<Arc<Forward>>,
     /// What goes on beside the stream that it belongs to.
     tasks: TaskTracker,
     /// Streams end on it, so that a node can stop while members listen.
@@ -88,7 +93,7 @@ pub struct RpcLimits {
 /// If the transport fails as a whole.
 pub async fn serve(
     incoming: impl Stream<Item = io::Result<TlsStream>>,
-    engine: Arc<Engine>,
+    (engine, forward): (Arc<Engine>, Option<Arc<Forward>>),
     callers: Vec<Caller>,
     limits: RpcLimits,
     tasks: TaskTracker,
@@ -97,6 +102,7 @@ pub async fn serve(
     let context = Context {
         engine,
         callers: callers.into(),
+        forward: forward.clone(),
         tasks,
         stop: stop.clone(),
         questions: limits.questions,
@@ -107,6 +113,8 @@ pub async fn serve(
     let (reporter, health_service) = tonic_health::server::health_reporter();
     health::report_all(&reporter).await;
     let writable = context.engine.writability();
+    let nowhere = || watch::Sender::default().subscribe();
+    let elsewhere = forward.map_or_else(nowhere, |forward| forward.elsewhere());
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(huren_proto::DESCRIPTORS)
         .build_v1();
@@ -153,7 +161,7 @@ pub async fn serve(
     let serving = router.serve_with_incoming_shutdown(incoming, stop.cancelled_owned());
     tokio::select! {
         served = serving => served,
-        never = health::follow_issuance(&reporter, writable) => match never {},
+        never = health::follow_issuance(&reporter, writable, elsewhere) => match never {},
     }
 }
 

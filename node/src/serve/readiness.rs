@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use huren_core::reason::Reason;
+use tokio::sync::watch;
 
 use super::reloading::{DAY, EXPIRY_WARNING};
 use crate::{
@@ -11,10 +12,13 @@ use crate::{
     http::health::{Obstacle, Readiness},
 };
 
-/// Ready is a node whose store can be read and whose own log takes submissions.
+/// Ready is a node whose store can be read and whose own log takes submissions, be it in another
+/// process.
 pub(super) struct EngineReadiness {
     pub(super) engine: Arc<Engine>,
     pub(super) clock: Arc<dyn Clock>,
+    /// Where submissions are passed on to.
+    pub(super) elsewhere: watch::Receiver<Option<String>>,
 }
 
 #[async_trait]
@@ -38,7 +42,7 @@ impl Readiness for EngineReadiness {
                     .to_owned(),
             });
         }
-        if !self.engine.is_writable() {
+        if !self.engine.is_writable() && self.elsewhere.borrow().is_none() {
             obstacles.push(Obstacle {
                 code: "LOG_NOT_WRITABLE",
                 zh: "本省日志暂不接受提交，原因见服务器日志".to_owned(),

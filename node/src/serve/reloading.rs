@@ -15,7 +15,7 @@ use crate::{
     config::Config,
     engine::{Clock, Engine},
     http::{health::Obstacle, submit::WitnessLinks},
-    rpc::Links,
+    rpc::{Forward, Links},
     startup::{NodeKeys, NodeTls, read_lists},
     tls::{self, Clients, ServerTls, SpkiSha256},
 };
@@ -45,6 +45,7 @@ pub(super) struct Reloading {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) links: Links,
     pub(super) witnesses: WitnessLinks,
+    pub(super) forward: Option<Arc<Forward>>,
     /// The key of the certificate in use.
     pub(super) presented: SpkiSha256,
     /// Why the file of trust lists was refused when it was last looked at.
@@ -98,6 +99,9 @@ impl Reloading {
 
     /// Takes the lists that the operator put into the file since the start.
     async fn lists(&mut self) {
+        if self.engine.is_following() {
+            return; // For the process in charge to take.
+        }
         let lists = match read_lists(&self.config) {
             Ok(lists) => lists,
             Err(error) => {
@@ -130,6 +134,10 @@ impl Reloading {
         self.listeners
             .http
             .replace(&node_tls.identity, &Clients::Any)?;
+        if let Some(forward) = &self.forward {
+            let roots = node_tls.client_roots(&trust);
+            forward.replace(&node_tls.identity, &roots)?;
+        }
         let list = &trust.newest().list;
         let links = &mut self.links;
         let peers = links.follow(list, &self.config.origin, &node_tls.identity);

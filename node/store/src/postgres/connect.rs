@@ -63,16 +63,16 @@ pub(super) fn target(url: &str, options: &PostgresOptions) -> Result<PgConnectOp
         .options([("statement_timeout", timeout.as_str())]))
 }
 
-pub(super) async fn pool(
+/// Connections, made as they are needed.
+pub(super) fn pool(
     connections: u32,
     options: &PostgresOptions,
     target: PgConnectOptions,
-) -> Result<PgPool, Error> {
-    let pool = PgPoolOptions::new()
+) -> PgPool {
+    PgPoolOptions::new()
         .max_connections(connections.max(1))
         .acquire_timeout(options.acquire_timeout)
-        .connect_with(target);
-    Ok(pool.await?)
+        .connect_lazy_with(target)
 }
 
 /// Brings the schema up to date, in one transaction and under one lock, both of which work

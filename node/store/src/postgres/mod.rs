@@ -1,23 +1,30 @@
 //! The back end for several processes on several machines: a PostgreSQL database.
 
 mod connect;
+mod lease;
+
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use async_trait::async_trait;
 use sqlx::PgPool;
 
 pub use connect::PostgresOptions;
+pub use lease::Held;
 
 use crate::{
     Error,
-    sql::{Database, Db, Pool},
+    sql::{Database, Db, Pool, Writes},
 };
 
 /// Locks the one row that every writing transaction locks first, which makes it the only one, as
 /// SQLite has it. A transaction whose process does not go on ends by itself and lets others by.
-const BEGIN: &str = "SELECT epoch, set_config('idle_in_transaction_session_timeout', $1, true) \
-     FROM lease WHERE id = 1 FOR UPDATE";
+const BEGIN: &str = "SELECT epoch FROM lease, \
+     LATERAL (SELECT set_config('idle_in_transaction_session_timeout', $1, true)) AS stall \
+     WHERE id = 1 FOR UPDATE OF lease";
 
-/// A store in a PostgreSQL database.
+/// A store in a PostgreSQL database, which several processes may share. One of them is in charge
+/// of the logs: the one that holds the lease, see [`Self::acquire`]. What another one writes to
+/// them is refused, whatever that one believes.
 ///
 /// What is erased is in no row afterwards. PostgreSQL itself leaves its bytes in the files of the
 /// database until it writes over them, and in its write-ahead log: they are sealed, and end for
@@ -27,6 +34,8 @@ pub struct Postgres {
     readers: Pool,
     /// How long a writing transaction may stand still.
     stall: String,
+    /// The epoch in which this process holds the lease, or held it last; 0 before it ever did.
+    epoch: AtomicI64,
 }
 
 impl Postgres {
@@ -38,13 +47,23 @@ impl Postgres {
     /// `Unavailable` if the address is none or nobody answers there, or if the schema is of a
     /// newer version.
     pub async fn open(url: &str, options: &PostgresOptions) -> Result<Self, Error> {
+        let store = Self::lazy(url, options)?;
+        connect::migrate(&store.writers).await?;
+        Ok(store)
+    }
+
+    /// As [`Self::open`], of a database whose schema is up to date, to which it connects when it
+    /// is first used.
+    ///
+    /// # Errors
+    /// `Unavailable` if the address is none.
+    pub fn lazy(url: &str, options: &PostgresOptions) -> Result<Self, Error> {
         let target = connect::target(url, options)?;
-        let writers = connect::pool(options.writers, options, target.clone()).await?;
-        connect::migrate(&writers).await?;
         Ok(Self {
-            readers: Pool::Postgres(connect::pool(options.readers, options, target).await?),
-            writers,
+            writers: connect::pool(options.writers, options, target.clone()),
+            readers: Pool::Postgres(connect::pool(options.readers, options, target)),
             stall: format!("{}ms", options.stall.as_millis()),
+            epoch: AtomicI64::new(0),
         })
     }
 
@@ -61,12 +80,18 @@ impl Database for Postgres {
         &self.readers
     }
 
-    async fn begin(&self) -> Result<Db, Error> {
+    async fn begin(&self, what: Writes) -> Result<Db, Error> {
         let mut begun = self.writers.begin().await?;
-        sqlx::query(BEGIN)
+        let epoch: i64 = sqlx::query_scalar(BEGIN)
             .bind(&self.stall)
-            .execute(&mut *begun)
+            .fetch_one(&mut *begun)
             .await?;
+        // Read under the lock that a new holder needs: nobody takes over before this ends.
+        if what == Writes::Logs && epoch != self.epoch.load(Ordering::Acquire) {
+            return Err(Error::Unavailable(
+                "another process is in charge of the logs".into(),
+            ));
+        }
         Ok(Db::PostgresTransaction(begun))
     }
 

@@ -27,4 +27,4 @@ mod plans;
 
 pub(crate) use db::{Db, Pool};
 pub(crate) use place::unsigned;
-pub(crate) use store::Database;
+pub(crate) use store::{Database, Writes};

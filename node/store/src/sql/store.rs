@@ -24,6 +24,15 @@ use crate::{
     Tag, TokenRow,
 };
 
+/// What a transaction writes, where several processes share a database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Writes {
+    /// The logs and what follows from them: one process at a time is in charge of that.
+    Logs,
+    /// What every process writes, each behind what the others have written.
+    Beside,
+}
+
 /// A database with the tables of the schema: a [`Store`].
 #[async_trait]
 pub(crate) trait Database: Send + Sync + 'static {
@@ -31,7 +40,10 @@ pub(crate) trait Database: Send + Sync + 'static {
     fn readers(&self) -> &Pool;
 
     /// Begins a transaction that writes. There is one at a time.
-    async fn begin(&self) -> Result<Db, Error>;
+    ///
+    /// # Errors
+    /// `Unavailable` if what it writes is for another process to write.
+    async fn begin(&self, what: Writes) -> Result<Db, Error>;
 
     /// Makes a transaction last; with `erased`, what it took away is in no file afterwards.
     async fn commit(&self, transaction: Db, erased: bool) -> Result<(), Error>;
@@ -44,7 +56,7 @@ impl<D: Database> Store for D {
             size: 0,
             root: empty_root(),
         };
-        let mut tx = self.begin().await?;
+        let mut tx = self.begin(Writes::Logs).await?;
         logs::create(&mut tx, origin, role, empty).await?;
         self.commit(tx, false).await
     }
@@ -58,19 +70,19 @@ impl<D: Database> Store for D {
     }
 
     async fn put_notes(&self, origin: &Origin, notes: Notes) -> Result<(), Error> {
-        let mut tx = self.begin().await?;
+        let mut tx = self.begin(Writes::Logs).await?;
         logs::put_notes(&mut tx, origin, notes).await?;
         self.commit(tx, false).await
     }
 
     async fn freeze(&self, origin: &Origin, evidence: &[u8]) -> Result<(), Error> {
-        let mut tx = self.begin().await?;
+        let mut tx = self.begin(Writes::Logs).await?;
         logs::freeze(&mut tx, origin, evidence).await?;
         self.commit(tx, false).await
     }
 
     async fn release(&self, origin: &Origin, release: Release) -> Result<(), Error> {
-        let mut tx = self.begin().await?;
+        let mut tx = self.begin(Writes::Logs).await?;
         logs::release(&mut tx, origin, &release).await?;
         self.commit(tx, false).await
     }
@@ -80,13 +92,13 @@ impl<D: Database> Store for D {
     }
 
     async fn put_restored(&self, origin: &Origin, restored: Option<u64>) -> Result<(), Error> {
-        let mut tx = self.begin().await?;
+        let mut tx = self.begin(Writes::Logs).await?;
         logs::put_restored(&mut tx, origin, restored).await?;
         self.commit(tx, false).await
     }
 
     async fn append(&self, origin: &Origin, append: Append) -> Result<(), Error> {
-        let mut tx = self.begin().await?;
+        let mut tx = self.begin(Writes::Logs).await?;
         write::append(&mut tx, origin, &append).await?;
         let erased = !append.erased.resealed.is_empty();
         self.commit(tx, erased).await
@@ -97,7 +109,7 @@ impl<D: Database> Store for D {
     }
 
     async fn put_packages(&self, origin: &Origin, packages: Vec<Package>) -> Result<(), Error> {
-        let mut tx = self.begin().await?;
+        let mut tx = self.begin(Writes::Logs).await?;
         write::put_packages(&mut tx, origin, &packages).await?;
         self.commit(tx, false).await
     }
@@ -111,7 +123,7 @@ impl<D: Database> Store for D {
     }
 
     async fn advance(&self, origin: &Origin, advance: Advance) -> Result<(), Error> {
-        let mut tx = self.begin().await?;
+        let mut tx = self.begin(Writes::Logs).await?;
         write::advance(&mut tx, origin, &advance).await?;
         self.commit(tx, false).await
     }
@@ -123,7 +135,7 @@ impl<D: Database> Store for D {
         changes: Changes,
         erased: Erased,
     ) -> Result<(), Error> {
-        let mut tx = self.begin().await?;
+        let mut tx = self.begin(Writes::Logs).await?;
         write::apply(&mut tx, origin, range, &changes, &erased).await?;
         let erased = !erased.resealed.is_empty();
         self.commit(tx, erased).await
@@ -135,7 +147,7 @@ impl<D: Database> Store for D {
         range: Range<u64>,
         rows: Vec<DisclosureRow>,
     ) -> Result<(), Error> {
-        let mut tx = self.begin().await?;
+        let mut tx = self.begin(Writes::Logs).await?;
         write::put_disclosures(&mut tx, origin, range, &rows).await?;
         self.commit(tx, false).await
     }
@@ -150,7 +162,7 @@ impl<D: Database> Store for D {
         keys: &[DataKey],
         walk_again: bool,
     ) -> Result<(), Error> {
-        let mut tx = self.begin().await?;
+        let mut tx = self.begin(Writes::Beside).await?;
         data_keys::put(&mut tx, expected, keys, walk_again).await?;
         self.commit(tx, false).await
     }
@@ -160,13 +172,13 @@ impl<D: Database> Store for D {
     }
 
     async fn rekey(&self, origin: &Origin, rekey: Rekey) -> Result<(), Error> {
-        let mut tx = self.begin().await?;
+        let mut tx = self.begin(Writes::Logs).await?;
         data_keys::rekey(&mut tx, origin, &rekey).await?;
         self.commit(tx, true).await
     }
 
     async fn drop_register(&self, origin: &Origin) -> Result<(), Error> {
-        let mut tx = self.begin().await?;
+        let mut tx = self.begin(Writes::Logs).await?;
         register::drop_all(&mut tx, origin).await?;
         self.commit(tx, false).await
     }
@@ -206,7 +218,7 @@ impl<D: Database> Store for D {
         range: Range<u64>,
         cells: Vec<KeptCell>,
     ) -> Result<(), Error> {
-        let mut tx = self.begin().await?;
+        let mut tx = self.begin(Writes::Logs).await?;
         cells::count(&mut tx, origin, range, &cells).await?;
         self.commit(tx, false).await
     }
@@ -315,7 +327,7 @@ impl<D: Database> Store for D {
         expected: Option<Head>,
         cosigned: Cosigned,
     ) -> Result<(), Error> {
-        let mut tx = self.begin().await?;
+        let mut tx = self.begin(Writes::Beside).await?;
         cosigned::put(&mut tx, origin, expected, &cosigned).await?;
         self.commit(tx, false).await
     }
@@ -325,7 +337,7 @@ impl<D: Database> Store for D {
     }
 
     async fn put_trust_list(&self, version: u64, note: &[u8]) -> Result<(), Error> {
-        let mut tx = self.begin().await?;
+        let mut tx = self.begin(Writes::Logs).await?;
         logs::put_trust_list(&mut tx, version, note).await?;
         self.commit(tx, false).await
     }
@@ -335,7 +347,7 @@ impl<D: Database> Store for D {
     }
 
     async fn append_audit(&self, expected: ChainHead, rows: Vec<AuditRow>) -> Result<(), Error> {
-        let mut tx = self.begin().await?;
+        let mut tx = self.begin(Writes::Beside).await?;
         audit::append(&mut tx, expected, &rows).await?;
         self.commit(tx, false).await
     }
@@ -349,13 +361,13 @@ impl<D: Database> Store for D {
     }
 
     async fn put_token(&self, token: TokenRow) -> Result<(), Error> {
-        let mut tx = self.begin().await?;
+        let mut tx = self.begin(Writes::Beside).await?;
         tokens::put(&mut tx, &token).await?;
         self.commit(tx, false).await
     }
 
     async fn revoke_token(&self, id: &str, time: u64) -> Result<(), Error> {
-        let mut tx = self.begin().await?;
+        let mut tx = self.begin(Writes::Beside).await?;
         tokens::revoke(&mut tx, id, time).await?;
         self.commit(tx, false).await
     }

@@ -22,7 +22,7 @@ pub use yardstick::{Copied, copy_registers, copy_rows};
 
 use crate::{
     Error,
-    sql::{Database, Db, Pool},
+    sql::{Database, Db, Pool, Writes},
 };
 
 /// How often a write tries to empty the WAL while readers hold on to it; each time waits
@@ -115,7 +115,7 @@ impl Database for Sqlite {
         &self.readers
     }
 
-    async fn begin(&self) -> Result<Db, Error> {
+    async fn begin(&self, _what: Writes) -> Result<Db, Error> {
         // IMMEDIATE takes the write lock before the first comparison.
         let begun = self.writer.begin_with("BEGIN IMMEDIATE").await?;
         Ok(Db::SqliteTransaction(begun))

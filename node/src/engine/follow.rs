@@ -1,0 +1,100 @@
+//! A process that is not in charge of the logs: it answers from what another one writes into the
+//! same database, and keeps in step with that.
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use huren_store::{Error as StoreError, Head};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{Engine, work};
+
+/// How often the database is looked at.
+const LOOK: Duration = Duration::from_millis(200);
+/// After how many looks at the logs tokens and trust lists are looked at too.
+const ALL: u32 = 5;
+
+impl Engine {
+    /// Starts what a process does that only answers, until `stop`.
+    pub fn start_following(self: &Arc<Self>, tasks: &TaskTracker, stop: &CancellationToken) {
+        self.follows.store(true, Ordering::Release);
+        let engine = Arc::clone(self);
+        let keep_in_step = async move { engine.keep_in_step().await };
+        tasks.spawn(stop.clone().run_until_cancelled_owned(keep_in_step));
+        let audit = Arc::clone(&self.audit);
+        let write_behind = async move { audit.write_behind().await };
+        tasks.spawn(stop.clone().run_until_cancelled_owned(write_behind));
+    }
+
+    /// Whether another process is in charge of the logs.
+    pub fn is_following(&self) -> bool {
+        self.follows.load(Ordering::Acquire)
+    }
+
+    async fn keep_in_step(&self) {
+        let mut looks = 0_u32;
+        let mut marked = None;
+        loop {
+            let looked = async {
+                if looks % ALL == 0 {
+                    self.tokens.reload().await?;
+                    self.follow_kept_lists().await?;
+                }
+                self.book.reload_all().await?;
+                self.mark_what_is_seen(&mut marked).await
+            };
+            if let Err(error) = looked.await {
+                tracing::warn!(%error, "the database could not be read");
+            }
+            looks = looks.wrapping_add(1);
+            self.clock.sleep(LOOK).await;
+        }
+    }
+
+    /// Takes the newer trust lists that the process in charge has kept.
+    async fn follow_kept_lists(&self) -> Result<(), StoreError> {
+        let notes = self.store.trust_lists().await?;
+        let held = self.trust();
+        if (notes.len() as u64) <= held.newest().list.version {
+            return Ok(());
+        }
+        match held.joined(notes.iter().map(Vec::as_slice)) {
+            Ok(longer) => {
+                let version = longer.newest().list.version;
+                tracing::info!(version, "a newer trust list counts");
+                self.book.doubt_all();
+                self.adopt.send_replace(Arc::new(longer));
+            }
+            Err(error) => tracing::error!(%error, "kept trust lists do not follow what is held"),
+        }
+        Ok(())
+    }
+
+    /// Notes what the own log holds in the high-water file, as whoever is in charge does in its
+    /// own: so that this process, should it take over, knows a database that is older.
+    async fn mark_what_is_seen(&self, seen: &mut Option<Head>) -> Result<(), StoreError> {
+        let head = self.book.entry(&self.origin).map(|own| own.state.head);
+        let (Some(head), file) = (head, Arc::clone(&self.high_water)) else {
+            return Ok(());
+        };
+        if *seen == Some(head) {
+            return Ok(());
+        }
+        let origin = self.origin.clone();
+        work::aside(move || {
+            let marked = file.read()?;
+            let is_newer = marked.is_none_or(|(of, mark)| of != origin || mark.size < head.size);
+            if is_newer {
+                file.write(&origin, &head)
+            } else {
+                Ok(())
+            }
+        })
+        .await?
+        .map_err(|error| StoreError::Unavailable(Box::new(error)))?;
+        *seen = Some(head);
+        Ok(())
+    }
+}

@@ -1,0 +1,73 @@
+//! Who is in charge of the logs.
+//!
+//! One row says which process holds the lease, until when, and in which epoch. The time is the
+//! database's own, so that clocks of machines do not matter; and it decides only who may take
+//! over, never who may write: every transaction that writes to the logs compares its epoch under
+//! the lock of that row, so that a holder that was stopped and wakes up later writes nothing.
+
+use std::{sync::atomic::Ordering, time::Duration};
+
+use super::Postgres;
+use crate::Error;
+
+/// Renews the lease of an epoch, or takes one over that has run out, in a new epoch.
+const ACQUIRE: &str = "UPDATE lease SET \
+     epoch = CASE WHEN epoch = $2 THEN epoch ELSE epoch + 1 END, holder = $1, \
+     expires = clock_timestamp() + $3 * INTERVAL '1 millisecond' \
+     WHERE id = 1 AND (epoch = $2 OR expires <= clock_timestamp()) RETURNING epoch";
+
+const RESIGN: &str = "UPDATE lease SET holder = '', expires = clock_timestamp() \
+     WHERE id = 1 AND epoch = $1";
+
+/// An epoch that no lease is ever of.
+const NEVER: i64 = -1;
+
+/// How a lease stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Held {
+    /// This process holds it, since just now or before.
+    Here,
+    /// Another one does, which is reached at this address; empty if it just gave it up.
+    Elsewhere(String),
+}
+
+impl Postgres {
+    /// Renews this process's lease, or takes it if nobody has it, for a time from now on. `address`
+    /// is where the others reach this process.
+    ///
+    /// # Errors
+    /// If the database fails: how the lease stands is not known then.
+    pub async fn acquire(&self, address: &str, time: Duration) -> Result<Held, Error> {
+        let held = self.epoch.load(Ordering::Acquire);
+        let milliseconds = i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
+        let epoch: Option<i64> = sqlx::query_scalar(ACQUIRE)
+            .bind(address)
+            .bind(if held == 0 { NEVER } else { held })
+            .bind(milliseconds)
+            .fetch_optional(&self.writers)
+            .await?;
+        if let Some(epoch) = epoch {
+            self.epoch.store(epoch, Ordering::Release);
+            return Ok(Held::Here);
+        }
+        let holder: String = sqlx::query_scalar("SELECT holder FROM lease WHERE id = 1")
+            .fetch_one(&self.writers)
+            .await?;
+        Ok(Held::Elsewhere(holder))
+    }
+
+    /// Gives the lease up, so that another process need not wait for its end. This one writes to
+    /// the logs no more until it acquires it again.
+    ///
+    /// # Errors
+    /// If the database fails; the lease runs out by itself then.
+    pub async fn resign(&self) -> Result<(), Error> {
+        // A later renewal is of another epoch, and so are writes.
+        let held = self.epoch.swap(NEVER, Ordering::AcqRel);
+        sqlx::query(RESIGN)
+            .bind(held)
+            .execute(&self.writers)
+            .await?;
+        Ok(())
+    }
+}
