@@ -108,7 +108,8 @@ pub async fn serve(
     let leading = {
         let (engine, charge) = (Arc::clone(&engine), Arc::clone(&charge));
         let (tasks, stop, done) = (tasks.clone(), stop.clone(), done.clone());
-        tokio::spawn(async move {
+        // Not among the tasks: it goes on until all of them have ended.
+        TaskTracker::new().spawn(async move {
             let led = charge.lead(&engine, runner, (&tasks, &stop, &done)).await;
             stop.cancel();
             led

@@ -127,6 +127,31 @@ impl LocalNode {
         })
     }
 
+    /// Another process of the same node, with the same keys and certificates in a folder of its
+    /// own, for a database that both share.
+    ///
+    /// # Errors
+    /// If the folder cannot be copied.
+    pub fn twin(&self) -> Result<Self> {
+        let name = format!("{}-twin", self.dir.display());
+        let (dir, grpc, http) = (PathBuf::from(name), free_port()?, free_port()?);
+        copy_folder(&self.dir, &dir)?;
+        let config = dir.join(init::CONFIG);
+        let written = fs::read_to_string(&config)?
+            .replace(&self.grpc.to_string(), &grpc.to_string())
+            .replace(&self.http.to_string(), &http.to_string());
+        fs::write(&config, written)?;
+        Ok(Self {
+            region: self.region,
+            dir,
+            grpc,
+            http,
+            origin: self.origin.clone(),
+            namespace: self.namespace.clone(),
+            process: None,
+        })
+    }
+
     /// Starts the process: `program` is a `huren`, and `settings` are environment variables
     /// that override its configuration.
     ///
@@ -192,15 +217,37 @@ impl LocalNode {
         Ok(())
     }
 
+    /// Waits until the process has ended by itself, as it was told to or not.
+    ///
+    /// # Errors
+    /// If it does not in time.
+    pub async fn ended(&mut self) -> Result<()> {
+        let what = format!("节点退出 end of node {}", self.region);
+        wait_for(&what, async || Ok(self.check_runs().err().map(drop))).await?;
+        self.process = None;
+        Ok(())
+    }
+
     /// Tells the process to read its files again (SIGHUP).
     ///
     /// # Errors
     /// If it does not run.
     pub async fn hang_up(&self) -> Result<()> {
+        self.signal("HUP").await
+    }
+
+    /// Sends a signal to the process, by its name as kill(1) knows it.
+    ///
+    /// # Errors
+    /// If it does not run.
+    pub async fn signal(&self, name: &str) -> Result<()> {
         let id = self.process.as_ref().and_then(Child::id);
         let id = id.with_context(|| format!("{} 未启动 / is not started", self.region))?;
         let id = id.to_string();
-        let told = Command::new("kill").args(["-HUP", &id]).status().await?;
+        let told = Command::new("kill")
+            .args(["-s", name, &id])
+            .status()
+            .await?;
         if !told.success() {
             bail!("{} 未收到信号 / was not told", self.region);
         }
@@ -271,6 +318,21 @@ impl LocalNode {
     fn log_file(&self) -> PathBuf {
         self.dir.join("node.log")
     }
+}
+
+fn copy_folder(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy_folder(&entry.path(), &target)?;
+        } else {
+            // With its mode: keys are their owner's alone.
+            fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
 }
 
 /// A port that nobody uses now. It has to be known before the node starts, as the trust list

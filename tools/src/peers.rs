@@ -78,6 +78,10 @@ pub async fn run(node: &NodeArgs, json_out: bool) -> Result<()> {
         )?;
     }
     print_keys(&status)?;
+    if !status.in_charge.is_empty() {
+        let address = &status.in_charge;
+        writeln!(stdout(), "主进程 in charge of the logs: {address}")?;
+    }
     Ok(())
 }
 
@@ -146,6 +150,7 @@ fn status_json(status: &v1::GetStatusResponse) -> serde_json::Value {
         })).collect::<Vec<_>>(),
         "rekey_left": status.rekey_left,
         "rekey_kept": status.rekey_kept,
+        "in_charge": status.in_charge,
     })
 }
 

@@ -38,7 +38,7 @@ impl Engine {
         let mut marked = None;
         loop {
             let looked = async {
-                if looks % ALL == 0 {
+                if looks.is_multiple_of(ALL) {
                     self.tokens.reload().await?;
                     self.follow_kept_lists().await?;
                 }

@@ -570,6 +570,7 @@ impl Engine {
         }
         let rekeying = self.rekeying().await?;
         Ok(v1::GetStatusResponse {
+            in_charge: String::new(),
             data_keys: rekeying.keys.iter().map(DataKeyState::status).collect(),
             rekey_left: rekeying.left,
             rekey_kept: rekeying.kept,

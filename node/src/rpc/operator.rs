@@ -31,9 +31,11 @@ impl OperatorService for Service {
         _: Request<v1::GetStatusRequest>,
     ) -> Result<Response<v1::GetStatusResponse>, Status> {
         let status = self.0.engine.status().await;
-        status
-            .map(Response::new)
-            .map_err(|error| refuse::store(&error))
+        let mut status = status.map_err(|error| refuse::store(&error))?;
+        if let Some(forward) = &self.0.forward {
+            status.in_charge = forward.elsewhere().borrow().clone().unwrap_or_default();
+        }
+        Ok(Response::new(status))
     }
 
     async fn get_evidence(

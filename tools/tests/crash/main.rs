@@ -11,6 +11,7 @@ mod acks;
 mod audit;
 mod backup;
 mod client;
+mod cluster;
 mod held;
 mod import;
 mod plan;

@@ -1,0 +1,163 @@
+//! Two processes of a node over one PostgreSQL database: the one in charge is killed, or stopped and
+//! woken up later, while a client imports through the other.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result, ensure};
+use huren::{
+    local::{LocalNode, wait_for},
+    peers,
+};
+
+use crate::{
+    acks::Acks,
+    audit::{Audit, Public},
+    client::Client,
+    plan::{Plan, pass},
+    stage::{PROGRAM, PUBLISH_AT_ONCE, play},
+    tables::{Part, Tables},
+    watch::Watch,
+};
+
+/// How often another process takes charge. It takes seconds each time.
+const TURNS: u32 = 6;
+
+/// Rows that the client has in flight.
+const IN_FLIGHT: usize = 16;
+
+/// A commit takes some milliseconds.
+const LONGEST_DELAY: std::time::Duration = std::time::Duration::from_millis(10);
+
+/// Leaves that are not imported: the log adopts the first trust list.
+const ADOPTIONS: u64 = 1;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_process_takes_charge() {
+    let Some(server) = huren_test_postgres::server() else {
+        return;
+    };
+    play("cluster", async |stage, plan| {
+        let tables = Tables::invent(stage.folder(), 20_000)?;
+        let mut twin = stage.home.twin()?;
+        let url = server.database()?;
+        let mut story = Story::begin([&mut stage.home, &mut twin], &url, tables).await?;
+        for turn in 0..TURNS {
+            // Both ways in turn, so that every seed has both.
+            story.turn(plan, turn % 2 == 1).await?;
+        }
+        story.end().await
+    })
+    .await;
+}
+
+/// A process, and the settings that it starts with.
+struct Process<'a> {
+    node: &'a mut LocalNode,
+    url: &'a str,
+}
+
+impl Process<'_> {
+    async fn start(&mut self) -> Result<()> {
+        let (url, address) = (
+            format!("\"{}\"", self.url),
+            format!("\"https://{}\"", self.node.grpc),
+        );
+        let settings = [
+            PUBLISH_AT_ONCE,
+            ("HUREN_DATABASE__URL", url.as_str()),
+            ("HUREN_DATABASE__ADDRESS", address.as_str()),
+        ];
+        self.node.start(Path::new(PROGRAM), &settings)?;
+        self.node.ready().await
+    }
+}
+
+struct Story<'a> {
+    /// The one in charge, then the other one.
+    processes: [Process<'a>; 2],
+    tables: Tables,
+    audits: [Audit; 2],
+    watches: [Watch; 2],
+    acks: Acks,
+}
+
+impl<'a> Story<'a> {
+    async fn begin(nodes: [&'a mut LocalNode; 2], url: &'a str, tables: Tables) -> Result<Self> {
+        let publics = [Public::own(nodes[0])?, Public::own(nodes[1])?];
+        let mut processes = nodes.map(|node| Process { node, url });
+        for process in &mut processes {
+            process.start().await?;
+        }
+        Ok(Self {
+            processes,
+            tables,
+            watches: publics.clone().map(Watch::start),
+            audits: publics.map(Audit::new),
+            acks: Acks::default(),
+        })
+    }
+
+    /// A part is imported through the process that is not in charge. The one that is goes away in
+    /// the middle, and comes back behind the other one.
+    async fn turn(&mut self, plan: &mut Plan, is_stopped: bool) -> Result<()> {
+        let part = self.tables.part(plan.number(400..=900))?;
+        let [in_charge, other] = &mut self.processes;
+        let told = status(other.node).await?.in_charge;
+        ensure!(
+            told == format!("https://{}", in_charge.node.grpc),
+            "in charge is {told}"
+        );
+        let client = Client::start(other.node, &part, IN_FLIGHT)?;
+        let wanted = plan.number(20..=200);
+        client.acknowledged(&mut self.acks, wanted).await?;
+        ensure!(!client.has_ended(), "nothing is left to import");
+        pass(plan.delay(LONGEST_DELAY));
+        if is_stopped {
+            in_charge.node.signal("STOP").await?;
+        } else {
+            in_charge.node.kill().await?;
+        }
+        client.finish(&mut self.acks).await?;
+        if is_stopped {
+            in_charge.node.signal("CONT").await?;
+            // It finds that another one took over, and ends.
+            in_charge.node.ended().await?;
+        }
+        in_charge.start().await?;
+        self.processes.reverse();
+        self.again(&part).await
+    }
+
+    /// Nothing of a part is recorded twice, whichever process it is sent to.
+    async fn again(&mut self, part: &Part) -> Result<()> {
+        for process in &self.processes {
+            let client = Client::start(process.node, part, 256)?;
+            client.finish(&mut self.acks).await?;
+        }
+        Ok(())
+    }
+
+    async fn end(mut self) -> Result<()> {
+        let end = self.acks.end();
+        for (audit, watch) in self.audits.iter_mut().zip(&mut self.watches) {
+            audit.up_to(end).await?;
+            watch.report_to(audit)?;
+            audit.start_over().await?;
+            self.acks.check_all(audit, ADOPTIONS)?;
+        }
+        // Who is told to stop gives the lease up: the other need not wait for its end.
+        let [in_charge, other] = &mut self.processes;
+        in_charge.node.signal("TERM").await?;
+        in_charge.node.ended().await?;
+        wait_for("the other in charge", async || {
+            let status = status(other.node).await?;
+            Ok(status.in_charge.is_empty().then_some(()))
+        })
+        .await
+        .context("it did not take charge")
+    }
+}
+
+async fn status(node: &LocalNode) -> Result<huren_proto::v1::GetStatusResponse> {
+    peers::status(&node.connection()).await
+}
