@@ -114,6 +114,16 @@ pub struct Federation {
     folder: TempDir,
 }
 
+/// Members hold each other over the wire: unless somebody lets go, none ever goes, nor what it
+/// has open.
+impl Drop for Federation {
+    fn drop(&mut self) {
+        for site in self.sites.values() {
+            *site.place.write().unwrap_or_else(PoisonError::into_inner) = None;
+        }
+    }
+}
+
 impl Federation {
     /// Starts four members; `store` makes each one's store, `lie` says how member `from`
     /// answers member `to`.

@@ -1,5 +1,6 @@
-//! The harness of the end-to-end tests: whole engines in one process, over memory stores and
-//! an in-memory wire, with places to lie on that wire and to fail in those stores.
+//! The harness of the end-to-end tests: whole engines in one process, over stores in memory (or of
+//! another back end: [`BACK_END`]) and an in-memory wire, with places to lie on that wire and to
+//! fail in those stores.
 
 mod audit;
 mod clock;
@@ -15,6 +16,7 @@ mod plant;
 pub mod registers;
 mod samples;
 pub mod simulation;
+mod stores;
 
 pub use audit::{Leaves, audit};
 pub use clock::ManualClock;
@@ -34,3 +36,4 @@ pub use samples::{
     certificate, certificate_in, change, change_in, erasure, erasure_in, groups, groups_in,
     question, question_in,
 };
+pub use stores::{BACK_END, store};

@@ -11,7 +11,6 @@ use huren_core::{
 };
 use huren_node::engine::{PeerPackage, Placed};
 use huren_proto::v1::{self, ClaimState, Kind, submit_request::Body};
-use huren_store::Memory;
 use huren_tests::{
     Federation, Lie, REGIONS, certificate, certificate_in, change_in, groups_in, origin, question,
 };
@@ -56,7 +55,7 @@ impl Lie for Overheard {
 async fn federation(overheard: &Overheard) -> Federation {
     let overheard = overheard.clone();
     let lie = move |_, _| Arc::new(overheard.clone()) as Arc<dyn Lie>;
-    Federation::start(|_| Arc::new(Memory::new()), lie).await
+    Federation::start(|_| huren_tests::store(), lie).await
 }
 
 async fn submit(federation: &Federation, at: Region, request: v1::SubmitRequest) -> Placed {

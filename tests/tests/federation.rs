@@ -5,11 +5,11 @@ use std::sync::Arc;
 use huren_core::{codes::Region, receipt, verdict::Verdict};
 use huren_node::engine::AppendError;
 use huren_proto::v1;
-use huren_store::{Memory, Store};
+use huren_store::Store;
 use huren_tests::{Federation, Honest, Lie, REGIONS, certificate, change, erasure, question};
 
-fn memory(_: Region) -> Arc<dyn Store> {
-    Arc::new(Memory::new())
+fn empty_store(_: Region) -> Arc<dyn Store> {
+    huren_tests::store()
 }
 
 fn honest(_: Region, _: Region) -> Arc<dyn Lie> {
@@ -29,7 +29,7 @@ async fn verdict(federation: &Federation, at: Region, serial: u32, name: &str) -
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn issued_in_one_province_proven_in_another() {
-    let federation = Federation::start(memory, honest).await;
+    let federation = Federation::start(empty_store, honest).await;
     let mut last = 0;
     for serial in 1..=300 {
         last = issue(&federation, serial).await;
@@ -60,7 +60,7 @@ async fn issued_in_one_province_proven_in_another() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_same_again_gives_the_first_index_and_other_content_is_refused() {
-    let federation = Federation::start(memory, honest).await;
+    let federation = Federation::start(empty_store, honest).await;
     let engine = federation.engine(Region::ZHEJIANG);
     let first = issue(&federation, 1).await;
     let again = engine.submit(&certificate(1)).await.unwrap().unwrap();
@@ -77,7 +77,7 @@ async fn the_same_again_gives_the_first_index_and_other_content_is_refused() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_revocation_and_its_end_reach_every_member() {
-    let federation = Federation::start(memory, honest).await;
+    let federation = Federation::start(empty_store, honest).await;
     issue(&federation, 1).await;
     let home = federation.engine(Region::ZHEJIANG);
     let steps = [
@@ -107,7 +107,7 @@ async fn a_revocation_and_its_end_reach_every_member() {
 /// of the first.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_same_change_under_another_reference_is_another_change() {
-    let federation = Federation::start(memory, honest).await;
+    let federation = Federation::start(empty_store, honest).await;
     issue(&federation, 1).await;
     let home = federation.engine(Region::ZHEJIANG);
     let submit = async |action, reference: &str| {
@@ -142,7 +142,7 @@ async fn the_same_change_under_another_reference_is_another_change() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_erased_is_erased_everywhere() {
-    let federation = Federation::start(memory, honest).await;
+    let federation = Federation::start(empty_store, honest).await;
     let issued = issue(&federation, 1).await;
     for at in REGIONS {
         federation
@@ -168,7 +168,7 @@ async fn what_is_erased_is_erased_everywhere() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_change_names_its_certificate_by_leaf_as_well() {
-    let federation = Federation::start(memory, honest).await;
+    let federation = Federation::start(empty_store, honest).await;
     let engine = federation.engine(Region::ZHEJIANG);
     let leaf = engine.submit(&certificate(1)).await.unwrap().unwrap().leaf;
     let by_leaf = |action| {

@@ -11,7 +11,7 @@ use huren_core::{
 };
 use huren_node::engine::{AppendError, Placed};
 use huren_proto::v1::{self, submit_request::Body};
-use huren_store::{Memory, Sqlite, SqliteOptions, Store};
+use huren_store::{Sqlite, SqliteOptions, Store};
 use huren_tests::{
     Federation, Honest, Lie, REGIONS, certificate, change, erasure, groups, origin, question,
 };
@@ -25,7 +25,7 @@ fn honest(_: Region, _: Region) -> Arc<dyn Lie> {
 }
 
 async fn federation() -> Federation {
-    Federation::start(|_| Arc::new(Memory::new()), honest).await
+    Federation::start(|_| huren_tests::store(), honest).await
 }
 
 fn key(number: u8) -> RecordSigner {

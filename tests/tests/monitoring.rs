@@ -8,7 +8,6 @@ use huren_core::{
 };
 use huren_node::engine::{AlertsQuery, Engine, MonitoringError};
 use huren_proto::v1::{self, Kind, submit_request::Body};
-use huren_store::Memory;
 use huren_tests::{
     Federation, Honest, Lie, REGIONS, certificate_in, change_in, erasure_in, origin,
     registers::{entry, institution, submit},
@@ -90,7 +89,7 @@ async fn told(federation: &Federation, at: Region) -> Vec<(AlertRule, Vec<(Regio
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_holder_in_two_cities_is_told_by_every_member_until_it_is_erased() {
-    let federation = Federation::start(|_| Arc::new(Memory::new()), honest).await;
+    let federation = Federation::start(|_| huren_tests::store(), honest).await;
     submit(&federation, HOME, issued(HOME, 1, "E10000001", "330106")).await;
     submit(&federation, HOME, issued(HOME, 2, "E10000002", "330106")).await;
     assert_eq!(told(&federation, HOME).await, []);
@@ -127,7 +126,7 @@ async fn a_holder_in_two_cities_is_told_by_every_member_until_it_is_erased() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_corrected_is_another_day_s_and_plans_end_alerts() {
-    let federation = Federation::start(|_| Arc::new(Memory::new()), honest).await;
+    let federation = Federation::start(|_| huren_tests::store(), honest).await;
     submit(&federation, HOME, issued(HOME, 1, "E10000001", "330106")).await;
     let plan = |institution: &str| v1::AnnualPlan {
         institution: institution.into(),
@@ -186,7 +185,7 @@ async fn what_is_corrected_is_another_day_s_and_plans_end_alerts() {
 /// was entered anew counts, and what was loaded later does not.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pass_rates_are_told_by_every_member() {
-    let federation = Federation::start(|_| Arc::new(Memory::new()), honest).await;
+    let federation = Federation::start(|_| huren_tests::store(), honest).await;
     let result = |session: u32, passed: u32| {
         let result = v1::SessionResult {
             institution: CODE.into(),
@@ -223,7 +222,7 @@ async fn pass_rates_are_told_by_every_member() {
 /// an alert of that log nor as a holder's other certificate; nor is it counted.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_restored_raises_nothing_before_it_has_caught_up() {
-    let mut federation = Federation::start(|_| Arc::new(Memory::new()), honest).await;
+    let mut federation = Federation::start(|_| huren_tests::store(), honest).await;
     submit(&federation, HOME, issued(HOME, 1, "E10000001", "330106")).await;
     let there = issued(SHANGHAI, 1, "E10000001", "310104");
     submit(&federation, SHANGHAI, there).await;
@@ -253,7 +252,7 @@ async fn what_was_restored_raises_nothing_before_it_has_caught_up() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn institutions_come_page_by_page_and_bad_questions_are_refused() {
-    let federation = Federation::start(|_| Arc::new(Memory::new()), honest).await;
+    let federation = Federation::start(|_| huren_tests::store(), honest).await;
     submit(&federation, HOME, issued(HOME, 1, "E10000001", "330106")).await;
     submit(
         &federation,

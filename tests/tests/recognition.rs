@@ -8,7 +8,7 @@ use huren_core::{
 };
 use huren_node::engine::{Engine, ListError};
 use huren_proto::v1::{self, Kind, RecognitionOutcome};
-use huren_store::{Memory, Sqlite, SqliteOptions, Store};
+use huren_store::{Sqlite, SqliteOptions, Store};
 use huren_tests::{
     Federation, Honest, Lie, REGIONS, change, origin, question,
     registers::{
@@ -24,7 +24,7 @@ fn honest(_: Region, _: Region) -> Arc<dyn Lie> {
 }
 
 async fn federation() -> Federation {
-    Federation::start(|_| Arc::new(Memory::new()), honest).await
+    Federation::start(|_| huren_tests::store(), honest).await
 }
 
 async fn decide(federation: &Federation, at: Region) -> v1::DecideResponse {

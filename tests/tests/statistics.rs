@@ -8,7 +8,7 @@ use huren_core::{
 };
 use huren_node::engine::Engine;
 use huren_proto::v1::{self, submit_request::Body};
-use huren_store::{Memory, Sqlite, SqliteOptions, Store};
+use huren_store::{Sqlite, SqliteOptions, Store};
 use huren_tests::{
     Federation, Honest, Lie, REGIONS, certificate_in, change_in, erasure_in, next_signing_keys,
     origin,
@@ -127,7 +127,7 @@ async fn what_changes_is_counted_anew_everywhere() {
     let store = move |region| -> Arc<dyn Store> {
         match region {
             SHANGHAI => Arc::clone(&sqlite),
-            _ => Arc::new(Memory::new()),
+            _ => huren_tests::store(),
         }
     };
     let federation = Federation::start(store, honest).await;
@@ -182,7 +182,7 @@ async fn what_changes_is_counted_anew_everywhere() {
 /// as if it had always been so.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_erased_or_corrected_in_part_is_counted_by_what_is_left() {
-    let federation = Federation::start(|_| Arc::new(Memory::new()), honest).await;
+    let federation = Federation::start(|_| huren_tests::store(), honest).await;
     for (serial, work) in [(1, "330106"), (2, "330203")] {
         let passport = format!("E1000000{serial}");
         let request = issued(HOME, serial, "4", &passport, work);
@@ -227,7 +227,7 @@ async fn what_is_erased_or_corrected_in_part_is_counted_by_what_is_left() {
 /// A key that is closed takes what it signed out of the sums, and who joins late comes to the same.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_log_that_is_folded_again_is_counted_again() {
-    let mut federation = Federation::start(|_| Arc::new(Memory::new()), honest).await;
+    let mut federation = Federation::start(|_| huren_tests::store(), honest).await;
     for serial in 1..=3 {
         let passport = format!("E1000000{serial}");
         let request = issued(HOME, serial, "4", &passport, "330106");

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use huren_core::codes::Region;
 use huren_node::engine::{Watch, WatchError};
 use huren_proto::v1::{self, Kind, StatusAction::*};
-use huren_store::{Memory, Store};
+use huren_store::Store;
 use huren_tests::{
     FaultyStore, Federation, Honest, Lie, REGIONS, certificate, change, question,
     registers::{
@@ -25,7 +25,7 @@ fn honest(_: Region, _: Region) -> Arc<dyn Lie> {
 }
 
 async fn federation() -> Federation {
-    let federation = Federation::start(|_| Arc::new(Memory::new()), honest).await;
+    let federation = Federation::start(|_| huren_tests::store(), honest).await;
     registers(&federation).await;
     settled(&federation).await;
     federation
@@ -147,13 +147,13 @@ async fn what_changes_nothing_is_not_told() {
 /// As long as nothing moved nothing is decided again, however long it is watched.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_decided_again_while_nothing_moves() {
-    let counting = Arc::new(FaultyStore::new(Arc::new(Memory::new())));
+    let counting = Arc::new(FaultyStore::new(huren_tests::store()));
     let store = {
         let counting = Arc::clone(&counting);
         move |region| -> Arc<dyn Store> {
             match region {
                 SHANGHAI => Arc::clone(&counting) as _,
-                _ => Arc::new(Memory::new()),
+                _ => huren_tests::store(),
             }
         }
     };

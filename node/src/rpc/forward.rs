@@ -55,15 +55,38 @@ impl Forward {
         self.elsewhere.clone()
     }
 
-    /// The process in charge; `None` if that is this one, or if nobody is just now.
-    pub(super) fn client(&self) -> Option<IssuanceServiceClient<Channel>> {
-        let address = self.elsewhere.borrow().clone()?;
+    /// The process in charge; `None` if that is this one.
+    pub(super) fn holder(&self) -> Option<Holder> {
+        let mut elsewhere = self.elsewhere.clone();
+        let address = elsewhere.borrow_and_update().clone()?;
         let mut reached = self.reached.lock().unwrap_or_else(PoisonError::into_inner);
         if reached.as_ref().is_none_or(|(known, _)| *known != address) {
-            let channel = tls::channel(&address, Arc::clone(&self.tls)).ok()?;
-            *reached = Some((address, channel));
+            // An empty one is of a process that has just given the lease up.
+            let channel = tls::channel(&address, Arc::clone(&self.tls)).ok();
+            *reached = channel.map(|channel| (address, channel));
         }
-        let (_, channel) = reached.as_ref()?;
-        Some(IssuanceServiceClient::new(channel.clone()))
+        let channel = reached.as_ref().map(|(_, channel)| channel.clone());
+        Some(Holder {
+            client: channel.map(IssuanceServiceClient::new),
+            elsewhere,
+        })
+    }
+}
+
+/// The process in charge, for as long as it is.
+pub(super) struct Holder {
+    /// How it is reached; `None` if nobody is in charge just now.
+    pub(super) client: Option<IssuanceServiceClient<Channel>>,
+    elsewhere: watch::Receiver<Option<String>>,
+}
+
+impl Holder {
+    /// Waits until another one is in charge. One that stands still would answer no more, and
+    /// the connection to it does not end for long.
+    pub(super) async fn until_past(mut self) {
+        // Without a sender nothing changes any more.
+        if self.elsewhere.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
     }
 }

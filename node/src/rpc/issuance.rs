@@ -1,26 +1,24 @@
 //! IssuanceService.
 
-use futures::{FutureExt as _, Stream, StreamExt as _, TryStreamExt as _};
+use futures::{FutureExt as _, Stream, StreamExt as _, stream};
 use huren_core::{
     audit::{Act, AuditAction},
     codes::Region,
     merkle::Hash,
 };
-use huren_proto::v1::{
-    self, issuance_service_client::IssuanceServiceClient, issuance_service_server::IssuanceService,
-    submit_many_response,
-};
+use huren_proto::v1::{self, issuance_service_server::IssuanceService, submit_many_response};
 use std::pin::Pin;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::task::AbortOnDropHandle;
-use tonic::{Code, Request, Response, Status, Streaming, transport::Channel};
+use tonic::{Code, Request, Response, Status, Streaming};
 
 use crate::engine::{AppendError, AuditError, Engine, Placed};
 
 use super::{
     Context,
     access::{self, Who},
+    forward::Holder,
     refuse,
 };
 
@@ -41,8 +39,13 @@ impl IssuanceService for Service {
         record_erasure(engine, &who, &submission)
             .await
             .map_err(|error| refuse::audit(&error))?;
-        if let Some(mut elsewhere) = self.0.elsewhere(&who) {
-            return elsewhere.submit(submission).await.map_err(passed_back);
+        if let Some(mut holder) = self.0.holder(&who) {
+            let mut elsewhere = holder.client.take().ok_or_else(unavailable)?;
+            return tokio::select! {
+                biased;
+                answer = elsewhere.submit(submission) => answer.map_err(passed_back),
+                () = holder.until_past() => Err(unavailable()),
+            };
         }
         let placed = engine
             .submit(&submission)
@@ -60,8 +63,8 @@ impl IssuanceService for Service {
         request: Request<Streaming<v1::SubmitManyRequest>>,
     ) -> Result<Response<Self::SubmitManyStream>, Status> {
         let who = access::who(&request)?;
-        if let Some(elsewhere) = self.0.elsewhere(&who) {
-            return self.pass_on(elsewhere, who, request.into_inner()).await;
+        if let Some(holder) = self.0.holder(&who) {
+            return self.pass_on(holder, who, request.into_inner()).await;
         }
         let answers = self
             .0
@@ -92,58 +95,82 @@ impl Service {
     /// Passes on what the caller may submit, and answers the rest.
     async fn pass_on(
         &self,
-        mut elsewhere: IssuanceServiceClient<Channel>,
+        mut holder: Holder,
         who: Who,
         messages: Streaming<v1::SubmitManyRequest>,
     ) -> Result<Response<<Self as IssuanceService>::SubmitManyStream>, Status> {
+        let mut elsewhere = holder.client.take().ok_or_else(unavailable)?;
+        let mut past = Box::pin(holder.until_past());
         let (refused, refusals) = mpsc::channel(self.0.submissions);
         let context = self.0.clone();
-        let permitted = self
-            .0
-            .heard(who.clone(), messages)
-            .filter_map(move |message| {
-                let (context, who, refused) = (context.clone(), who.clone(), refused.clone());
-                async move {
-                    let answer = match message {
-                        Err(status) => Err(status),
-                        Ok(message) => {
-                            let given = message.submission.as_ref();
-                            match refusal(&context, &who, given.unwrap_or(&Default::default()))
-                                .await
-                            {
-                                None => return Some(message),
-                                Some(rejected) => Ok(v1::SubmitManyResponse {
-                                    client_ref: given.map_or(0, |given| given.client_ref),
-                                    result: Some(submit_many_response::Result::Rejected(rejected)),
-                                }),
-                            }
-                        }
-                    };
-                    // Whoever does not listen any more needs no answer.
-                    let _ = refused.send(answer).await;
-                    None
+        let messages = self.0.heard(who.clone(), messages);
+        let permitted = messages.filter_map(move |message| {
+            let (context, who, refused) = (context.clone(), who.clone(), refused.clone());
+            async move {
+                match permitted(&context, &who, message).await {
+                    Ok(message) => Some(message),
+                    Err(answer) => {
+                        // Whoever does not listen any more needs no answer.
+                        let _ = refused.send(answer).await;
+                        None
+                    }
                 }
-            });
-        let answers = elsewhere
-            .submit_many(permitted)
-            .await
-            .map_err(passed_back)?;
-        let answers = answers.into_inner().map_err(passed_back);
-        let answers = futures::stream::select(answers, ReceiverStream::new(refusals))
+            }
+        });
+        let answers = tokio::select! {
+            biased;
+            answers = elsewhere.submit_many(permitted) => answers.map_err(passed_back)?,
+            () = &mut past => return Err(unavailable()),
+        };
+        // What is not answered when another takes over is submitted again: nothing is recorded
+        // twice.
+        let answers = stream::unfold(Some((answers.into_inner(), past)), async |going| {
+            let (mut answers, mut past) = going?;
+            tokio::select! {
+                biased;
+                answer = answers.next() => {
+                    Some((answer?.map_err(passed_back), Some((answers, past))))
+                }
+                () = &mut past => Some((Err(unavailable()), None)),
+            }
+        });
+        let answers = stream::select(answers, ReceiverStream::new(refusals))
             .take_until(self.0.stop.clone().cancelled_owned());
         Ok(Response::new(Box::pin(answers)))
+    }
+}
+
+/// A message that may be passed on, or the answer to one that may not.
+async fn permitted(
+    context: &Context,
+    who: &Who,
+    message: Result<v1::SubmitManyRequest, Status>,
+) -> Result<v1::SubmitManyRequest, Result<v1::SubmitManyResponse, Status>> {
+    let submission = message.map_err(Err)?.submission.unwrap_or_default();
+    match refusal(context, who, &submission).await {
+        None => Ok(v1::SubmitManyRequest {
+            submission: Some(submission),
+        }),
+        Some(rejected) => Err(Ok(v1::SubmitManyResponse {
+            client_ref: submission.client_ref,
+            result: Some(submit_many_response::Result::Rejected(rejected)),
+        })),
     }
 }
 
 impl Context {
     /// The process in charge of the logs, if it is another one. What that one passes on stays
     /// here, should both take the other for it.
-    fn elsewhere(&self, who: &Who) -> Option<IssuanceServiceClient<Channel>> {
+    fn holder(&self, who: &Who) -> Option<Holder> {
         if who.is_same_node(&self.engine) {
             return None;
         }
-        self.forward.as_ref()?.client()
+        self.forward.as_ref()?.holder()
     }
+}
+
+fn unavailable() -> Status {
+    refuse::append(&AppendError::Unavailable)
 }
 
 /// What the process in charge says of a submission is said as it is. That it cannot be reached is
@@ -151,7 +178,7 @@ impl Context {
 fn passed_back(status: Status) -> Status {
     match status.code() {
         Code::Unavailable | Code::Unknown | Code::Cancelled | Code::DeadlineExceeded => {
-            refuse::append(&AppendError::Unavailable)
+            unavailable()
         }
         _ => status,
     }

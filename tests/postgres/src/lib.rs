@@ -93,7 +93,7 @@ impl Server {
             .arg(&data)
             .arg("-k")
             .arg(&folder)
-            .args(["-c", "listen_addresses=", "-c", "max_connections=400"])
+            .args(["-c", "listen_addresses=", "-c", "max_connections=1000"])
             .args(arguments)
             .env("FOLDER", &folder)
             // What interrupts the tests at a terminal must not end the supervisor before them.

@@ -23,7 +23,7 @@ use crate::support::*;
 /// A record key was stolen: what it signed from the third certificate on counts no more.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_compromised_record_key_ends_where_the_list_says() {
-    let federation = Federation::start(memory, honest).await;
+    let federation = Federation::start(empty_store, honest).await;
     let mut places = Vec::new();
     for serial in 1..=4 {
         places.push(issue(&federation, HOME, serial).await);
@@ -84,7 +84,7 @@ async fn a_compromised_record_key_ends_where_the_list_says() {
 /// list is adopted, and what was refused is taken.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_next_key_that_comes_after_the_list_is_taken_up() {
-    let federation = Federation::start(memory, honest).await;
+    let federation = Federation::start(empty_store, honest).await;
     let first = issue(&federation, HOME, 1).await;
     let stolen = issue(&federation, HOME, 2).await;
     until_known_everywhere(&federation, HOME, stolen).await;
@@ -117,7 +117,7 @@ async fn a_next_key_that_comes_after_the_list_is_taken_up() {
 /// A log key was stolen: the head that stands is signed anew with the next one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_compromised_log_key_ends_where_the_list_says() {
-    let federation = Federation::start(memory, honest).await;
+    let federation = Federation::start(empty_store, honest).await;
     let placed = issue(&federation, HOME, 1).await;
     let later = issue(&federation, HOME, 2).await;
     until_known_everywhere(&federation, HOME, later).await;
@@ -149,7 +149,7 @@ async fn a_compromised_log_key_ends_where_the_list_says() {
 /// something in force is not.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_false_is_said_while_a_log_is_folded_again() {
-    let federation = Federation::start(memory, honest).await;
+    let federation = Federation::start(empty_store, honest).await;
     for serial in 1..=600 {
         issue(&federation, HOME, serial).await;
     }
@@ -218,7 +218,7 @@ async fn what_a_thief_had_erased_holds_up_nothing_else() {
         let (late, ignorant) = (Arc::new(Kept::default()), Arc::new(Kept::default()));
         let (to_late, to_ignorant) = (Arc::clone(&late), Arc::clone(&ignorant));
         late.heads.store(true, Ordering::Relaxed);
-        let federation = Federation::start(memory, move |_, to| -> Arc<dyn Lie> {
+        let federation = Federation::start(empty_store, move |_, to| -> Arc<dyn Lie> {
             match to {
                 OTHER => Arc::new(Keeps(Arc::clone(&to_late))),
                 Region::JIANGSU => Arc::new(Keeps(Arc::clone(&to_ignorant))),

@@ -14,7 +14,7 @@ use crate::support::*;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_fifth_member_joins() {
     let fujian = Region::parse("35").expect("a province");
-    let mut federation = Federation::start(memory, honest).await;
+    let mut federation = Federation::start(empty_store, honest).await;
     let placed = issue(&federation, HOME, 1).await;
     until_known_everywhere(&federation, HOME, placed).await;
     let note = federation.next_list(HOME, |list| {
@@ -26,7 +26,7 @@ async fn a_fifth_member_joins() {
     federation
         .until(OTHER, |engine: &Engine| engine.trust().lists().len() == 2)
         .await;
-    federation.join(fujian, memory(fujian), OTHER).await;
+    federation.join(fujian, empty_store(fujian), OTHER).await;
     federation.until_adopted(2).await;
     let own = issue(&federation, fujian, 1).await;
     until_known_everywhere(&federation, fujian, own).await;
@@ -43,7 +43,7 @@ async fn a_fifth_member_joins() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_member_wrote_stays_when_it_leaves() {
-    let mut federation = Federation::start(memory, honest).await;
+    let mut federation = Federation::start(empty_store, honest).await;
     for serial in 1..=2 {
         issue(&federation, HOME, serial).await;
     }

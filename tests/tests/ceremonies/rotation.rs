@@ -14,7 +14,7 @@ use crate::support::*;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_one_operator_installs_reaches_all() {
-    let federation = Federation::start(memory, honest).await;
+    let federation = Federation::start(empty_store, honest).await;
     let placed = issue(&federation, HOME, 1).await;
     let note = federation.next_list(OTHER, |list| list.quorum = 3);
     federation.install(OTHER, &note).await;
@@ -30,7 +30,7 @@ async fn what_one_operator_installs_reaches_all() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_does_not_follow_is_refused_and_changes_nothing() {
-    let federation = Federation::start(memory, honest).await;
+    let federation = Federation::start(empty_store, honest).await;
     let good = federation.next_list(OTHER, |_| ());
     let other = federation.next_list(OTHER, |list| list.quorum = 3);
     let dropping = federation.next_list(OTHER, |list| drop(list.members[0].record_keys.remove(0)));
@@ -57,7 +57,7 @@ async fn what_does_not_follow_is_refused_and_changes_nothing() {
 /// Every role of a member changes its key at once, some records behind the end of the log.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn keys_of_every_role_rotate_while_the_node_runs() {
-    let federation = Federation::start(memory, honest).await;
+    let federation = Federation::start(empty_store, honest).await;
     for serial in 1..=2 {
         issue(&federation, HOME, serial).await;
     }
@@ -122,7 +122,7 @@ async fn keys_of_every_role_rotate_while_the_node_runs() {
 /// A node whose key file is missing refuses rather than writing what nobody would accept.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_without_the_new_key_writes_nothing() {
-    let federation = Federation::start(memory, honest).await;
+    let federation = Federation::start(empty_store, honest).await;
     let placed = issue(&federation, HOME, 1).await;
     until_known_everywhere(&federation, HOME, placed).await;
     let id = record_signer(HOME).id().to_hex();

@@ -10,7 +10,7 @@ use huren_core::{
 };
 use huren_node::engine::Placed;
 use huren_proto::v1;
-use huren_store::{Memory, Store};
+use huren_store::Store;
 use huren_tests::{
     Federation, Honest, Lie, REGIONS, certificate_in, next_member, origin, question_in,
 };
@@ -18,8 +18,8 @@ use huren_tests::{
 pub(crate) const HOME: Region = Region::ZHEJIANG;
 pub(crate) const OTHER: Region = Region::SHANGHAI;
 
-pub(crate) fn memory(_: Region) -> Arc<dyn Store> {
-    Arc::new(Memory::new())
+pub(crate) fn empty_store(_: Region) -> Arc<dyn Store> {
+    huren_tests::store()
 }
 
 pub(crate) fn honest(_: Region, _: Region) -> Arc<dyn Lie> {

@@ -8,7 +8,7 @@ use huren_core::{
 };
 use huren_node::engine::{Audit, Engine};
 use huren_proto::v1;
-use huren_store::{AuditQuery, Memory, Store, TokenRow};
+use huren_store::{AuditQuery, Store, TokenRow};
 use huren_tests::{FaultyStore, ManualClock, Operation, certificate, change, origin};
 
 use crate::{HOME, scripts, submit, with_faults};
@@ -16,7 +16,7 @@ use crate::{HOME, scripts, submit, with_faults};
 /// Acts are recorded and noted while the trail cannot always be written.
 pub(crate) async fn the_trail_is_whole(operation: Operation) {
     for faults in scripts(operation) {
-        let store = Arc::new(FaultyStore::new(Arc::new(Memory::new())));
+        let store = Arc::new(FaultyStore::new(huren_tests::store()));
         store.arm(faults);
         let clock = Arc::new(ManualClock::default());
         let trail = Audit::new(Arc::clone(&store) as Arc<dyn Store>, clock);
@@ -54,7 +54,7 @@ pub(crate) async fn the_trail_is_whole(operation: Operation) {
 /// An operator makes and revokes tokens, as often as it takes.
 pub(crate) async fn tokens_are_whole(operation: Operation) {
     for faults in scripts(operation) {
-        let store = FaultyStore::new(Arc::new(Memory::new()));
+        let store = FaultyStore::new(huren_tests::store());
         store.arm(faults);
         for id in ["a", "b", "c"] {
             let token = TokenRow {

@@ -16,7 +16,7 @@ use huren_core::{
 };
 use huren_node::engine::{Engine, Placed, WitnessError};
 use huren_proto::v1;
-use huren_store::{DataKeyKind, Memory, Release, Role, Store};
+use huren_store::{DataKeyKind, Release, Role, Store};
 use huren_tests::{
     Fault, FaultyStore, Federation, Fork, History, Honest, Lie, Operation, Outcome, REGIONS, Shown,
     audit, certificate, change, erasure, origin, outside_signer, question, witness, writer_keys,
@@ -106,14 +106,14 @@ fn only_at(at: Region, faulty: &Arc<FaultyStore>) -> impl Fn(Region) -> Arc<dyn 
         if region == at {
             faulty.clone()
         } else {
-            Arc::new(Memory::new())
+            huren_tests::store()
         }
     }
 }
 
 /// A federation in which one member's store has these faults.
 async fn with_faults(at: Region, faults: Vec<Fault>) -> (Federation, Arc<FaultyStore>) {
-    let faulty = Arc::new(FaultyStore::new(Arc::new(Memory::new())));
+    let faulty = Arc::new(FaultyStore::new(huren_tests::store()));
     faulty.arm(faults);
     let mut federation = Federation::new(only_at(at, &faulty), honest);
     // A list that the others have to fetch when they come to its adoption in Jiangsu's log.
@@ -269,13 +269,13 @@ async fn survives(operation: Operation) {
 /// The log of [`HOME`] contradicts itself before a replica that cannot note it at once.
 async fn freezes(operation: Operation) {
     for faults in scripts(operation) {
-        let faulty = Arc::new(FaultyStore::new(Arc::new(Memory::new())));
+        let faulty = Arc::new(FaultyStore::new(huren_tests::store()));
         let given = Arc::clone(&faulty);
         let store = move |region| -> Arc<dyn Store> {
             if region == Region::SHANGHAI {
                 given.clone()
             } else {
-                Arc::new(Memory::new())
+                huren_tests::store()
             }
         };
         let fork = Fork::default();
@@ -314,7 +314,7 @@ async fn freezes(operation: Operation) {
 /// An operator lets a log go on, as often as it takes: the act is there once.
 async fn releases(operation: Operation) {
     for faults in scripts(operation) {
-        let faulty = FaultyStore::new(Arc::new(Memory::new()));
+        let faulty = FaultyStore::new(huren_tests::store());
         let log = origin(HOME);
         faulty
             .create_log(&log, Role::Mirror)
@@ -482,7 +482,7 @@ async fn a_lost_log_is_taken_back_through_faults() {
         }
         let before = audit(&federation, Region::SHANGHAI, HOME).await;
         federation.stop(HOME).await;
-        let empty = Arc::new(FaultyStore::new(Arc::new(Memory::new())));
+        let empty = Arc::new(FaultyStore::new(huren_tests::store()));
         empty.arm(vec![fault]);
         federation.replace_store(HOME, empty.clone());
         federation.open(HOME).await.expect("an engine");
@@ -557,7 +557,7 @@ survive! {
 /// all the same, so the others are shown it, whether or not anybody ever submits again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_written_and_reported_failed_is_shown() {
-    let faulty = Arc::new(FaultyStore::new(Arc::new(Memory::new())));
+    let faulty = Arc::new(FaultyStore::new(huren_tests::store()));
     // One trust list everywhere: nobody appends anything but what is submitted here.
     let federation = Federation::start(only_at(HOME, &faulty), honest).await;
     faulty.arm(vec![Fault {

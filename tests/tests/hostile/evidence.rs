@@ -20,7 +20,7 @@ use huren_tests::{
 };
 
 use crate::support::{
-    LIAR, OTHERS, VICTIM, answer, federation, grow, is_frozen, is_overcome, issue, memory,
+    LIAR, OTHERS, VICTIM, answer, empty_store, federation, grow, is_frozen, is_overcome, issue,
 };
 
 fn actor() -> Actor {
@@ -289,7 +289,7 @@ async fn a_replica_of_the_other_history_stays_frozen() {
             Arc::new(Honest)
         }
     };
-    let mut federation = Federation::start(memory, lies).await;
+    let mut federation = Federation::start(empty_store, lies).await;
     grow(&federation, 5).await;
     let truth = audit(&federation, LIAR, LIAR).await;
     let history = Shown::instead_of(LIAR, &truth, 6);

@@ -10,7 +10,9 @@ use huren_tests::{
     member, mirror, origin,
 };
 
-use crate::support::{LIAR, OTHERS, VICTIM, answer, federation, grow, is_frozen, issue, memory};
+use crate::support::{
+    LIAR, OTHERS, VICTIM, answer, empty_store, federation, grow, is_frozen, issue,
+};
 
 /// The liar shows something of another history to the victim alone, when its log has `size`
 /// leaves. Everybody learns of it: nobody goes on with that log, its own province neither, and
@@ -140,7 +142,7 @@ async fn equivocates(shown: [(Region, u64); 2]) {
             None => Arc::new(Honest),
         }
     };
-    let federation = Federation::start(memory, lie).await;
+    let federation = Federation::start(empty_store, lie).await;
     grow(&federation, 5).await;
     let truth = audit(&federation, LIAR, LIAR).await;
     for ((to, fork), (_, size)) in forks.into_iter().zip(shown) {

@@ -14,7 +14,7 @@ use huren_node::engine::{Book, Engine, PeerPackage};
 use huren_store::Store;
 use huren_tests::{Federation, Honest, Lie, REGIONS, audit, origin};
 
-use crate::support::{LIAR as HOME, OTHERS, VICTIM, grow, is_frozen, issue, memory};
+use crate::support::{LIAR as HOME, OTHERS, VICTIM, empty_store, grow, is_frozen, issue};
 
 /// Who takes the checkpoint up.
 const WAITING: Region = VICTIM;
@@ -49,7 +49,7 @@ async fn withholding() -> (Federation, Withhold) {
             Arc::new(Honest)
         }
     };
-    let federation = Federation::start(memory, lies).await;
+    let federation = Federation::start(empty_store, lies).await;
     (federation, withhold)
 }
 

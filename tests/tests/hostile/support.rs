@@ -5,7 +5,7 @@ use std::sync::Arc;
 use huren_core::codes::Region;
 use huren_node::engine::Engine;
 use huren_proto::v1;
-use huren_store::{Memory, Store};
+use huren_store::Store;
 use huren_tests::{Federation, Honest, Lie, REGIONS, audit, certificate, origin, question};
 
 /// Whose log it is about, and who lies.
@@ -15,8 +15,8 @@ pub(crate) const VICTIM: Region = Region::SHANGHAI;
 /// Who is told the truth.
 pub(crate) const OTHERS: [Region; 2] = [Region::JIANGSU, Region::ANHUI];
 
-pub(crate) fn memory(_: Region) -> Arc<dyn Store> {
-    Arc::new(Memory::new())
+pub(crate) fn empty_store(_: Region) -> Arc<dyn Store> {
+    huren_tests::store()
 }
 
 /// A federation in which the liar lies to the victim, and to nobody else.
@@ -29,7 +29,7 @@ pub(crate) async fn federation(lie: impl Lie) -> Federation {
             Arc::new(Honest)
         }
     };
-    Federation::start(memory, lies).await
+    Federation::start(empty_store, lies).await
 }
 
 /// Waits until the victim hears what is lied: who starts earlier may come upon a member that is not

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use huren_core::codes::Region;
 use huren_tests::{Closed, Federation, Honest, Lie, origin};
 
-use crate::support::memory;
+use crate::support::empty_store;
 
 /// Asked first, as it is the first by region.
 const LIAR: Region = Region::SHANGHAI;
@@ -35,7 +35,7 @@ async fn overcomes(lie: impl Fn(&mut Vec<Vec<u8>>) + Send + Sync + 'static, code
             Arc::new(Honest)
         }
     };
-    let mut federation = Federation::new(memory, lies);
+    let mut federation = Federation::new(empty_store, lies);
     federation.give_trust_lists(HOME, 2);
     federation.open_all().await;
     federation

@@ -20,7 +20,7 @@ use huren_proto::v1;
 use huren_tests::{Federation, Honest, Lie, REGIONS, change, mirror, origin, question};
 
 use crate::support::{
-    HOME, OTHER, answer, honest, is_valid_everywhere, issue, issued, memory, says, submit,
+    HOME, OTHER, answer, empty_store, honest, is_valid_everywhere, issue, issued, says, submit,
 };
 
 /// The members whose cosignatures, with [`OTHER`]'s, make more than a quorum for home's log.
@@ -66,7 +66,7 @@ async fn until_said(
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn evidence_older_than_a_day_is_no_answer() {
-    let mut federation = Federation::start(memory, honest).await;
+    let mut federation = Federation::start(empty_store, honest).await;
     issued(&federation, 2).await;
     let revoked = submit(&federation, HOME, &change(v1::StatusAction::Revoke, 2)).await;
     for at in REGIONS {
@@ -129,7 +129,7 @@ async fn evidence_older_than_a_day_is_no_answer() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_log_that_does_not_grow_stays_fresh() {
-    let federation = Federation::start(memory, honest).await;
+    let federation = Federation::start(empty_store, honest).await;
     issued(&federation, 1).await;
     let size = federation.entry(HOME, HOME).state.head.size;
     for _ in 0..3 {
@@ -150,7 +150,7 @@ async fn a_log_that_does_not_grow_stays_fresh() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_no_quorum_has_seen_is_pending() {
-    let mut federation = Federation::start(memory, honest).await;
+    let mut federation = Federation::start(empty_store, honest).await;
     issued(&federation, 1).await;
     let revoked = submit(&federation, HOME, &change(v1::StatusAction::Revoke, 1)).await;
     for at in REGIONS {
@@ -225,7 +225,7 @@ async fn what_is_cosigned_and_not_understood_makes_nothing_fresh() {
             Arc::new(Honest)
         }
     };
-    let mut federation = Federation::start(memory, lies).await;
+    let mut federation = Federation::start(empty_store, lies).await;
     issued(&federation, 1).await;
     federation.give_trust_lists(HOME, 2);
     federation.restart(HOME).await;

@@ -10,14 +10,14 @@ use huren_tests::{
 use prost::Message as _;
 
 use crate::support::{
-    HOME, OTHER, answer, are_kept_and_quarantined, honest, is_quarantined_everywhere,
-    is_valid_everywhere, issue, memory, says, submit, until_known_everywhere,
+    HOME, OTHER, answer, are_kept_and_quarantined, empty_store, honest, is_quarantined_everywhere,
+    is_valid_everywhere, issue, says, submit, until_known_everywhere,
 };
 
 /// Has provinces issue a certificate each, behind two leaves that a test wrote and that have all
 /// the authority that they need. Gives the leaf hash of the one from home.
 async fn scene() -> (Federation, Hash) {
-    let mut federation = Federation::start(memory, honest).await;
+    let mut federation = Federation::start(empty_store, honest).await;
     let sound = [
         Draft::certificate(HOME, HOME, 101).sign(&retired_pen(HOME), HOME),
         Draft::certificate(county(HOME), HOME, 102).sign(&county_pen(HOME), HOME),
@@ -224,7 +224,7 @@ async fn a_record_appended_again_changes_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_counts_before_the_log_adopts_a_trust_list() {
-    let mut federation = Federation::new(memory, honest);
+    let mut federation = Federation::new(empty_store, honest);
     let leaf = Draft::certificate(HOME, HOME, 11).sign(&record_pen(HOME), HOME);
     assert_eq!(federation.plant(HOME, [&leaf]).await, 0);
     federation.open_all().await;

@@ -10,15 +10,15 @@ use huren_core::{
 };
 use huren_node::engine::{AppendError, Engine, TakeError};
 use huren_proto::v1;
-use huren_store::{Memory, Store};
+use huren_store::Store;
 use huren_tests::{
     Fault, FaultyStore, Federation, Operation, Outcome, REGIONS, audit, certificate, change,
     next_list, next_record_key, origin,
 };
 
 use crate::support::{
-    HOME, OTHER, answer, honest, is_quarantined_everywhere, is_valid_everywhere, issue, issued,
-    memory, says, submit, until_known_everywhere,
+    HOME, OTHER, answer, empty_store, honest, is_quarantined_everywhere, is_valid_everywhere,
+    issue, issued, says, submit, until_known_everywhere,
 };
 
 /// Certificates of home's before the key is closed: leaves 1 to 4.
@@ -72,7 +72,7 @@ async fn quarantined(federation: &Federation) -> Vec<(u64, String)> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_stolen_key_signed_is_valid_nowhere() {
-    let mut federation = Federation::start(memory, honest).await;
+    let mut federation = Federation::start(empty_store, honest).await;
     issued(&federation, ISSUED).await;
     // A revocation behind the end has no effect either: it may be the thief's.
     let revoked = submit(&federation, HOME, &change(v1::StatusAction::Revoke, 1)).await;
@@ -117,7 +117,7 @@ async fn what_a_stolen_key_signed_is_valid_nowhere() {
 /// The same list by another way: a member that was away is given it for its next start.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_was_away_comes_to_the_same_register() {
-    let mut federation = Federation::start(memory, honest).await;
+    let mut federation = Federation::start(empty_store, honest).await;
     issued(&federation, ISSUED).await;
     let away = REGIONS[3];
     federation.stop(away).await;
@@ -156,12 +156,12 @@ async fn a_list_that_is_kept_counts_though_its_writing_failed() {
         (1, Outcome::NotPersisted, 1),
     ];
     for (call, outcome, version) in cases {
-        let faulty = Arc::new(FaultyStore::new(Arc::new(Memory::new())));
+        let faulty = Arc::new(FaultyStore::new(huren_tests::store()));
         let store = Arc::clone(&faulty);
         let stores = move |at| -> Arc<dyn Store> {
             match at == OTHER {
                 true => Arc::clone(&store) as Arc<dyn Store>,
-                false => memory(at),
+                false => empty_store(at),
             }
         };
         let federation = Federation::start(stores, honest).await;

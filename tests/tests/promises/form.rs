@@ -6,7 +6,7 @@ use huren_tests::{Draft, Federation, Leaf, REGIONS, newer_pen, record_pen};
 use prost::Message as _;
 
 use crate::support::{
-    HOME, OTHER, answer, are_kept_and_quarantined, honest, is_valid_everywhere, issue, memory,
+    HOME, OTHER, answer, are_kept_and_quarantined, empty_store, honest, is_valid_everywhere, issue,
     says, until_known_everywhere,
 };
 
@@ -15,7 +15,7 @@ const UNKNOWN_FIELD: [u8; 3] = [0xfa, 0x01, 0x00];
 
 /// Provinces that have issued; gives the leaf hashes of home's certificates 1, 2 ..
 async fn scene(certificates: u32) -> (Federation, Vec<Hash>) {
-    let federation = Federation::start(memory, honest).await;
+    let federation = Federation::start(empty_store, honest).await;
     let elsewhere = issue(&federation, OTHER, 1).await;
     let mut issued = Vec::new();
     for serial in 1..=certificates {

@@ -3,11 +3,11 @@
 use huren_node::engine::AppendError;
 use huren_tests::{Federation, certificate_in, origin};
 
-use crate::support::{HOME, OTHER, honest, issue, memory, until_known_everywhere};
+use crate::support::{HOME, OTHER, empty_store, honest, issue, until_known_everywhere};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_frozen_log_takes_nothing_more() {
-    let federation = Federation::start(memory, honest).await;
+    let federation = Federation::start(empty_store, honest).await;
     let placed = issue(&federation, HOME, 1).await;
     until_known_everywhere(&federation, HOME, placed).await;
     let home = federation.engine(HOME);

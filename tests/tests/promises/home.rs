@@ -15,7 +15,7 @@ use huren_node::engine::Engine;
 use huren_proto::v1;
 use huren_tests::{Federation, Honest, Lie, origin, question};
 
-use crate::support::{HOME, OTHER, issue, issued, memory, says};
+use crate::support::{HOME, OTHER, empty_store, issue, issued, says};
 
 /// How long a home member is waited for.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -55,7 +55,7 @@ async fn scene() -> (Federation, Arc<Cut>) {
             Arc::new(Honest)
         }
     };
-    let federation = Federation::start(memory, lie).await;
+    let federation = Federation::start(empty_store, lie).await;
     issued(&federation, 1).await;
     cut.hidden.store(true, Ordering::Relaxed);
     let second = issue(&federation, HOME, 2).await;

@@ -17,7 +17,8 @@ use huren_store::{Memory, Role, Store};
 use huren_tests::{Federation, History, Leaves, Lie, audit, certificate, origin};
 
 use crate::support::{
-    HOME, OTHER, is_valid_at, is_valid_everywhere, issue, issued, memory, until_known_everywhere,
+    HOME, OTHER, empty_store, is_valid_at, is_valid_everywhere, issue, issued,
+    until_known_everywhere,
 };
 
 /// Members other than home, in the order in which they come back.
@@ -72,8 +73,10 @@ impl Lie for Watch {
 async fn scene() -> (Federation, Watch, Leaves) {
     let watch = Watch::default();
     let lie = watch.clone();
-    let federation =
-        Federation::start(memory, move |_, _| Arc::new(lie.clone()) as Arc<dyn Lie>).await;
+    let federation = Federation::start(empty_store, move |_, _| {
+        Arc::new(lie.clone()) as Arc<dyn Lie>
+    })
+    .await;
     issued(&federation, 5).await;
     let truth = audit(&federation, HOME, HOME).await;
     (federation, watch, truth)

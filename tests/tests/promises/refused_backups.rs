@@ -13,7 +13,7 @@ use huren_node::backup::{BackupError, Wanted};
 use huren_store::{Bundle, Package, Sqlite, Store};
 use huren_tests::{Federation, Machine, origin};
 
-use crate::support::{HOME, OTHER, honest, issued, memory};
+use crate::support::{HOME, OTHER, empty_store, honest, issued};
 
 /// A machine with a database, and the time.
 async fn scene() -> (Machine, Arc<Sqlite>) {
@@ -24,7 +24,7 @@ async fn scene() -> (Machine, Arc<Sqlite>) {
         if region == HOME {
             given.clone()
         } else {
-            memory(region)
+            empty_store(region)
         }
     };
     let mut federation = Federation::start(store, honest).await;

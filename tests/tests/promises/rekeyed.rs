@@ -10,8 +10,8 @@ use huren_proto::v1;
 use huren_tests::{Federation, REGIONS, certificate, change, erasure, groups, origin, writer_keys};
 
 use crate::support::{
-    HOME, OTHER, answer, honest, is_valid_at, is_valid_everywhere, issue, issued, memory, says,
-    submit, until_known_everywhere,
+    HOME, OTHER, answer, empty_store, honest, is_valid_at, is_valid_everywhere, issue, issued,
+    says, submit, until_known_everywhere,
 };
 
 /// Keys that come in the place of a member's, alone.
@@ -67,7 +67,7 @@ async fn is_sealed_with(federation: &Federation, at: Region, key: &KeyRing) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn everything_is_found_while_and_after_it_is_put_under_new_keys() {
-    let mut federation = Federation::start(memory, honest).await;
+    let mut federation = Federation::start(empty_store, honest).await;
     issued(&federation, 3).await;
     let revocation = change(v1::StatusAction::Revoke, 2);
     let revoked = submit(&federation, HOME, &revocation).await;
@@ -111,7 +111,7 @@ async fn everything_is_found_while_and_after_it_is_put_under_new_keys() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_number_that_is_erased_stays_taken_and_its_key_needed() {
-    let mut federation = Federation::start(memory, honest).await;
+    let mut federation = Federation::start(empty_store, honest).await;
     issued(&federation, 3).await;
     let erased = submit(&federation, HOME, &erasure(2)).await;
     until_known_everywhere(&federation, HOME, erased).await;

@@ -16,8 +16,8 @@ use huren_tests::{Federation, Lie, Machine, REGIONS, erasure, origin, question};
 use crate::{
     recovery::{Watch, takes_nothing},
     support::{
-        HOME, OTHER, answer, is_valid_at, is_valid_everywhere, issue, issued, memory, says, submit,
-        until_known_everywhere,
+        HOME, OTHER, answer, empty_store, is_valid_at, is_valid_everywhere, issue, issued, says,
+        submit, until_known_everywhere,
     },
 };
 
@@ -46,7 +46,7 @@ impl Drill {
             if region == at {
                 given.clone()
             } else {
-                memory(region)
+                empty_store(region)
             }
         };
         let watch = Watch::default();

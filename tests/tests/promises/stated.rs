@@ -9,7 +9,7 @@ use huren_core::codes::Region;
 use huren_proto::v1::{self, Verdict, VerifyResponse};
 use huren_tests::{Federation, Honest, Lie, change, origin};
 
-use crate::support::{HOME, OTHER, answer, issued, memory, submit};
+use crate::support::{HOME, OTHER, answer, empty_store, issued, submit};
 
 /// Gives no disclosures while it is told so.
 #[derive(Clone, Default)]
@@ -40,7 +40,7 @@ async fn changes_beyond_the_stated_size_do_not_count_yet() {
             false => Arc::new(Honest),
         }
     };
-    let federation = Federation::start(memory, lies).await;
+    let federation = Federation::start(empty_store, lies).await;
     issued(&federation, 1).await;
     withholds.0.store(true, Ordering::Relaxed);
     let suspended = submit(&federation, HOME, &change(v1::StatusAction::Suspend, 1)).await;

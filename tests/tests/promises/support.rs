@@ -5,7 +5,7 @@ use std::sync::Arc;
 use huren_core::{codes::Region, receipt, verdict::Verdict};
 use huren_node::engine::Placed;
 use huren_proto::v1;
-use huren_store::{Memory, Store};
+use huren_store::Store;
 use huren_tests::{
     Federation, Honest, Leaf, Lie, REGIONS, audit, certificate_in, origin, question_in,
 };
@@ -15,8 +15,8 @@ pub(crate) const HOME: Region = Region::ZHEJIANG;
 /// Another province that issues certificates.
 pub(crate) const OTHER: Region = Region::SHANGHAI;
 
-pub(crate) fn memory(_: Region) -> Arc<dyn Store> {
-    Arc::new(Memory::new())
+pub(crate) fn empty_store(_: Region) -> Arc<dyn Store> {
+    huren_tests::store()
 }
 
 pub(crate) fn honest(_: Region, _: Region) -> Arc<dyn Lie> {

@@ -12,7 +12,7 @@ use huren_node::engine::{Engine, NewToken, TokenError};
 use huren_store::AuditQuery;
 use huren_tests::{Federation, REGIONS, audit, origin};
 
-use crate::support::{HOME, honest, issued, memory};
+use crate::support::{HOME, empty_store, honest, issued};
 
 /// After which entries are anchored here.
 const APART: Duration = Duration::from_secs(7 * 24 * 60 * 60);
@@ -42,7 +42,7 @@ async fn checked(engine: &Engine, links: &[Link]) -> Option<CheckedChain> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_entry_is_anchored_in_time_for_everybody_to_see() {
-    let federation = Federation::start(memory, honest).await;
+    let federation = Federation::start(empty_store, honest).await;
     let engine = federation.engine(HOME);
     engine.audit().record(backup()).await.expect("on disk");
     let before = size(engine);
@@ -80,7 +80,7 @@ async fn an_entry_is_anchored_in_time_for_everybody_to_see() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn it_goes_on_behind_a_restored_backup_and_says_so() {
-    let mut federation = Federation::start(memory, honest).await;
+    let mut federation = Federation::start(empty_store, honest).await;
     issued(&federation, 3).await;
     let older = federation.backup(HOME, 2).await;
     let engine = federation.engine(HOME);
@@ -116,7 +116,7 @@ async fn it_goes_on_behind_a_restored_backup_and_says_so() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_token_counts_until_its_time_is_over() {
-    let federation = Federation::start(memory, honest).await;
+    let federation = Federation::start(empty_store, honest).await;
     let tokens = federation.engine(HOME).tokens();
     let new = |valid_seconds| NewToken {
         name: "窗口".into(),

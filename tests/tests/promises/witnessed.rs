@@ -8,14 +8,14 @@ use huren_node::engine::Engine;
 use huren_tests::{Federation, origin};
 
 use crate::support::{
-    HOME, OTHER, honest, is_valid_everywhere, issue, memory, until_known_everywhere,
+    HOME, OTHER, empty_store, honest, is_valid_everywhere, issue, until_known_everywhere,
 };
 
 const LATE: [Region; 2] = [Region::JIANGSU, Region::ANHUI];
 
 /// Home issues a certificate while these members are away.
 async fn issue_without(away: &[Region]) -> (Federation, u64) {
-    let mut federation = Federation::start(memory, honest).await;
+    let mut federation = Federation::start(empty_store, honest).await;
     for region in away {
         federation.stop(*region).await;
     }

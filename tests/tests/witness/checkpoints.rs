@@ -14,7 +14,7 @@ use huren_core::{
     witness::{AddCheckpoint, MAX_REQUEST_LEN},
 };
 use huren_node::engine::WitnessError;
-use huren_store::{Memory, Sqlite, SqliteOptions};
+use huren_store::{Sqlite, SqliteOptions};
 use huren_tests::{
     Fault, FaultyStore, History, Operation, Outcome, log_signer, mirror, origin, outside_signer,
     witness,
@@ -227,7 +227,7 @@ async fn an_address_has_its_rate_and_is_told_when_to_come_again() {
         per_minute: 3,
         ..LIMITS
     };
-    let node = Node::with(Arc::new(Memory::new()), limits).await;
+    let node = Node::with(huren_tests::store(), limits).await;
     let log = history(9, 9, "");
     for known in [0, 9, 9] {
         let answer = node.add(log.add_checkpoint(known, 9).to_string()).await;
@@ -243,7 +243,7 @@ async fn an_address_has_its_rate_and_is_told_when_to_come_again() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_cannot_be_kept_is_not_cosigned() {
     for outcome in [Outcome::NotPersisted, Outcome::Persisted, Outcome::Full] {
-        let store = Arc::new(FaultyStore::new(Arc::new(Memory::new())));
+        let store = Arc::new(FaultyStore::new(huren_tests::store()));
         let node = Node::with(store.clone(), LIMITS).await;
         let (log, other) = (history(9, 9, ""), history(9, 4, "other"));
         store.arm(vec![Fault {

@@ -15,7 +15,6 @@ use huren_core::{
     witness::AddCheckpoint,
 };
 use huren_node::engine::{Clock, Engine, PeerError, Witness};
-use huren_store::{Memory, Store};
 use huren_tests::{Federation, Honest, Lie, ManualClock, REGIONS, certificate, origin};
 
 const HOME: Region = Region::ZHEJIANG;
@@ -139,7 +138,7 @@ impl Witness for Foreign {
 
 async fn federation() -> Federation {
     let honest = |_, _| -> Arc<dyn Lie> { Arc::new(Honest) };
-    Federation::start(|_| Arc::new(Memory::new()) as Arc<dyn Store>, honest).await
+    Federation::start(|_| huren_tests::store(), honest).await
 }
 
 /// The federation names witnesses, and Zhejiang's node reaches them.

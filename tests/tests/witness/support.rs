@@ -24,7 +24,7 @@ use huren_node::{
         witness,
     },
 };
-use huren_store::{Memory, Store};
+use huren_store::Store;
 use huren_tests::{Federation, History, Honest, Lie, origin, outside_signer};
 use tower::ServiceExt as _;
 
@@ -91,7 +91,7 @@ pub(crate) struct Node {
 
 impl Node {
     pub(crate) async fn start() -> Self {
-        Self::with(Arc::new(Memory::new()), LIMITS).await
+        Self::with(huren_tests::store(), LIMITS).await
     }
 
     pub(crate) async fn with(store: Arc<dyn Store>, limits: SubmitLimits) -> Self {
@@ -99,7 +99,7 @@ impl Node {
             if region == AT {
                 Arc::clone(&store)
             } else {
-                Arc::new(Memory::new())
+                huren_tests::store()
             }
         };
         let honest = |_, _| -> Arc<dyn Lie> { Arc::new(Honest) };

@@ -17,7 +17,6 @@ use huren_core::{
     mirror::UploadHeader,
 };
 use huren_node::http::tiles::origin_hash;
-use huren_store::Memory;
 use huren_tests::{
     Fault, FaultyStore, History, Operation, Outcome, audit, certificate, mirror, origin, witness,
 };
@@ -310,7 +309,7 @@ async fn what_arrived_whole_is_kept_when_a_body_breaks_off_or_stalls() {
         reading: Duration::from_millis(200),
         ..LIMITS
     };
-    let node = Node::with(Arc::new(Memory::new()), limits).await;
+    let node = Node::with(huren_tests::store(), limits).await;
     node.pend(&log, [SIZE]).await;
     let frames = |count: usize| {
         let bytes: Vec<_> = parts[..count].iter().cloned().map(Bytes::from).collect();
@@ -368,7 +367,7 @@ async fn a_failing_store_costs_no_more_than_another_try() {
         Operation::PutNotes,
     ] {
         for outcome in [Outcome::NotPersisted, Outcome::Persisted, Outcome::Full] {
-            let store = Arc::new(FaultyStore::new(Arc::new(Memory::new())));
+            let store = Arc::new(FaultyStore::new(huren_tests::store()));
             let node = Node::with(store.clone(), LIMITS).await;
             node.pend(&log, [SIZE]).await;
             // Members' logs move on by themselves: their writes are waited for first.

@@ -40,6 +40,22 @@ fn revoked(number: &str) -> v1::SubmitRequest {
     }
 }
 
+fn erased(number: &str) -> v1::SubmitRequest {
+    let erasure = v1::ErasureSubmission {
+        target: Some(v1::Target {
+            target: Some(v1::target::Target::Number(number.into())),
+        }),
+        groups: Vec::new(),
+        effective_date: 20_260_103,
+    };
+    v1::SubmitRequest {
+        writer_region: "33".into(),
+        provenance: v1::Provenance::Issued.into(),
+        body: Some(Body::Erasure(erasure)),
+        ..Default::default()
+    }
+}
+
 const FIRST: &str = "S000033010006243000001";
 const SECOND: &str = "S000033010006243000002";
 
@@ -138,6 +154,21 @@ async fn the_same_range_gives_the_same_bytes() {
     assert_eq!(read("none.csv").lines().count(), 1);
     let some = run("some.csv", until_index, &sector("2022:4-03-02-01"));
     assert!(some.status.success(), "{some:?}");
+    // Of what is erased the leaf alone is told, which anybody can read; the rest is as it was.
+    node.issuance().submit(erased(FIRST)).await.unwrap();
+    assert!(run("erased.csv", until_index, &[]).status.success());
+    let (before, after) = (read("first.csv"), read("erased.csv"));
+    let of = |text: &str, row: usize| text.lines().nth(row).unwrap_or_default().to_owned();
+    let leaf: Vec<String> = of(&before, 1)
+        .split(',')
+        .take(2)
+        .map(str::to_owned)
+        .collect();
+    assert!(of(&after, 1).starts_with(&leaf.join(",")), "{after}");
+    for value in [FIRST, "张三", "11010519491231002X"] {
+        assert!(!of(&after, 1).contains(value), "{after}");
+    }
+    assert_eq!(of(&after, 2), of(&before, 2));
     let shared = read("some.csv");
     assert!(shared.contains(",张*,") && shared.contains(",**************002X"));
     assert!(!shared.contains("张三") && !shared.contains("19491231"));

@@ -133,7 +133,8 @@ CREATE INDEX disclosures_by_holder ON disclosures (substr(holder_tag, 1, 8))
 
 CREATE TABLE submissions (
     tag         BYTEA  NOT NULL,
-    leaf_index  BIGINT NOT NULL
+    leaf_index  BIGINT NOT NULL,
+    PRIMARY KEY (leaf_index, tag)
 );
 CREATE INDEX submissions_by_tag ON submissions (substr(tag, 1, 8));
 

@@ -81,6 +81,10 @@ pub(super) async fn migrate(pool: &PgPool) -> Result<(), Error> {
     let mut migrations: Migrator = sqlx::migrate!("migrations/postgres");
     migrations.set_locking(false);
     let mut transaction = pool.begin().await?;
+    // That a table is there already is no news.
+    sqlx::query("SET LOCAL client_min_messages = warning")
+        .execute(&mut *transaction)
+        .await?;
     sqlx::query("SELECT pg_advisory_xact_lock($1)")
         .bind(MIGRATING)
         .execute(&mut *transaction)

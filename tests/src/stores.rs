@@ -1,0 +1,54 @@
+//! Stores of whichever back end is tried.
+
+use std::sync::{Arc, OnceLock};
+
+use huren_store::{Memory, Postgres, PostgresOptions, Store};
+use huren_test_postgres::Server;
+
+/// Names the back end of [`store`]: `memory`, which is meant without it, or `postgres`.
+pub const BACK_END: &str = "HUREN_TEST_STORE";
+
+/// An empty store of the back end that is tried.
+///
+/// # Panics
+/// If there is no such back end, or it cannot be had.
+pub fn store() -> Arc<dyn Store> {
+    match std::env::var(BACK_END).as_deref() {
+        Err(_) | Ok("memory") => Arc::new(Memory::new()),
+        Ok("postgres") => {
+            let server = huren_test_postgres::server().expect("PostgreSQL, which was asked for");
+            let url = server.copy_of(empty(server)).expect("a database");
+            // It connects in the runtime of its test.
+            let options = PostgresOptions {
+                writers: 1,
+                readers: 2,
+                ..PostgresOptions::default()
+            };
+            let store = Postgres::lazy(&url, &options);
+            Arc::new(store.expect("an address"))
+        }
+        Ok(other) => panic!("{BACK_END} is {other}: it is memory or postgres"),
+    }
+}
+
+/// The address of a database that has its tables and nothing in them.
+fn empty(server: &Server) -> &'static str {
+    static EMPTY: OnceLock<String> = OnceLock::new();
+    EMPTY.get_or_init(|| {
+        let url = server.database().expect("a database");
+        let make = async |url: &str| {
+            let options = PostgresOptions::default();
+            let store = Postgres::open(url, &options).await.expect("tables");
+            store.close().await;
+        };
+        std::thread::scope(|scope| {
+            // The test's own runtime may not wait.
+            scope.spawn(|| {
+                let mut runtime = tokio::runtime::Builder::new_current_thread();
+                let runtime = runtime.enable_all().build().expect("a runtime");
+                runtime.block_on(make(&url));
+            });
+        });
+        url
+    })
+}
