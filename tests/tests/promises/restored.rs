@@ -4,10 +4,10 @@
 
 use std::{fs, path::PathBuf, sync::Arc};
 
-use huren_core::codes::Region;
+use huren_core::{audit::Actor, codes::Region};
 use huren_node::{
     backup::Wanted,
-    engine::{Book, Clock as _, Engine},
+    engine::{Book, Clock as _, Engine, ShareError},
 };
 use huren_proto::v1;
 use huren_store::{Sqlite, Store};
@@ -145,6 +145,14 @@ impl Drill {
         );
         let given = self.engine().disclosures(&origin(HOME), 0..1).await;
         assert!(given.is_err(), "and who does gets none");
+        if self.at == HOME {
+            let all = v1::ShareCertificatesRequest {
+                until_index: 1,
+                ..Default::default()
+            };
+            let shared = self.engine().sharing(&all, &Actor::Machine).await;
+            assert!(matches!(shared, Err(ShareError::Withheld)));
+        }
         let status = self.engine().status().await.expect("a status");
         for log in status.logs {
             let extent = log.extent.expect("an extent");

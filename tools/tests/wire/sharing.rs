@@ -205,5 +205,5 @@ async fn the_same_range_gives_the_same_bytes() {
     let output = command.args([audit.as_slice(), &more].concat()).output();
     let output = output.expect("a process").stdout;
     let entries = String::from_utf8(output).expect("text");
-    assert_eq!(entries.lines().count(), 5, "{entries}");
+    assert_eq!(entries.lines().count(), 6, "{entries}");
 }
