@@ -25,8 +25,10 @@ pub use types::*;
 /// before it decides (both outcomes occur in practice). After a crash each operation is
 /// there whole or not at all.
 ///
-/// One process writes. Reads never wait for a write in progress and see a committed state;
-/// what one call returns comes from one such state.
+/// One process writes to the logs and what follows from them; where several share a database,
+/// `Unavailable` is what the others are told. The audit trail, tokens, data keys and what the
+/// witness cosigned are written by any of them. Reads never wait for a write in progress and see a
+/// committed state; what one call returns comes from one such state.
 ///
 /// A write to a log that was never created is a `Conflict`; a read of one finds nothing.
 /// A log has at most 2^40 leaves.
@@ -107,7 +109,8 @@ pub trait Store: Send + Sync + 'static {
     /// Keeps the outcome of folding the leaves of `range`, which starts at the log's
     /// `folded` and does not pass its head; sets `folded` to its end. `erased` replaces
     /// (or, without content, securely deletes) disclosures that erasures touch: behind `Ok`
-    /// the earlier content is in no file of the database.
+    /// the earlier content is in no file of the database, as far as that is in the hands of the
+    /// back end, which says where it is not.
     ///
     /// # Errors
     /// `Conflict` if `folded` is not the start of `range`, or if the range passes the head.
