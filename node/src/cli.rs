@@ -21,6 +21,7 @@ use crate::{
     engine::{Clock, SystemClock},
     init::{self, InitError, InitOptions, InitReport},
     keys::{self, Purpose},
+    migrate::MigrateArgs,
     startup::{NodeKeys, NodeTls},
     telemetry,
 };
@@ -72,6 +73,10 @@ pub enum NodeCommand {
         #[command(subcommand)]
         command: DataKeyCommand,
     },
+    /// 将 SQLite 文件中的数据库搬到 PostgreSQL，逐表核对；请先停止节点；可中断后重新运行 / Move the
+    /// database from its SQLite file into PostgreSQL, compared table by table. Stop the node first; what
+    /// was cut off is taken up when it is run again.
+    MigrateStore(MigrateArgs),
     /// 从密钥备份恢复节点文件夹 / Restore a node's folder from a backup of its keys.
     RestoreKeys(RestoreKeysArgs),
 }
@@ -179,6 +184,7 @@ pub async fn run(args: NodeArgs) -> ExitCode {
         NodeCommand::Restore(args) => say(args.run().await),
         NodeCommand::BackupKeys(args) => say(args.run()),
         NodeCommand::RestoreKeys(args) => say(args.run()),
+        NodeCommand::MigrateStore(args) => args.run().await.map(|told| print!("{told}")),
     };
     let Err(error) = done else {
         return ExitCode::SUCCESS;

@@ -8,6 +8,7 @@ pub mod engine;
 pub mod http;
 pub mod init;
 pub mod keys;
+pub mod migrate;
 pub mod rpc;
 mod serve;
 pub mod startup;

@@ -39,7 +39,7 @@ pub enum ContentError {
 }
 
 /// Checks every log of a store; `at_rest` are the keys that its disclosures are sealed with.
-pub(super) async fn logs(
+pub(crate) async fn logs(
     store: &dyn Store,
     chain: &TrustChain,
     at_rest: &disclosure::KeyRing,

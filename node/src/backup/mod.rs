@@ -6,7 +6,7 @@
 //! kept elsewhere or destroyed earlier; `manifest` says in clear what they are. Keys are in none
 //! of them, and the high-water file is in no backup at all.
 
-mod check;
+pub(crate) mod check;
 pub mod command;
 mod folder;
 mod keys;
@@ -32,7 +32,7 @@ pub fn progress_bar() -> ProgressBar {
 }
 
 /// Names the next step on a progress bar, which has `length` units.
-fn step(progress: &ProgressBar, length: u64, message: &'static str) {
+pub(crate) fn step(progress: &ProgressBar, length: u64, message: &'static str) {
     progress.set_position(0);
     progress.set_length(length);
     progress.set_message(message);

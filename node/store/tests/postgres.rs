@@ -10,7 +10,8 @@ use huren_core::{
     merkle::{Hash, empty_root},
 };
 use huren_store::{
-    Append, Error, Head, Held, Notes, Postgres, PostgresOptions, Role, Store, TokenRow,
+    Append, DisclosureRow, Error, Head, Held, MoveError, Moving, Notes, Postgres, PostgresOptions,
+    Release, Role, Sqlite, SqliteOptions, Store, Tag, TokenRow, move_store,
 };
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -167,4 +168,92 @@ async fn an_address_that_is_none_and_a_server_that_is_none_are_told() {
         let refused = Postgres::open(url, &options).await;
         assert!(matches!(refused, Err(Error::Unavailable(_))), "{url}");
     }
+}
+
+/// A store in a file, with something in it.
+async fn file(directory: &tempfile::TempDir) -> Sqlite {
+    let path = directory.path().join("huren.db");
+    let store = Sqlite::open(path, SqliteOptions::default()).await.unwrap();
+    store.create_log(&origin(), Role::Own).await.unwrap();
+    let row = |index| DisclosureRow {
+        index,
+        number_tag: Some(Tag([index as u8; 32])),
+        holder_tag: None,
+        sealed: vec![7; 40],
+    };
+    let with_rows = Append {
+        disclosures: (0..5).map(row).collect(),
+        submissions: (0..5).map(|index| (Tag([9; 32]), index)).collect(),
+        ..append(0, 5)
+    };
+    store.append(&origin(), with_rows).await.unwrap();
+    store.freeze(&origin(), b"evidence").await.unwrap();
+    let release = Release {
+        evidence: b"evidence".to_vec(),
+        time: 1,
+        actor: String::new(),
+        reason: "REASON".to_owned(),
+    };
+    store.release(&origin(), release).await.unwrap();
+    store
+}
+
+async fn same(file: &Sqlite, shared: &Postgres) {
+    assert_eq!(file.logs().await.unwrap(), shared.logs().await.unwrap());
+    let rows = file.disclosures(&origin(), 0..9).await.unwrap();
+    assert_eq!(rows.len(), 5);
+    assert_eq!(shared.disclosures(&origin(), 0..9).await.unwrap(), rows);
+    let tag = [Tag([9; 32])];
+    let found = shared.submissions(&tag).await.unwrap();
+    assert_eq!(found, file.submissions(&tag).await.unwrap());
+    let releases = shared.releases(&origin()).await.unwrap();
+    assert_eq!(releases, file.releases(&origin()).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_store_is_moved_whole_and_goes_on() {
+    let Some(server) = huren_test_postgres::server() else {
+        return;
+    };
+    let directory = tempfile::tempdir().unwrap();
+    let (file, shared) = (
+        file(&directory).await,
+        open(&server.database().unwrap()).await,
+    );
+    let moved = move_store(&file, &shared, |_| {}).await.unwrap();
+    assert!(moved.contains(&("disclosures", 5)), "{moved:?}");
+    same(&file, &shared).await;
+    // Not a second time: it may have gone on.
+    let again = move_store(&file, &shared, |_| {}).await;
+    assert!(matches!(again, Err(MoveError::NotEmpty)));
+    assert_eq!(shared.acquire("node", HOUR).await.unwrap(), Held::Here);
+    shared.append(&origin(), append(5, 6)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_move_that_broke_off_is_taken_up_and_no_node_goes_before() {
+    let Some(server) = huren_test_postgres::server() else {
+        return;
+    };
+    let directory = tempfile::tempdir().unwrap();
+    let (file, url) = (file(&directory).await, server.database().unwrap());
+    let shared = open(&url).await;
+    let (reached, mut table) = tokio::sync::mpsc::unbounded_channel();
+    let moving = move_store(&file, &shared, |moving| {
+        if let Moving::Table("disclosures", _) = moving {
+            let _ = reached.send(());
+        }
+    });
+    tokio::select! {
+        biased;
+        Some(()) = table.recv() => {}
+        moved = moving => panic!("{moved:?} without a stop"),
+    }
+    let node = open(&url).await;
+    let held = Held::Elsewhere("migrate-store".to_owned());
+    assert_eq!(node.acquire("node", HOUR).await.unwrap(), held);
+    let shared = open(&url).await;
+    move_store(&file, &shared, |_| {}).await.unwrap();
+    same(&file, &shared).await;
+    assert_eq!(node.acquire("node", HOUR).await.unwrap(), Held::Here);
 }

@@ -1,7 +1,7 @@
 //! Two processes of a node over one PostgreSQL database: the one in charge is killed, or stopped and
 //! woken up later, while a client imports through the other.
 
-use std::path::Path;
+use std::{path::Path, process::Command};
 
 use anyhow::{Context as _, Result, ensure};
 use huren::{
@@ -14,7 +14,7 @@ use crate::{
     audit::{Audit, Public},
     client::Client,
     plan::{Plan, pass},
-    stage::{PROGRAM, PUBLISH_AT_ONCE, play},
+    stage::{PROGRAM, PUBLISH_AT_ONCE, play, start},
     tables::{Part, Tables},
     watch::Watch,
 };
@@ -46,6 +46,50 @@ async fn another_process_takes_charge() {
             story.turn(plan, turn % 2 == 1).await?;
         }
         story.end().await
+    })
+    .await;
+}
+
+/// A node's database is moved out of its file by the command, and the node goes on with it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_goes_on_in_another_database() {
+    let Some(server) = huren_test_postgres::server() else {
+        return;
+    };
+    play("moved", async |stage, _| {
+        let part = Tables::invent(stage.folder(), 2_000)?.part(1_500)?;
+        let (home, url) = (&mut stage.home, server.database()?);
+        start(home, &[PUBLISH_AT_ONCE]).await?;
+        let mut acks = Acks::default();
+        Client::start(home, &part, 256)?.finish(&mut acks).await?;
+        home.kill().await?;
+        let config = home.dir.join("config.toml");
+        let migrate = || {
+            let mut command = Command::new(PROGRAM);
+            command.args(["node", "migrate-store", "--config"]);
+            command.arg(&config).args(["--to", &url]).output()
+        };
+        let told = migrate()?;
+        ensure!(told.status.success(), "{told:?}");
+        let text = String::from_utf8(told.stdout)?;
+        ensure!(
+            text.contains("certificates") && text.contains("next steps"),
+            "{text}"
+        );
+        let again = migrate()?;
+        ensure!(again.status.code() == Some(1), "{again:?}");
+
+        let mut audit = Audit::new(Public::own(home)?);
+        let mut process = Process {
+            node: home,
+            url: &url,
+        };
+        process.start().await?;
+        // All of it is there, and nothing is recorded twice.
+        let client = Client::start(process.node, &part, 256)?;
+        client.finish(&mut acks).await?;
+        audit.up_to(acks.end()).await?;
+        acks.check_all(&audit, ADOPTIONS)
     })
     .await;
 }

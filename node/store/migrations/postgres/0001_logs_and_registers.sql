@@ -120,7 +120,7 @@ CREATE TABLE quarantine (
 -- What was deleted stays in the files until PostgreSQL writes over it: see the handbook.
 CREATE TABLE disclosures (
     place       BIGINT PRIMARY KEY,
-    live        SMALLINT NOT NULL CHECK (live = 1),
+    live        BIGINT NOT NULL CHECK (live = 1),
     number_tag  BYTEA,
     holder_tag  BYTEA,
     sealed      BYTEA  NOT NULL
@@ -175,7 +175,8 @@ CREATE TABLE cosigned (
 );
 
 CREATE TABLE releases (
-    id          BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    -- 1, 2, 3 and so on.
+    id          BIGINT PRIMARY KEY,
     log         BIGINT NOT NULL REFERENCES logs (id),
     evidence    BYTEA  NOT NULL,
     time        BIGINT NOT NULL,

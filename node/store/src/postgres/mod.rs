@@ -2,6 +2,7 @@
 
 mod connect;
 mod lease;
+mod moving;
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -10,6 +11,7 @@ use sqlx::PgPool;
 
 pub use connect::PostgresOptions;
 pub use lease::Held;
+pub use moving::{MoveError, Moving, move_store};
 
 use crate::{
     Error,

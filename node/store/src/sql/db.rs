@@ -41,6 +41,11 @@ impl Pool {
         }
     }
 
+    /// A connection on which everything is seen as it is now.
+    pub(crate) async fn snapshot(&self) -> Result<Db, Error> {
+        self.read(2).await
+    }
+
     /// As [`Db::all`], by a connection of its own.
     pub(super) async fn all<T: Row>(
         &self,

@@ -151,7 +151,8 @@ pub(super) async fn release(db: &mut Db, name: &Origin, release: &Release) -> Re
     let evidence = &release.evidence[..];
     let log = moved(db, sql, values![name, evidence]).await?;
     db.execute(
-        "INSERT INTO releases (log, evidence, time, actor, reason) VALUES ($1, $2, $3, $4, $5)",
+        "INSERT INTO releases (id, log, evidence, time, actor, reason) \
+         SELECT coalesce(max(id), 0) + 1, $1, $2, $3, $4, $5 FROM releases",
         values![
             log,
             evidence,

@@ -20,6 +20,7 @@ mod store;
 mod submissions;
 mod tokens;
 mod tree;
+mod whole;
 mod write;
 
 #[cfg(test)]
@@ -28,3 +29,4 @@ mod plans;
 pub(crate) use db::{Db, Pool};
 pub(crate) use place::unsigned;
 pub(crate) use store::{Database, Writes};
+pub(crate) use whole::{Sum, TABLES, Table};
