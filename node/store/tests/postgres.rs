@@ -143,7 +143,7 @@ async fn a_write_that_stands_still_lets_others_by() {
 }
 
 #[tokio::test]
-async fn it_works_where_no_session_is_kept() {
+async fn it_works_without_settings_at_the_start() {
     let Some(server) = huren_test_postgres::server() else {
         return;
     };

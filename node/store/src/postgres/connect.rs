@@ -25,13 +25,14 @@ pub struct PostgresOptions {
     pub readers: u32,
     /// How long a call waits for a connection.
     pub acquire_timeout: Duration,
-    /// How long one statement may take.
+    /// How long one statement may take. Where it is `pooled` that is for the pooler to say.
     pub statement_timeout: Duration,
     /// How long a transaction that writes may stand still before the database ends it, so that a
     /// process that stopped in the middle holds nobody up.
     pub stall: Duration,
-    /// Whether a pooler such as PgBouncer, in transaction mode, is in between: nothing is kept in
-    /// a session then, neither plans nor settings.
+    /// Whether a pooler such as PgBouncer is in between, which refuses settings at the start. It
+    /// has to know prepared statements: in session mode any does, in transaction mode those that
+    /// are told to.
     pub pooled: bool,
 }
 
@@ -52,15 +53,15 @@ impl Default for PostgresOptions {
 pub(super) fn target(url: &str, options: &PostgresOptions) -> Result<PgConnectOptions, Error> {
     let target = PgConnectOptions::from_str(url)?
         .application_name("huren")
+        // There is no such number in any table, and poolers do not know the setting.
+        .extra_float_digits(None)
+        .statement_cache_capacity(PLANS_KEPT)
         .disable_statement_logging();
     if options.pooled {
-        // A pooler refuses settings at the start, and may give each transaction another session.
-        return Ok(target.statement_cache_capacity(0));
+        return Ok(target);
     }
     let timeout = format!("{}ms", options.statement_timeout.as_millis());
-    Ok(target
-        .statement_cache_capacity(PLANS_KEPT)
-        .options([("statement_timeout", timeout.as_str())]))
+    Ok(target.options([("statement_timeout", timeout.as_str())]))
 }
 
 /// Connections, made as they are needed.
