@@ -1,5 +1,5 @@
-//! A process that is not in charge of the logs: it answers from what another one writes into the
-//! same database, and keeps in step with that.
+//! Several processes over one database. One that is not in charge of the logs answers from what
+//! another one writes, and keeps in step with that; tokens come and go through any of them.
 
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -11,18 +11,21 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{Engine, work};
 
-/// How often the database is looked at.
-const LOOK: Duration = Duration::from_millis(200);
-/// After how many looks at the logs tokens and trust lists are looked at too.
-const ALL: u32 = 5;
+/// How often the logs are looked at, and how often tokens and trust lists.
+const LOGS: Duration = Duration::from_millis(200);
+const TOKENS: Duration = Duration::from_secs(1);
+const LISTS: Duration = Duration::from_secs(1);
 
 impl Engine {
     /// Starts what a process does that only answers, until `stop`.
     pub fn start_following(self: &Arc<Self>, tasks: &TaskTracker, stop: &CancellationToken) {
         self.follows.store(true, Ordering::Release);
         let engine = Arc::clone(self);
-        let keep_in_step = async move { engine.keep_in_step().await };
-        tasks.spawn(stop.clone().run_until_cancelled_owned(keep_in_step));
+        let logs = async move { engine.follow_logs().await };
+        tasks.spawn(stop.clone().run_until_cancelled_owned(logs));
+        let engine = Arc::clone(self);
+        let lists = async move { engine.follow_lists().await };
+        tasks.spawn(stop.clone().run_until_cancelled_owned(lists));
         let audit = Arc::clone(&self.audit);
         let write_behind = async move { audit.write_behind().await };
         tasks.spawn(stop.clone().run_until_cancelled_owned(write_behind));
@@ -33,28 +36,36 @@ impl Engine {
         self.follows.load(Ordering::Acquire)
     }
 
-    async fn keep_in_step(&self) {
-        let mut looks = 0_u32;
+    /// Keeps in step with the tokens that other processes make and revoke, for ever, whichever
+    /// process is in charge.
+    pub async fn follow_tokens(&self) {
+        loop {
+            tell(self.tokens.reload().await);
+            self.clock.sleep(TOKENS).await;
+        }
+    }
+
+    async fn follow_logs(&self) {
         let mut marked = None;
         loop {
             let looked = async {
-                if looks.is_multiple_of(ALL) {
-                    self.tokens.reload().await?;
-                    self.follow_kept_lists().await?;
-                }
                 self.book.reload_all().await?;
                 self.mark_what_is_seen(&mut marked).await
             };
-            if let Err(error) = looked.await {
-                tracing::warn!(%error, "the database could not be read");
-            }
-            looks = looks.wrapping_add(1);
-            self.clock.sleep(LOOK).await;
+            tell(looked.await);
+            self.clock.sleep(LOGS).await;
+        }
+    }
+
+    async fn follow_lists(&self) {
+        loop {
+            tell(self.take_kept_lists().await);
+            self.clock.sleep(LISTS).await;
         }
     }
 
     /// Takes the newer trust lists that the process in charge has kept.
-    async fn follow_kept_lists(&self) -> Result<(), StoreError> {
+    async fn take_kept_lists(&self) -> Result<(), StoreError> {
         let notes = self.store.trust_lists().await?;
         let held = self.trust();
         if (notes.len() as u64) <= held.newest().list.version {
@@ -96,5 +107,12 @@ impl Engine {
         .map_err(|error| StoreError::Unavailable(Box::new(error)))?;
         *seen = Some(head);
         Ok(())
+    }
+}
+
+/// The next look may do better.
+fn tell(looked: Result<(), StoreError>) {
+    if let Err(error) = looked {
+        tracing::warn!(%error, "the database could not be read");
     }
 }

@@ -96,8 +96,12 @@ impl Tokens {
     /// If the store fails.
     pub(super) async fn reload(&self) -> Result<(), StoreError> {
         let _changing = self.changing.lock().await;
+        let before = self.held.load_full();
         let tokens = self.store.tokens().await?.into_iter().map(|row| {
-            let token = token(row);
+            let mut token = token(row);
+            // One that could not be revoked in the store counts no more all the same.
+            let known = before.get(&token.id).and_then(|known| known.revoked);
+            token.revoked = token.revoked.or(known);
             (token.id.clone(), Arc::new(token))
         });
         self.held.store(Arc::new(tokens.collect()));

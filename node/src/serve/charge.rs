@@ -97,6 +97,11 @@ impl Charge {
             done.cancelled().await;
             return Ok(());
         }
+        let tokens = {
+            let engine = Arc::clone(engine);
+            async move { engine.follow_tokens().await }
+        };
+        tasks.spawn(stop.clone().run_until_cancelled_owned(tokens));
         let mut runner = Some(runner);
         let (following, mut follows) = (stop.child_token(), false);
         loop {

@@ -19,9 +19,11 @@ use crate::{
 };
 
 /// Locks the one row that every writing transaction locks first, which makes it the only one, as
-/// SQLite has it. A transaction whose process does not go on ends by itself and lets others by.
+/// SQLite has it. A transaction whose process does not go on ends by itself and lets others by;
+/// one that has much to write, such as a register to drop, may take its time.
 const BEGIN: &str = "SELECT epoch FROM lease, \
-     LATERAL (SELECT set_config('idle_in_transaction_session_timeout', $1, true)) AS stall \
+     LATERAL (SELECT set_config('idle_in_transaction_session_timeout', $1, true), \
+     set_config('statement_timeout', '0', true)) AS limits \
      WHERE id = 1 FOR UPDATE OF lease";
 
 /// A store in a PostgreSQL database, which several processes may share. One of them is in charge
@@ -99,5 +101,33 @@ impl Database for Postgres {
 
     async fn commit(&self, transaction: Db, _erased: bool) -> Result<(), Error> {
         transaction.commit().await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_writing_transaction_has_limits_of_its_own() {
+        let Some(server) = huren_test_postgres::server() else {
+            return;
+        };
+        let options = PostgresOptions::default();
+        let url = server.database().unwrap();
+        let store = Postgres::open(&url, &options).await.unwrap();
+        let Db::PostgresTransaction(mut begun) = store.begin(Writes::Beside).await.unwrap() else {
+            panic!("not PostgreSQL");
+        };
+        let limit = "SELECT current_setting('idle_in_transaction_session_timeout'), \
+             current_setting('statement_timeout')";
+        let limits: (String, String) = sqlx::query_as(limit).fetch_one(&mut *begun).await.unwrap();
+        assert_eq!(limits, ("2s".to_owned(), "0".to_owned()));
+        begun.rollback().await.unwrap();
+        let Pool::Postgres(readers) = store.readers() else {
+            panic!("not PostgreSQL");
+        };
+        let limits: (String, String) = sqlx::query_as(limit).fetch_one(readers).await.unwrap();
+        assert_eq!(limits, ("0".to_owned(), "1min".to_owned()));
     }
 }

@@ -25,7 +25,8 @@ const OVERWRITE: &str = "UPDATE disclosures SET live = 0, \
      holder_tag = zeroblob(length(holder_tag)), \
      sealed = zeroblob(length(sealed)) WHERE live = 1 AND place = $1";
 
-/// PostgreSQL never writes over a row: what goes is told apart from what stays by its key.
+/// PostgreSQL writes over nothing, so there is nothing to keep in place: see `Postgres` for what a
+/// deleted row leaves behind.
 const DELETE: &str = "DELETE FROM disclosures WHERE live = 1 AND place = $1";
 
 async fn erase(db: &mut Db, place: i64) -> Result<(), Error> {
