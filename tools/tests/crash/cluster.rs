@@ -1,13 +1,15 @@
 //! Two processes of a node over one PostgreSQL database: the one in charge is killed, or stopped and
 //! woken up later, while a client imports through the other.
 
-use std::{path::Path, process::Command};
+use std::{fs, path::Path, process::Command};
 
 use anyhow::{Context as _, Result, ensure};
 use huren::{
+    connect::NodeArgs,
     local::{LocalNode, wait_for},
     peers,
 };
+use huren_proto::v1::{self, operator_service_client::OperatorServiceClient};
 
 use crate::{
     acks::Acks,
@@ -181,7 +183,39 @@ impl<'a> Story<'a> {
         Ok(())
     }
 
+    /// A token that is made at one process is known at the other, and revoked there it counts at
+    /// neither.
+    async fn a_token_comes_and_goes(&self) -> Result<()> {
+        let [in_charge, other] = &self.processes;
+        let mut operator = OperatorServiceClient::new(other.node.connection().caller()?);
+        let new = v1::CreateTokenRequest {
+            name: "a program".to_owned(),
+            roles: vec!["auditor".to_owned()],
+            valid_seconds: 3600,
+            ..Default::default()
+        };
+        let made = operator.create_token(new).await?.into_inner();
+        let file = other.node.dir.join("token");
+        fs::write(&file, made.token)?;
+        let by_token = NodeArgs {
+            token: Some(file),
+            ..in_charge.node.connection()
+        };
+        let is_known = async |known: bool| {
+            wait_for("the token", async || {
+                let answered = peers::status(&by_token).await;
+                Ok((answered.is_ok() == known).then_some(()))
+            })
+            .await
+        };
+        is_known(true).await?;
+        let id = made.info.context("a token")?.id;
+        operator.revoke_token(v1::RevokeTokenRequest { id }).await?;
+        is_known(false).await
+    }
+
     async fn end(mut self) -> Result<()> {
+        self.a_token_comes_and_goes().await?;
         let end = self.acks.end();
         for (audit, watch) in self.audits.iter_mut().zip(&mut self.watches) {
             audit.up_to(end).await?;
@@ -202,6 +236,6 @@ impl<'a> Story<'a> {
     }
 }
 
-async fn status(node: &LocalNode) -> Result<huren_proto::v1::GetStatusResponse> {
+async fn status(node: &LocalNode) -> Result<v1::GetStatusResponse> {
     peers::status(&node.connection()).await
 }
