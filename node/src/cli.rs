@@ -19,6 +19,7 @@ use crate::{
     config::{self, Config},
     data_key::DataKeyCommand,
     engine::{Clock, SystemClock},
+    fsck::{Damaged, FsckArgs},
     init::{self, InitError, InitOptions, InitReport},
     keys::{self, Purpose},
     migrate::MigrateArgs,
@@ -32,6 +33,9 @@ pub use key::{KeyCommand, NextArgs, NextRole};
 
 /// Exit code for a command that was refused and changed nothing.
 const REFUSED: u8 = 2;
+
+/// Exit code for a database that is not what it should be.
+const DAMAGED: u8 = 3;
 
 /// A province's Huren node.
 #[derive(Debug, Parser)]
@@ -77,6 +81,10 @@ pub enum NodeCommand {
     /// database from its SQLite file into PostgreSQL, compared table by table. Stop the node first; what
     /// was cut off is taken up when it is run again.
     MigrateStore(MigrateArgs),
+    /// 核对整个数据库：日志条目、树块、签名，以及登记簿与日志重建的结果；退出码 3 为有损坏 / Check the whole
+    /// database: entries, tiles and signatures of every log, and the registers against folding the logs
+    /// anew. Exit code 3: it is damaged.
+    Fsck(FsckArgs),
     /// 从密钥备份恢复节点文件夹 / Restore a node's folder from a backup of its keys.
     RestoreKeys(RestoreKeysArgs),
 }
@@ -184,6 +192,7 @@ pub async fn run(args: NodeArgs) -> ExitCode {
         NodeCommand::Restore(args) => say(args.run().await),
         NodeCommand::BackupKeys(args) => say(args.run()),
         NodeCommand::RestoreKeys(args) => say(args.run()),
+        NodeCommand::Fsck(args) => args.run().await.map(|told| print!("{told}")),
         NodeCommand::MigrateStore(args) => args.run().await.map(|told| print!("{told}")),
     };
     let Err(error) = done else {
@@ -192,7 +201,11 @@ pub async fn run(args: NodeArgs) -> ExitCode {
     eprintln!("错误 / error: {error:#}");
     let refused = matches!(error.downcast_ref(), Some(InitError::NotEmpty { .. }))
         || error.is::<CommandError>();
-    ExitCode::from(if refused { REFUSED } else { 1 })
+    ExitCode::from(match error.is::<Damaged>() {
+        true => DAMAGED,
+        false if refused => REFUSED,
+        false => 1,
+    })
 }
 
 fn say(done: Result<String, CommandError>) -> anyhow::Result<()> {

@@ -5,6 +5,7 @@ pub mod cli;
 pub mod config;
 pub mod data_key;
 pub mod engine;
+pub mod fsck;
 pub mod http;
 pub mod init;
 pub mod keys;

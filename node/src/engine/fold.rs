@@ -15,6 +15,7 @@ use tokio::sync::{Mutex, MutexGuard, RwLock, watch};
 
 use super::{
     clock::{Random, random},
+    prepare::WriterKeys,
     reader::Reader,
     rekey::renewed_number_tag,
     statistics::Counting,
@@ -23,6 +24,9 @@ use super::{
 
 /// Leaves in one fold transaction.
 const RANGE: u64 = 4 * PACKAGE;
+
+/// Bytes of cached tiles and bundles where a log is folded once.
+const REFOLDING_CACHE: u64 = 8 << 20;
 
 /// How far a log is folded, for what follows the fold while it goes on.
 pub(super) struct Progress {
@@ -71,6 +75,33 @@ pub(super) async fn fold_up_to(
     let outcome = fold(sealing, chain, origin, size, progress).await;
     progress.end();
     outcome
+}
+
+/// Folds a log of a store from where it stands up to `size`, for who checks what another store
+/// keeps; gives the index that it came to.
+///
+/// # Errors
+/// If the store fails, or lacks a leaf.
+pub async fn refold(
+    store: Arc<dyn Store>,
+    keys: &WriterKeys,
+    chain: &Arc<TrustChain>,
+    (origin, size): (&Origin, u64),
+    random: &dyn Random,
+) -> Result<u64, StoreError> {
+    let reader = Reader::new(Arc::clone(&store), REFOLDING_CACHE);
+    let (_changes, trust) = watch::channel(Arc::clone(chain));
+    let sealing = Sealing {
+        store: store.as_ref(),
+        reader: &reader,
+        random,
+        at_rest: &keys.at_rest,
+        index: &keys.index,
+        judging: &RwLock::default(),
+        counting: &Mutex::default(),
+        trust: &trust,
+    };
+    fold(&sealing, chain, origin, size, &Progress::at(0)).await
 }
 
 async fn fold(

@@ -70,6 +70,7 @@ pub use disclose::DiscloseError;
 pub use erasure::{ErasureError, ErasureState, MemberErasure};
 pub use evidence::{Found, HeadRefusal, ReleaseError};
 pub use export::{ExportError, ExportPurpose};
+pub use fold::refold;
 pub use lists::TakeError;
 pub use mirror::{Upload, UploadError, Uploaded};
 pub use monitoring::{AlertsPage, AlertsQuery, MonitoringError};

@@ -2,6 +2,7 @@
 
 mod ages;
 mod authority;
+mod checked;
 mod closed;
 mod form;
 mod frozen;

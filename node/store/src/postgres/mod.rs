@@ -14,8 +14,8 @@ pub use lease::Held;
 pub use moving::{MoveError, Moving, move_store};
 
 use crate::{
-    Error,
-    sql::{Database, Db, Pool, Writes},
+    Error, Sqlite,
+    sql::{self, Database, Db, Pool, Registers, Writes},
 };
 
 /// Locks the one row that every writing transaction locks first, which makes it the only one, as
@@ -69,6 +69,14 @@ impl Postgres {
             stall: format!("{}ms", options.stall.as_millis()),
             epoch: AtomicI64::new(0),
         })
+    }
+
+    /// As [`Sqlite::extract`].
+    ///
+    /// # Errors
+    /// If either database fails.
+    pub async fn extract(&self, to: &Sqlite) -> Result<Registers, Error> {
+        sql::extract(self, to).await
     }
 
     /// Waits for what is under way and closes the connections. Calls after it fail.

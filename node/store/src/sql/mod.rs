@@ -29,4 +29,5 @@ mod plans;
 pub(crate) use db::{Db, Pool};
 pub(crate) use place::unsigned;
 pub(crate) use store::{Database, Writes};
-pub(crate) use whole::{Sum, TABLES, Table};
+pub use whole::Registers;
+pub(crate) use whole::{REGISTERS, Sum, TABLES, Table, extract, registers};

@@ -9,7 +9,7 @@ use super::{
     bulk::Insert,
     db::{Db, Value},
 };
-use crate::Error;
+use crate::{Error, Sqlite, Store as _};
 
 /// Rows that are copied in one transaction.
 const AT_ONCE: usize = 16_384;
@@ -209,12 +209,71 @@ impl Table {
     }
 }
 
+/// The tables that folding writes.
+pub(crate) const REGISTERS: [&str; 7] = [
+    "certificates",
+    "statuses",
+    "directory",
+    "institution_keys",
+    "erasures",
+    "adoptions",
+    "quarantine",
+];
+
+/// The tables that it reads.
+const LOGS: [&str; 5] = ["logs", "tiles", "bundles", "entries", "trust_lists"];
+
+/// What the registers of a store add up to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Registers(Vec<(&'static str, Sum)>);
+
+impl Registers {
+    /// Each table, with how many rows it has.
+    pub fn rows(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.0.iter().map(|(table, sum)| (*table, sum.rows))
+    }
+
+    /// The tables that others have otherwise.
+    pub fn differ_from(&self, other: &Self) -> Vec<&'static str> {
+        let pairs = self.0.iter().zip(&other.0);
+        let differ = pairs.filter(|(own, other)| own.1 != other.1);
+        differ.map(|(own, _)| own.0).collect()
+    }
+}
+
+async fn add_up(db: &mut Db) -> Result<Registers, Error> {
+    let mut sums = Vec::new();
+    for table in TABLES.iter().filter(|t| REGISTERS.contains(&t.name())) {
+        sums.push((table.name(), table.sum(db).await?));
+    }
+    Ok(Registers(sums))
+}
+
+/// See [`Sqlite::registers`](crate::Sqlite::registers).
+pub(crate) async fn registers(of: &impl Database) -> Result<Registers, Error> {
+    add_up(&mut of.readers().snapshot().await?).await
+}
+
+/// See [`Sqlite::extract`](crate::Sqlite::extract).
+pub(crate) async fn extract(from: &impl Database, to: &Sqlite) -> Result<Registers, Error> {
+    // One state, whatever is written meanwhile.
+    let mut source = from.readers().snapshot().await?;
+    for table in TABLES.iter().filter(|table| LOGS.contains(&table.name())) {
+        table.copy(&mut source, to, &mut |_| ()).await?;
+    }
+    let registers = add_up(&mut source).await?;
+    for log in to.logs().await? {
+        to.drop_register(&log.origin).await?;
+    }
+    Ok(registers)
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::{Sqlite, SqliteOptions};
+    use crate::SqliteOptions;
 
     /// A column that is not listed would be lost.
     #[tokio::test]

@@ -22,7 +22,7 @@ pub use yardstick::{Copied, copy_registers, copy_rows};
 
 use crate::{
     Error,
-    sql::{Database, Db, Pool, Writes},
+    sql::{self, Database, Db, Pool, Registers, Writes},
 };
 
 /// How often a write tries to empty the WAL while readers hold on to it; each time waits
@@ -68,6 +68,23 @@ impl Sqlite {
         // The writer last: whoever closes last empties and removes the WAL.
         self.readers.close().await;
         self.writer.close().await;
+    }
+
+    /// What the registers add up to.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn registers(&self) -> Result<Registers, Error> {
+        sql::registers(self).await
+    }
+
+    /// Copies what registers follow from into an empty store, where nothing is folded, and gives
+    /// what the registers of that very state add up to.
+    ///
+    /// # Errors
+    /// If either database fails.
+    pub async fn extract(&self, to: &Self) -> Result<Registers, Error> {
+        sql::extract(self, to).await
     }
 
     /// Scrubs if nobody reads just then: who does, such as a backup, may do so for long, and

@@ -9,7 +9,7 @@ use std::{
 use sqlx::AssertSqlSafe;
 
 use super::{Sqlite, SqliteOptions};
-use crate::Error;
+use crate::{Error, sql::REGISTERS};
 
 /// Rows, and how long the engine took for them.
 #[derive(Clone, Copy, Debug)]
@@ -38,17 +38,6 @@ pub async fn copy_rows(from: &Path, to: &Path) -> Result<Copied, Error> {
 pub async fn copy_registers(from: &Path, to: &Path) -> Result<Copied, Error> {
     copy(from, to, |table| REGISTERS.contains(&table)).await
 }
-
-/// The tables that folding writes.
-const REGISTERS: [&str; 7] = [
-    "certificates",
-    "statuses",
-    "directory",
-    "institution_keys",
-    "erasures",
-    "adoptions",
-    "quarantine",
-];
 
 async fn copy(from: &Path, to: &Path, is_wanted: impl Fn(&str) -> bool) -> Result<Copied, Error> {
     let target = Sqlite::open(to, SqliteOptions::default()).await?;
