@@ -93,7 +93,7 @@ impl Opened {
         Ok(())
     }
 
-    async fn extract(&self, to: &Sqlite) -> Result<Registers, huren_store::Error> {
+    async fn extract(&self, to: &Sqlite) -> Result<(Vec<LogState>, Registers), huren_store::Error> {
         match self {
             Self::File(store) => store.extract(to).await,
             Self::Shared(store) => store.extract(to).await,
@@ -135,8 +135,7 @@ pub async fn fsck(config: &Config, scratch: Option<&Path>, repair: bool) -> anyh
     let copy = Sqlite::open(folder.path().join("fsck.db"), SqliteOptions::default()).await?;
     let copy = Arc::new(copy);
     step(&progress, 0, "抽取日志 / copying the logs");
-    let logs = store.logs().await?;
-    let held = opened.extract(&copy).await?;
+    let (logs, held) = opened.extract(&copy).await?;
     fold_all(&copy, &keys.writer, &trust, &logs, &progress).await?;
     let differ = held.differ_from(&copy.registers().await?);
     progress.finish_and_clear();

@@ -14,7 +14,7 @@ pub use lease::Held;
 pub use moving::{MoveError, Moving, move_store};
 
 use crate::{
-    Error, Sqlite,
+    Error, LogState, Sqlite,
     sql::{self, Database, Db, Pool, Registers, Writes},
 };
 
@@ -75,7 +75,7 @@ impl Postgres {
     ///
     /// # Errors
     /// If either database fails.
-    pub async fn extract(&self, to: &Sqlite) -> Result<Registers, Error> {
+    pub async fn extract(&self, to: &Sqlite) -> Result<(Vec<LogState>, Registers), Error> {
         sql::extract(self, to).await
     }
 

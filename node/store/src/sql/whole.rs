@@ -9,7 +9,7 @@ use super::{
     bulk::Insert,
     db::{Db, Value},
 };
-use crate::{Error, Sqlite, Store as _};
+use crate::{Error, LogState, Sqlite, Store as _};
 
 /// Rows that are copied in one transaction.
 const AT_ONCE: usize = 16_384;
@@ -255,17 +255,21 @@ pub(crate) async fn registers(of: &impl Database) -> Result<Registers, Error> {
 }
 
 /// See [`Sqlite::extract`](crate::Sqlite::extract).
-pub(crate) async fn extract(from: &impl Database, to: &Sqlite) -> Result<Registers, Error> {
+pub(crate) async fn extract(
+    from: &impl Database,
+    to: &Sqlite,
+) -> Result<(Vec<LogState>, Registers), Error> {
     // One state, whatever is written meanwhile.
     let mut source = from.readers().snapshot().await?;
     for table in TABLES.iter().filter(|table| LOGS.contains(&table.name())) {
         table.copy(&mut source, to, &mut |_| ()).await?;
     }
     let registers = add_up(&mut source).await?;
-    for log in to.logs().await? {
+    let logs = to.logs().await?;
+    for log in &logs {
         to.drop_register(&log.origin).await?;
     }
-    Ok(registers)
+    Ok((logs, registers))
 }
 
 #[cfg(test)]

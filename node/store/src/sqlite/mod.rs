@@ -21,7 +21,7 @@ pub use connect::SqliteOptions;
 pub use yardstick::{Copied, copy_registers, copy_rows};
 
 use crate::{
-    Error,
+    Error, LogState,
     sql::{self, Database, Db, Pool, Registers, Writes},
 };
 
@@ -78,12 +78,12 @@ impl Sqlite {
         sql::registers(self).await
     }
 
-    /// Copies what registers follow from into an empty store, where nothing is folded, and gives
-    /// what the registers of that very state add up to.
+    /// Copies what registers follow from into an empty store, where nothing is folded. Gives the
+    /// logs as they were then, and what the registers of that very state add up to.
     ///
     /// # Errors
     /// If either database fails.
-    pub async fn extract(&self, to: &Self) -> Result<Registers, Error> {
+    pub async fn extract(&self, to: &Self) -> Result<(Vec<LogState>, Registers), Error> {
         sql::extract(self, to).await
     }
 
