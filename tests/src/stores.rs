@@ -6,7 +6,7 @@ use huren_store::{Memory, Postgres, PostgresOptions, Store};
 use huren_test_postgres::Server;
 
 /// Names the back end of [`store`]: `memory`, which is meant without it, or `postgres`.
-pub const BACK_END: &str = "HUREN_TEST_STORE";
+pub const BACK_END: &str = "TEST_STORE";
 
 /// An empty store of the back end that is tried.
 ///

@@ -20,7 +20,7 @@ use std::{
 use tempfile::TempDir;
 
 /// Set to anything, it makes the lack of PostgreSQL a failure.
-pub const REQUIRED: &str = "HUREN_REQUIRE_POSTGRES";
+pub const REQUIRED: &str = "REQUIRE_POSTGRES";
 
 /// User and group that the server runs as where the tests run as root, whom it refuses: `nobody`
 /// and `nogroup` of Debian.
