@@ -9,14 +9,16 @@ use std::{
 
 use anyhow::Context as _;
 use clap::Args;
+use huren_core::{disclosure::KeyRing, trust::TrustChain};
 use huren_store::{Held, LogState, Postgres, Registers, Sqlite, SqliteOptions, Store};
 use indicatif::ProgressBar;
 
 use crate::{
     backup::{check, progress_bar, step},
     config::{Config, Database},
-    engine::{SystemRandom, WriterKeys, refold},
-    startup::{NodeKeys, load_trust},
+    engine::{SystemRandom, refold},
+    keys::{self, Purpose},
+    startup::load_trust,
 };
 
 /// For how long no node takes charge of a database whose registers are being dropped.
@@ -119,12 +121,14 @@ impl FsckArgs {
 /// # Errors
 /// [`Damaged`]; or that something could not be read.
 pub async fn fsck(config: &Config, scratch: Option<&Path>, repair: bool) -> anyhow::Result<String> {
-    let keys = NodeKeys::load(config)?;
+    // None of the keys that sign are needed for it.
+    let at_rest = keys::load_ring(&config.keys_dir, Purpose::AtRest)?;
+    let index = keys::load_ring(&config.keys_dir, Purpose::Index)?;
     let opened = Opened::of(config).await?;
     let store = opened.store();
     let trust = Arc::new(load_trust(config, &store.trust_lists().await?)?);
     let progress = progress_bar();
-    check::logs(store, &trust, &keys.writer.at_rest, &progress)
+    check::logs(store, &trust, &at_rest, &progress)
         .await
         .map_err(|error| Damaged(error.to_string()))?;
     let folder = match scratch {
@@ -136,7 +140,7 @@ pub async fn fsck(config: &Config, scratch: Option<&Path>, repair: bool) -> anyh
     let copy = Arc::new(copy);
     step(&progress, 0, "抽取日志 / copying the logs");
     let (logs, held) = opened.extract(&copy).await?;
-    fold_all(&copy, &keys.writer, &trust, &logs, &progress).await?;
+    fold_all(&copy, (&at_rest, &index), &trust, &logs, &progress).await?;
     let differ = held.differ_from(&copy.registers().await?);
     progress.finish_and_clear();
     copy.close().await;
@@ -161,8 +165,8 @@ pub async fn fsck(config: &Config, scratch: Option<&Path>, repair: bool) -> anyh
 /// Folds every log as far as it was folded where it comes from.
 async fn fold_all(
     scratch: &Arc<Sqlite>,
-    keys: &WriterKeys,
-    trust: &Arc<huren_core::trust::TrustChain>,
+    keys: (&KeyRing, &KeyRing),
+    trust: &Arc<TrustChain>,
     logs: &[LogState],
     progress: &ProgressBar,
 ) -> anyhow::Result<()> {

@@ -11,7 +11,8 @@ use huren_store::{
 use crate::{
     backup::{check, progress_bar, step},
     config::Config,
-    startup::{NodeKeys, load_trust},
+    keys::{self, Purpose},
+    startup::load_trust,
 };
 
 /// What is moved where.
@@ -38,7 +39,7 @@ impl MigrateArgs {
         if !path.exists() {
             bail!("没有数据库 {0} / there is no database {0}", path.display());
         }
-        let keys = NodeKeys::load(&config)?;
+        let at_rest = keys::load_ring(&config.keys_dir, Purpose::AtRest)?;
         let from = Sqlite::open(path, SqliteOptions::default()).await?;
         let to = Postgres::open(&self.to, &PostgresOptions::default())
             .await
@@ -51,7 +52,7 @@ impl MigrateArgs {
         .await?;
         let trust = load_trust(&config, &to.trust_lists().await?)?;
         // What its rows are was compared; this is whether the logs are what was signed.
-        check::logs(&to, &trust, &keys.writer.at_rest, &progress).await?;
+        check::logs(&to, &trust, &at_rest, &progress).await?;
         progress.finish_and_clear();
         from.close().await;
         to.close().await;

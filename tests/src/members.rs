@@ -230,8 +230,12 @@ pub fn next_member(region: Region) -> trust::Member {
 }
 
 /// The secrets of a member that its key files hold, by purpose.
-pub(crate) fn key_files(region: Region) -> [(&'static str, [u8; 32]); 2] {
-    [("answer", seed(region, 4)), ("at-rest", seed(region, 8))]
+pub(crate) fn key_files(region: Region) -> [(&'static str, [u8; 32]); 3] {
+    [
+        ("answer", seed(region, 4)),
+        ("index", seed(region, 6)),
+        ("at-rest", seed(region, 8)),
+    ]
 }
 
 /// A member as every version of the trust list has it.

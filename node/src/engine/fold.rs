@@ -15,7 +15,6 @@ use tokio::sync::{Mutex, MutexGuard, RwLock, watch};
 
 use super::{
     clock::{Random, random},
-    prepare::WriterKeys,
     reader::Reader,
     rekey::renewed_number_tag,
     statistics::Counting,
@@ -84,7 +83,7 @@ pub(super) async fn fold_up_to(
 /// If the store fails, or lacks a leaf.
 pub async fn refold(
     store: Arc<dyn Store>,
-    keys: &WriterKeys,
+    (at_rest, index): (&KeyRing, &KeyRing),
     chain: &Arc<TrustChain>,
     (origin, size): (&Origin, u64),
     random: &dyn Random,
@@ -95,8 +94,8 @@ pub async fn refold(
         store: store.as_ref(),
         reader: &reader,
         random,
-        at_rest: &keys.at_rest,
-        index: &keys.index,
+        at_rest,
+        index,
         judging: &RwLock::default(),
         counting: &Mutex::default(),
         trust: &trust,
