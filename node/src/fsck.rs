@@ -10,7 +10,9 @@ use std::{
 use anyhow::Context as _;
 use clap::Args;
 use huren_core::{disclosure::KeyRing, trust::TrustChain};
-use huren_store::{Held, LogState, Postgres, Registers, Sqlite, SqliteOptions, Store};
+use huren_store::{
+    Held, LogState, Postgres, Registers, Sqlite, SqliteOptions, Store, newest_schema,
+};
 use indicatif::ProgressBar;
 
 use crate::{
@@ -60,6 +62,13 @@ impl Opened {
                     there,
                     "没有数据库 {0} / there is no database {0}",
                     path.display()
+                );
+                // Opening another one would change it, perhaps beside a node that runs.
+                let (held, known) = (huren_store::schema(path).await?, newest_schema());
+                anyhow::ensure!(
+                    held == known,
+                    "数据库结构为第 {held} 版，本程序为第 {known} 版：请用运行该节点的同一程序核对 / the database has \
+                     schema {held}, this program {known}: check it with the program that runs the node"
                 );
                 Self::File(Arc::new(
                     Sqlite::open(path, SqliteOptions::default()).await?,
@@ -184,7 +193,7 @@ async fn fold_all(
 fn report(logs: &[LogState], registers: &Registers) -> Result<String, std::fmt::Error> {
     let mut text = String::new();
     for log in logs {
-        writeln!(text, "✓ {:<40} {:>12}", log.origin, log.head.size)?;
+        writeln!(text, "✓ {:<40} {:>12}", log.origin.as_str(), log.head.size)?;
     }
     for (table, rows) in registers.rows() {
         writeln!(text, "✓ {table:<40} {rows:>12}")?;
