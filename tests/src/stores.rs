@@ -2,8 +2,8 @@
 
 use std::sync::{Arc, OnceLock};
 
+use huren_postgres_server::Server;
 use huren_store::{Memory, Postgres, PostgresOptions, Store};
-use huren_test_postgres::Server;
 
 /// Names the back end of [`store`]: `memory`, which is meant without it, or `postgres`.
 pub const BACK_END: &str = "TEST_STORE";
@@ -16,7 +16,7 @@ pub fn store() -> Arc<dyn Store> {
     match std::env::var(BACK_END).as_deref() {
         Err(_) | Ok("memory") => Arc::new(Memory::new()),
         Ok("postgres") => {
-            let server = huren_test_postgres::server().expect("PostgreSQL, which was asked for");
+            let server = huren_postgres_server::server().expect("PostgreSQL, which was asked for");
             let url = server.copy_of(empty(server)).expect("a database");
             // It connects in the runtime of its test.
             let options = PostgresOptions {

@@ -152,6 +152,21 @@ impl LocalNode {
         })
     }
 
+    /// Keeps the node's records in a PostgreSQL database instead of a file, from its next start on.
+    ///
+    /// # Errors
+    /// If its configuration cannot be written.
+    pub fn use_database(&self, url: &str) -> Result<()> {
+        let config = self.dir.join(init::CONFIG);
+        let written = fs::read_to_string(&config)?;
+        let table = format!(
+            "\n[database]\nurl = {url:?}\naddress = \"https://{}\"\n",
+            self.grpc
+        );
+        fs::write(&config, written + &table)?;
+        Ok(())
+    }
+
     /// Starts the process: `program` is a `huren`, and `settings` are environment variables
     /// that override its configuration.
     ///

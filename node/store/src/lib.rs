@@ -23,5 +23,5 @@ pub use postgres::{Held, MoveError, Moving, Postgres, PostgresOptions, move_stor
 pub use sql::Registers;
 pub use sqlite::{
     Copied, Sqlite, SqliteOptions, copy_parts, copy_registers, copy_rows, inspect, join_parts,
-    newest_schema, schema,
+    newest_schema, schema, sqlite_version,
 };

@@ -53,7 +53,7 @@ async fn size(store: &Postgres) -> u64 {
 
 #[tokio::test]
 async fn one_process_is_in_charge_and_another_takes_over_when_its_lease_has_run_out() {
-    let Some(server) = huren_test_postgres::server() else {
+    let Some(server) = huren_postgres_server::server() else {
         return;
     };
     let url = server.database().unwrap();
@@ -93,7 +93,7 @@ async fn one_process_is_in_charge_and_another_takes_over_when_its_lease_has_run_
 
 #[tokio::test]
 async fn what_every_process_writes_needs_no_lease() {
-    let Some(server) = huren_test_postgres::server() else {
+    let Some(server) = huren_postgres_server::server() else {
         return;
     };
     let url = server.database().unwrap();
@@ -120,7 +120,7 @@ async fn what_every_process_writes_needs_no_lease() {
 
 #[tokio::test]
 async fn a_write_that_stands_still_lets_others_by() {
-    let Some(server) = huren_test_postgres::server() else {
+    let Some(server) = huren_postgres_server::server() else {
         return;
     };
     let url = server.database().unwrap();
@@ -144,7 +144,7 @@ async fn a_write_that_stands_still_lets_others_by() {
 
 #[tokio::test]
 async fn it_works_without_settings_at_the_start() {
-    let Some(server) = huren_test_postgres::server() else {
+    let Some(server) = huren_postgres_server::server() else {
         return;
     };
     let url = server.database().unwrap();
@@ -212,7 +212,7 @@ async fn same(file: &Sqlite, shared: &Postgres) {
 
 #[tokio::test]
 async fn a_store_is_moved_whole_and_goes_on() {
-    let Some(server) = huren_test_postgres::server() else {
+    let Some(server) = huren_postgres_server::server() else {
         return;
     };
     let directory = tempfile::tempdir().unwrap();
@@ -232,7 +232,7 @@ async fn a_store_is_moved_whole_and_goes_on() {
 
 #[tokio::test]
 async fn a_move_that_broke_off_is_taken_up_and_no_node_goes_before() {
-    let Some(server) = huren_test_postgres::server() else {
+    let Some(server) = huren_postgres_server::server() else {
         return;
     };
     let directory = tempfile::tempdir().unwrap();

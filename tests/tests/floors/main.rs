@@ -160,8 +160,8 @@ fn crates_depend_only_on_lower_ones() {
         let manifest = read_table(&format!("{folder}/Cargo.toml"));
         for kind in ["dependencies", "build-dependencies", "dev-dependencies"] {
             for name in dependencies(&manifest, kind) {
-                // A server for tests, which uses nothing of this project.
-                let is_server = name == "huren-test-postgres" && kind == "dev-dependencies";
+                // A database server, which uses nothing of this project.
+                let is_server = name == "huren-postgres-server" && kind == "dev-dependencies";
                 let is_own = (name == "huren" || name.starts_with("huren-")) && !is_server;
                 let file = format!("{folder}/Cargo.toml [{kind}]");
                 assert!(!is_own || lower.contains(&name.as_str()), "{file}: {name}");

@@ -4,10 +4,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use serde::Serialize;
 
 /// How fast calls were answered.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Calls {
     /// Answers a second.
     pub(super) per_second: f64,

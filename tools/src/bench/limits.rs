@@ -9,37 +9,28 @@ use std::{
 use anyhow::Result;
 use ed25519_dalek::{Signer as _, SigningKey, VerifyingKey};
 
+use super::figures::Reading;
+
 /// Bytes that a record's signature covers, about.
 const MESSAGE: usize = 300;
 /// How long each primitive is measured.
 const SPAN: Duration = Duration::from_millis(1_500);
 
-/// Signatures a second, on all cores together.
-pub(super) struct Signatures {
-    /// ed25519 sign.
-    pub(super) sign: f64,
-    /// ed25519 verify_strict.
-    pub(super) verify: f64,
-}
-
-impl Signatures {
-    /// Measures both, one after the other.
-    pub(super) fn measure() -> Result<Self> {
-        let key = SigningKey::from_bytes(&[7; 32]);
-        let verifying: VerifyingKey = key.verifying_key();
-        let messages: Vec<[u8; MESSAGE]> = (0..64).map(|nth| [nth; MESSAGE]).collect();
-        let signed: Vec<_> = messages.iter().map(|m| (m, key.sign(m))).collect();
-        Ok(Self {
-            sign: on_all_cores(|nth| {
-                std::hint::black_box(key.sign(&messages[nth % messages.len()]));
-                Ok(())
-            })?,
-            verify: on_all_cores(|nth| {
-                let (message, signature) = &signed[nth % signed.len()];
-                Ok(verifying.verify_strict(*message, signature)?)
-            })?,
-        })
-    }
+/// Signatures a second, on all cores together: made, then checked.
+pub(super) fn measure() -> Result<[Reading; 2]> {
+    let key = SigningKey::from_bytes(&[7; 32]);
+    let verifying: VerifyingKey = key.verifying_key();
+    let messages: Vec<[u8; MESSAGE]> = (0..64).map(|nth| [nth; MESSAGE]).collect();
+    let signed: Vec<_> = messages.iter().map(|m| (m, key.sign(m))).collect();
+    let sign = on_all_cores(|nth| {
+        std::hint::black_box(key.sign(&messages[nth % messages.len()]));
+        Ok(())
+    })?;
+    let verify = on_all_cores(|nth| {
+        let (message, signature) = &signed[nth % signed.len()];
+        Ok(verifying.verify_strict(*message, signature)?)
+    })?;
+    Ok([("sign", sign), ("verify_strict", verify)])
 }
 
 /// How often a second all cores together do `work`.

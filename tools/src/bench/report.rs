@@ -1,319 +1,297 @@
-//! The figures beside their limits and what is asked of them.
+//! A report: what was measured, on what, and how often.
 
-use std::fmt;
+use std::{collections::BTreeMap, path::Path};
 
-use serde::Serialize;
+use anyhow::{Context as _, Result, ensure};
+use serde::{Deserialize, Serialize};
 
 use super::{
-    BenchArgs, calls::Calls, decisions::Decisions, figures::Figures, limits::Signatures,
-    round::Round,
+    figures::{FIGURES, Figure, Goal, Reading, figure_named},
+    machine::Machine,
 };
 
-/// What a node is asked to reach on two cores.
-const IMPORT_GOAL: f64 = 10_000.0;
-const REPLICATE_GOAL: f64 = 10_000.0;
-const VERIFY_GOAL: f64 = 5_000.0;
-const MEMORY_GOAL: f64 = 300.0;
-/// Decisions a second: 100,000 in ten seconds.
-const BATCH_GOAL: f64 = 10_000.0;
-/// Microseconds for a decision in memory.
-const DECIDE_GOAL: f64 = 50.0;
-/// Which share of a bulk insert the fold is to reach.
-const FOLD_SHARE: f64 = 0.5;
-/// How much more memory many records may take than few, in hundredths.
-const GROWTH_GOAL: f64 = 10.0;
+/// The form of a report.
+const FORM: &str = "huren/bench/v1";
 
-/// Everything that was measured.
-#[derive(Debug, Default, Serialize)]
+/// What was measured in one run of the benchmark.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Report {
-    #[serde(flatten)]
-    pub(super) nodes: Option<Nodes>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) decisions: Option<DecisionReport>,
+    form: String,
+    /// Version of this program.
+    pub(super) huren: String,
+    pub(super) machine: Machine,
+    /// The database of the nodes, with its version.
+    pub(super) database: String,
+    pub(super) settings: Settings,
+    /// By size, ascending.
+    pub(super) sizes: Vec<Size>,
 }
 
-/// What nodes do with certificates.
-#[derive(Debug, Serialize)]
-pub(super) struct Nodes {
-    records: u32,
-    few: u32,
-    in_flight: u16,
-    cores: usize,
-    rates: Vec<Rate>,
-    memory: Vec<Memory>,
-    verify: Calls,
-    empty_call: Calls,
-    receipt_bytes: u64,
+/// What the figures depend on beside the machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Settings {
+    /// Rounds whose median counts.
+    pub(super) repeat: u16,
+    /// Questions of a scenario.
+    pub(super) questions: u32,
+    /// Calls under way at a time.
+    pub(super) in_flight: u16,
+    /// Streams that a batch comes over.
+    pub(super) streams: u16,
+    /// Records a second at the steady pace.
+    pub(super) pace: u32,
+    pub(super) seed: u64,
+    /// Bytes of each node's cache of tiles.
+    pub(super) cache_bytes: u64,
 }
 
-/// A speed, and the limits that bound it.
-#[derive(Debug, Serialize)]
-struct Rate {
-    what: &'static str,
-    per_second: f64,
-    goal: f64,
-    limits: Vec<Limit>,
+/// The figures of one size.
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Size {
+    pub(super) records: u32,
+    /// Samples by the name of the figure.
+    pub(super) figures: BTreeMap<String, Samples>,
 }
 
-#[derive(Debug, Serialize)]
-struct Limit {
-    what: &'static str,
-    per_second: f64,
-    /// The speed as a share of this limit.
-    ratio: f64,
-}
+/// What was measured of one figure, in order of the rounds.
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Samples(Vec<f64>);
 
-/// Peak memory of a node, in MiB.
-#[derive(Debug, Serialize)]
-struct Memory {
-    node: &'static str,
-    few_mib: f64,
-    many_mib: f64,
-    growth_percent: f64,
-}
-
-impl Nodes {
-    pub(super) fn new(
-        args: &BenchArgs,
-        signatures: &Signatures,
-        few: &Round,
-        many: &Round,
-    ) -> Self {
-        let engine = ("SQLite 单独写同样的行 SQLite alone, same rows", many.engine);
-        let rates = vec![
-            Rate::new(
-                "导入 import, CSV → DURABLE",
-                many.import,
-                IMPORT_GOAL,
-                &[("ed25519 sign", signatures.sign), engine],
-            ),
-            Rate::new(
-                "复制 replicate, empty → verified, stored, folded",
-                many.replicate,
-                REPLICATE_GOAL,
-                &[("ed25519 verify_strict", signatures.verify), engine],
-            ),
-            Rate::new(
-                "核验带回执 verify with receipt",
-                many.verify.per_second,
-                VERIFY_GOAL,
-                &[
-                    ("空调用 empty tonic call", many.empty.per_second),
-                    ("ed25519 sign", signatures.sign),
-                ],
-            ),
-        ];
-        let memory = [
-            ("导入节点 home", few.home_memory, many.home_memory),
-            ("复制节点 replica", few.replica_memory, many.replica_memory),
-        ];
-        Self {
-            records: many.records,
-            few: few.records,
-            in_flight: args.in_flight,
-            cores: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
-            rates,
-            memory: memory
-                .into_iter()
-                .filter_map(|(node, few, many)| Some(Memory::new(node, few?, many?)))
-                .collect(),
-            verify: many.verify,
-            empty_call: many.empty,
-            receipt_bytes: many.receipt_bytes,
+impl Samples {
+    /// The middle one, or the mean of the two in the middle.
+    pub(super) fn median(&self) -> f64 {
+        let mut sorted = self.0.clone();
+        sorted.sort_by(f64::total_cmp);
+        let middle = sorted.len() / 2;
+        match (sorted.get(middle.wrapping_sub(1)), sorted.get(middle)) {
+            (Some(below), Some(above)) if sorted.len().is_multiple_of(2) => (below + above) / 2.0,
+            (_, Some(middle)) => *middle,
+            _ => f64::NAN,
         }
     }
-}
 
-impl Rate {
-    fn new(what: &'static str, per_second: f64, goal: f64, limits: &[(&'static str, f64)]) -> Self {
-        let limit = |(what, limit): &(&'static str, f64)| Limit {
-            what,
-            per_second: *limit,
-            ratio: per_second / limit,
-        };
-        Self {
-            what,
-            per_second,
-            goal,
-            limits: limits.iter().map(limit).collect(),
-        }
-    }
-}
-
-impl Memory {
-    fn new(node: &'static str, few: u64, many: u64) -> Self {
-        const MIB: f64 = 1_048_576.0;
-        let (few_mib, many_mib) = (few as f64 / MIB, many as f64 / MIB);
-        Self {
-            node,
-            few_mib,
-            many_mib,
-            growth_percent: (many_mib / few_mib - 1.0) * 100.0,
-        }
-    }
-}
-
-impl fmt::Display for Rate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(
-            f,
-            "\n{} {}\n  {:>9.0}/s  （目标 goal ≥ {:.0}/s）",
-            mark(self.per_second >= self.goal),
-            self.what,
-            self.per_second,
-            self.goal
-        )?;
-        for limit in &self.limits {
-            writeln!(
-                f,
-                "  {:>9.0}/s  极限 limit: {}，已达 reached {:.0}%",
-                limit.per_second,
-                limit.what,
-                limit.ratio * 100.0
-            )?;
-        }
-        Ok(())
-    }
-}
-
-/// What decisions take.
-#[derive(Debug, Serialize)]
-pub(super) struct DecisionReport {
-    records: u32,
-    entries: u64,
-    rows: usize,
-    streams: usize,
-    decide_us: f64,
-    with_library_us: f64,
-    figures: Figures,
-    rates: Vec<Rate>,
-}
-
-impl DecisionReport {
-    pub(super) fn new(measured: Decisions) -> Self {
-        let insert = "SQLite 单独插入同样的行 SQLite alone, same rows";
-        let rates = vec![
-            Rate::new(
-                "批量互认决定 DecideMany",
-                measured.batch,
-                BATCH_GOAL,
-                &[
-                    ("批量核验 VerifyMany, same rows", measured.verify),
-                    ("空调用 empty tonic call", measured.empty),
-                ],
-            ),
-            Rate::new(
-                "登记簿重建 fold, signatures checked",
-                measured.fold,
-                measured.insert * FOLD_SHARE,
-                &[(insert, measured.insert)],
-            ),
-        ];
-        Self {
-            records: measured.records,
-            entries: measured.entries,
-            rows: measured.rows,
-            streams: measured.streams,
-            decide_us: measured.decide_us,
-            with_library_us: measured.with_library_us,
-            figures: measured.figures,
-            rates,
-        }
-    }
-}
-
-impl fmt::Display for DecisionReport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(
-            f,
-            "\n互认决定 decisions: {} 条证书 certificates，{} 条登记 entries，{} 行 rows，{} 路 streams",
-            self.records, self.entries, self.rows, self.streams
-        )?;
-        writeln!(
-            f,
-            "{} 内存中一次判定 one in memory: {:.1} µs；连同查找依据 with finding what bears on it: \
-             {:.1} µs（目标 goal < {DECIDE_GOAL:.0} µs）",
-            mark(self.with_library_us < DECIDE_GOAL),
-            self.decide_us,
-            self.with_library_us
-        )?;
-        for rate in &self.rates {
-            write!(f, "{rate}")?;
-        }
-        write!(f, "{}", self.figures)
-    }
-}
-
-impl fmt::Display for Figures {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(
-            f,
-            "\n统计 statistics: 计入用时 counted {:.1} s 后 later；按市、等级的一张表 a table of cities and \
-             levels p50 {:.1} ms，p99 {:.1} ms",
-            self.counting_s, self.table.p50_ms, self.table.p99_ms
-        )?;
-        writeln!(
-            f,
-            "监测 monitoring: 各机构一个月的提示 a month of all institutions {:.1} s，{} 页 pages，{} 条 alerts",
-            self.alerts_s, self.pages, self.alerts
+    /// The least and the greatest.
+    pub(super) fn range(&self) -> (f64, f64) {
+        let fold = |start: f64, pick: fn(f64, f64) -> f64| self.0.iter().copied().fold(start, pick);
+        (
+            fold(f64::INFINITY, f64::min),
+            fold(f64::NEG_INFINITY, f64::max),
         )
     }
-}
 
-fn mark(reached: bool) -> char {
-    if reached { '✓' } else { '✗' }
-}
-
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(nodes) = &self.nodes {
-            write!(f, "{nodes}")?;
-        }
-        if let Some(decisions) = &self.decisions {
-            write!(f, "{decisions}")?;
-        }
-        Ok(())
+    /// How many.
+    pub(super) const fn len(&self) -> usize {
+        self.0.len()
     }
 }
 
-impl fmt::Display for Nodes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(
-            f,
-            "{} 条记录 records，{} 核 cores，每次提交都落盘 every commit synced",
-            self.records, self.cores
-        )?;
-        for rate in &self.rates {
-            write!(f, "{rate}")?;
+impl Size {
+    /// Adds the readings of a round.
+    pub(super) fn add(&mut self, readings: impl IntoIterator<Item = Reading>) {
+        for (id, value) in readings {
+            self.figures.entry(id.to_owned()).or_default().0.push(value);
         }
-        writeln!(
-            f,
-            "  {} 个在途 in flight：p50 {:.1} ms，p99 {:.1} ms（空调用 empty p50 {:.1}，p99 {:.1}）；\
-             回执平均 mean receipt {} B",
-            self.in_flight,
-            self.verify.p50_ms,
-            self.verify.p99_ms,
-            self.empty_call.p50_ms,
-            self.empty_call.p99_ms,
-            self.receipt_bytes
-        )?;
-        writeln!(f, "\n内存峰值 peak memory")?;
-        for memory in &self.memory {
-            writeln!(
-                f,
-                "{} {}: {:.0} MiB（{} 条 records 时 {:.0} MiB，{:+.1}%；\
-                 目标 goal < {MEMORY_GOAL:.0} MiB，{GROWTH_GOAL:.0}% 以内）",
-                mark(memory.many_mib < MEMORY_GOAL && memory.growth_percent <= GROWTH_GOAL),
-                memory.node,
-                memory.many_mib,
-                self.few,
-                memory.few_mib,
-                memory.growth_percent
-            )?;
+    }
+
+    /// The median of a figure, if it was measured.
+    pub(super) fn median(&self, id: &str) -> Option<f64> {
+        self.figures.get(id).map(Samples::median)
+    }
+
+    /// Which figures were measured, in their order.
+    pub(super) fn measured(&self) -> impl Iterator<Item = (&'static Figure, &Samples)> {
+        FIGURES
+            .iter()
+            .filter_map(|figure| Some((figure, self.figures.get(figure.id)?)))
+    }
+
+    /// Whether everything is reached that is asked of a figure; `None` if nothing is asked, or
+    /// what it is to be compared with was not measured.
+    pub(super) fn is_reached(&self, figure: &Figure) -> Option<bool> {
+        let value = self.median(figure.id)?;
+        let judged = figure.goals.iter().filter_map(|goal| {
+            let bound = match goal {
+                Goal::Value(bound) => *bound,
+                Goal::Share(of, share) => self.median(of)? * share,
+            };
+            Some(if figure.unit.is_rate() {
+                value >= bound
+            } else {
+                value <= bound
+            })
+        });
+        judged.reduce(|all, this| all && this)
+    }
+}
+
+/// How a figure changes from the smallest size to the largest.
+pub(super) struct Growth {
+    pub(super) figure: &'static Figure,
+    pub(super) ratio: f64,
+    pub(super) is_reached: bool,
+}
+
+impl Report {
+    pub(super) fn new(machine: Machine, database: String, settings: Settings) -> Self {
+        Self {
+            form: FORM.to_owned(),
+            huren: env!("CARGO_PKG_VERSION").to_owned(),
+            machine,
+            database,
+            settings,
+            sizes: Vec::new(),
         }
-        if self.memory.is_empty() {
-            writeln!(f, "  本系统不提供 / this system does not tell")?;
+    }
+
+    /// Reads a report.
+    ///
+    /// # Errors
+    /// If the file is none of this program's form, or names a figure that is not known.
+    pub(super) fn read(path: &Path) -> Result<Self> {
+        let name = || {
+            format!(
+                "不是测速报告 / no report of a benchmark: {}",
+                path.display()
+            )
+        };
+        let text = std::fs::read(path).with_context(|| path.display().to_string())?;
+        let report: Self = serde_json::from_slice(&text).with_context(name)?;
+        ensure!(report.form == FORM, "{}: form {}", name(), report.form);
+        ensure!(!report.sizes.is_empty(), name());
+        for (id, samples) in report.sizes.iter().flat_map(|size| &size.figures) {
+            let known = figure_named(id).is_some() && samples.len() > 0;
+            ensure!(known, "{}: {id}", name());
         }
-        Ok(())
+        Ok(report)
+    }
+
+    /// The growth that has a bound, if more than one size was measured.
+    pub(super) fn growth(&self) -> Vec<Growth> {
+        let (Some(least), Some(most)) = (self.sizes.first(), self.sizes.last()) else {
+            return Vec::new();
+        };
+        if least.records == most.records {
+            return Vec::new();
+        }
+        let grown = |figure: &'static Figure| {
+            let bound = figure.growth?;
+            let ratio = most.median(figure.id)? / least.median(figure.id)?;
+            let is_reached = if figure.unit.is_rate() {
+                ratio >= bound
+            } else {
+                ratio <= bound
+            };
+            Some(Growth {
+                figure,
+                ratio,
+                is_reached,
+            })
+        };
+        FIGURES.iter().filter_map(grown).collect()
+    }
+}
+
+/// `✓` or `✗`, or nothing where nothing is asked.
+pub(super) const fn mark(reached: Option<bool>) -> &'static str {
+    match reached {
+        Some(true) => "✓",
+        Some(false) => "✗",
+        None => "",
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    pub(crate) fn report(readings: &[(u32, &[Reading])]) -> Report {
+        let settings = Settings {
+            repeat: 1,
+            questions: 10,
+            in_flight: 64,
+            streams: 2,
+            pace: 2_000,
+            seed: 1,
+            cache_bytes: 1 << 25,
+        };
+        let machine = Machine {
+            cpu: "A <CPU> & Co".into(),
+            cores: 2,
+            ..Machine::default()
+        };
+        let mut report = Report::new(machine, "SQLite 3".into(), settings);
+        for (records, readings) in readings {
+            let mut size = Size {
+                records: *records,
+                ..Size::default()
+            };
+            size.add(readings.iter().copied());
+            report.sizes.push(size);
+        }
+        report
+    }
+
+    #[test]
+    fn the_median_is_the_middle() {
+        assert_eq!(Samples(vec![3.0, 1.0, 2.0]).median(), 2.0);
+        assert_eq!(Samples(vec![4.0, 1.0, 2.0, 3.0]).median(), 2.5);
+        assert_eq!(Samples(vec![7.0]).range(), (7.0, 7.0));
+    }
+
+    #[test]
+    fn goals_are_judged_where_what_they_name_was_measured() {
+        let reached = |id: &str, readings: &[Reading]| {
+            report(&[(1_000, readings)]).sizes[0].is_reached(figure_named(id).unwrap())
+        };
+        assert_eq!(
+            reached("verify", &[("verify", 6.0), ("empty", 10.0)]),
+            Some(true)
+        );
+        assert_eq!(
+            reached("verify", &[("verify", 4.0), ("empty", 10.0)]),
+            Some(false)
+        );
+        assert_eq!(reached("verify", &[("verify", 4.0)]), None);
+        assert_eq!(reached("recovery", &[("recovery", 1.9)]), Some(true));
+        assert_eq!(reached("recovery", &[("recovery", 2.1)]), Some(false));
+        // One of two goals alone can be judged.
+        assert_eq!(reached("import", &[("import", 31_000.0)]), Some(true));
+        let short = [("import", 31_000.0), ("pg_copy", 100_000.0)];
+        assert_eq!(reached("import", &short), Some(false));
+    }
+
+    #[test]
+    fn growth_is_from_the_smallest_size_to_the_largest() {
+        let of = |few: f64, many: f64| {
+            report(&[
+                (1_000, &[("bootstrap", few)]),
+                (10_000, &[("bootstrap", many)]),
+            ])
+        };
+        assert!(of(10.0, 8.0).growth()[0].is_reached);
+        assert!(!of(10.0, 6.0).growth()[0].is_reached);
+        assert!(
+            report(&[(1_000, &[("bootstrap", 10.0)])])
+                .growth()
+                .is_empty()
+        );
+    }
+
+    #[test]
+    fn a_report_reads_back_and_nothing_else_does() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("report.json");
+        let written = report(&[(1_000, &[("import", 31_000.5)])]);
+        std::fs::write(&path, serde_json::to_vec(&written).unwrap()).unwrap();
+        assert_eq!(Report::read(&path).unwrap(), written);
+        for (from, to) in [
+            ("huren/bench/v1", "huren/bench/v2"),
+            ("\"import\"", "\"speed\""),
+        ] {
+            let other = serde_json::to_string(&written).unwrap().replace(from, to);
+            std::fs::write(&path, other).unwrap();
+            let error = Report::read(&path).unwrap_err().to_string();
+            assert!(error.contains("no report of a benchmark"), "{error}");
+        }
     }
 }

@@ -35,7 +35,7 @@ const ADOPTIONS: u64 = 1;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn another_process_takes_charge() {
-    let Some(server) = huren_test_postgres::server() else {
+    let Some(server) = huren_postgres_server::server() else {
         return;
     };
     play("cluster", async |stage, plan| {
@@ -55,7 +55,7 @@ async fn another_process_takes_charge() {
 /// A node's database is moved out of its file by the command, and the node goes on with it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_goes_on_in_another_database() {
-    let Some(server) = huren_test_postgres::server() else {
+    let Some(server) = huren_postgres_server::server() else {
         return;
     };
     play("moved", async |stage, _| {

@@ -118,7 +118,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_writing_transaction_has_limits_of_its_own() {
-        let Some(server) = huren_test_postgres::server() else {
+        let Some(server) = huren_postgres_server::server() else {
             return;
         };
         let options = PostgresOptions::default();

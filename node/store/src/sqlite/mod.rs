@@ -18,7 +18,7 @@ use sqlx::{SqliteConnection, SqlitePool};
 
 pub use backup::{copy_parts, inspect, join_parts, newest_schema, schema};
 pub use connect::SqliteOptions;
-pub use yardstick::{Copied, copy_registers, copy_rows};
+pub use yardstick::{Copied, copy_registers, copy_rows, sqlite_version};
 
 use crate::{
     Error, LogState,

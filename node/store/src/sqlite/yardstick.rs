@@ -74,3 +74,16 @@ async fn copy(from: &Path, to: &Path, is_wanted: impl Fn(&str) -> bool) -> Resul
     target.close().await;
     Ok(Copied { rows, elapsed })
 }
+
+/// The version of the database engine.
+///
+/// # Errors
+/// If it does not answer.
+pub async fn sqlite_version() -> Result<String, Error> {
+    let pool = sqlx::SqlitePool::connect("sqlite::memory:").await?;
+    let version = sqlx::query_scalar("SELECT sqlite_version()")
+        .fetch_one(&pool)
+        .await?;
+    pool.close().await;
+    Ok(version)
+}

@@ -44,7 +44,7 @@ macro_rules! contract {
             $($(
                 #[tokio::test]
                 async fn $test() {
-                    let Some(server) = huren_test_postgres::server() else { return };
+                    let Some(server) = huren_postgres_server::server() else { return };
                     let options = super::PostgresOptions::default();
                     let url = server.database().unwrap();
                     let store = super::Postgres::open(&url, &options).await.unwrap();

@@ -1,7 +1,7 @@
-//! A PostgreSQL server for tests, from the binaries on this machine.
+//! A PostgreSQL server of one's own, from the binaries on this machine, for tests and benchmarks.
 //!
 //! The server listens on a Unix socket in a folder of its own, and ends with the process that
-//! started it, however that ends. Databases are empty; what is in them is not synced.
+//! started it, however that ends. That of the tests syncs nothing to disk.
 
 use std::{
     ffi::OsString,
@@ -146,10 +146,38 @@ impl Server {
     /// # Errors
     /// If the command fails.
     pub fn execute(&self, sql: &str) -> io::Result<String> {
+        self.query(&self.url("postgres"), sql)
+    }
+
+    /// Runs statements, or one of `psql`'s own commands, in a database; gives what `psql` shows.
+    ///
+    /// # Errors
+    /// If the command fails.
+    pub fn query(&self, url: &str, sql: &str) -> io::Result<String> {
+        run(self.psql(url).args(["-c", sql]))
+    }
+
+    /// Runs the statements of a file in a database, each in a transaction of its own.
+    ///
+    /// # Errors
+    /// If one fails, behind which none is run.
+    pub fn run_file(&self, url: &str, file: &Path) -> io::Result<String> {
+        run(self.psql(url).arg("-f").arg(file))
+    }
+
+    fn psql(&self, url: &str) -> Command {
         let mut psql = Command::new(self.binaries.join("psql"));
-        psql.args(["-XAtq", "-v", "ON_ERROR_STOP=1", "-c", sql])
-            .arg(self.url("postgres"));
-        run(&mut psql)
+        psql.args(["-XAtq", "-v", "ON_ERROR_STOP=1", "-d", url]);
+        psql
+    }
+
+    /// How libpq, in this server or another one, connects to a database: keywords and values.
+    pub fn conninfo(&self, url: &str) -> String {
+        let database = url.rsplit('/').next().unwrap_or_default();
+        format!(
+            "host={} user=huren dbname={database}",
+            self.folder.display()
+        )
     }
 
     fn url(&self, database: &str) -> String {
