@@ -159,11 +159,14 @@ impl LocalNode {
     pub fn use_database(&self, url: &str) -> Result<()> {
         let config = self.dir.join(init::CONFIG);
         let written = fs::read_to_string(&config)?;
-        let table = format!(
-            "\n[database]\nurl = {url:?}\naddress = \"https://{}\"\n",
-            self.grpc
+        let there = format!("\nurl = {url:?}\n");
+        let address = format!("\naddress = \"https://{}\"\n", self.grpc);
+        let written = written.replacen("\nurl = \"\"\n", &there, 1).replacen(
+            "\naddress = \"\"\n",
+            &address,
+            1,
         );
-        fs::write(&config, written + &table)?;
+        fs::write(&config, written)?;
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 use std::fmt::{self, Write as _};
 
 use super::figures::{Figure, Goal, Unit, figure_named};
-use super::report::{Report, Samples, Size, mark};
+use super::report::{Report, Samples, Settings, Size, mark};
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -56,17 +56,19 @@ impl fmt::Display for Report {
 impl Report {
     /// What the nodes ran with, in one line.
     fn setting(&self) -> String {
-        let settings = &self.settings;
+        let Settings {
+            repeat,
+            in_flight,
+            cache_bytes,
+            ..
+        } = &self.settings;
         format!(
-            "huren {}，{}，每次提交都落盘 every commit synced，{} 次中位数 median of {0}，{} 个在途 in flight，瓦片缓存 \
-             tile cache {} MiB",
+            "huren {}，{}，每次提交都落盘 every commit synced，{repeat} 轮中位数 median of {repeat}，{in_flight} 个在途 in \
+             flight，瓦片缓存 tile cache {} MiB",
             self.huren,
             self.database,
-            settings.repeat,
-            settings.in_flight,
-            settings.cache_bytes >> 20
+            cache_bytes >> 20
         )
-        .replacen("{0}", &settings.repeat.to_string(), 1)
     }
 }
 
@@ -234,7 +236,7 @@ mod tests {
             &[("verify", 6_000.0), ("empty", 20_000.0), ("recovery", 0.5)],
         )])
         .to_string();
-        assert!(text.contains("✗        6,000 /s"), "{text}");
+        assert!(text.contains("✗       6,000 /s"), "{text}");
         assert!(text.contains("0.30 × 20,000 /s"), "{text}");
         assert!(text.contains("✓         0.50 s"), "{text}");
     }

@@ -4,6 +4,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -13,7 +14,6 @@ use huren_node::config::{Config, Database};
 use huren_proto::v1::{self, issuance_service_client::IssuanceServiceClient};
 use huren_store::{Postgres, Sqlite, SqliteOptions, Store};
 use indicatif::ProgressBar;
-use std::sync::Arc;
 
 use super::{RunArgs, figures::Reading, servers::Servers};
 use crate::{
