@@ -257,7 +257,7 @@ async fn fold(stage: &mut Stage) -> Result<Vec<Reading>> {
         let inserted = copy_registers(&path, &stage.folder.join("registers.db")).await?;
         readings.push(("fold_insert", rate(size, inserted.elapsed)));
     }
-    replica.store().drop_register(&origin).await?;
+    replica.drop_register(&origin).await?;
     replica.close().await;
     let begin = Instant::now();
     stage.start(REPLICA).await?;

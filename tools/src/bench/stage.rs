@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result, ensure};
 use huren_core::{checkpoint::Origin, codes::Region};
 use huren_node::config::{Config, Database};
 use huren_proto::v1::{self, issuance_service_client::IssuanceServiceClient};
-use huren_store::{Postgres, Sqlite, SqliteOptions, Store};
+use huren_store::{Held, Postgres, Sqlite, SqliteOptions, Store};
 use indicatif::ProgressBar;
 
 use super::{RunArgs, figures::Reading, servers::Servers};
@@ -27,6 +27,9 @@ use crate::{
 /// The node that issues, and the one that replicates and answers.
 pub(super) const HOME: Region = Region::ZHEJIANG;
 pub(super) const REPLICA: Region = Region::SHANGHAI;
+
+/// For how long no node takes charge of a database whose register is being dropped.
+const FOLDING: Duration = Duration::from_secs(600);
 
 /// Two nodes, with folders of their own.
 pub(super) struct Stage {
@@ -138,6 +141,23 @@ impl Opened {
             Self::File(store) => store.clone(),
             Self::Shared(store) => store.clone(),
         }
+    }
+
+    /// Drops what was folded of a log: its node builds that anew.
+    pub(super) async fn drop_register(&self, origin: &Origin) -> Result<()> {
+        if let Self::Shared(store) = self {
+            // A node that was killed is in charge until its lease has run out.
+            wait_for("数据库的租约 lease of the database", async || {
+                let held = store.acquire("bench", FOLDING).await?;
+                Ok((held == Held::Here).then_some(()))
+            })
+            .await?;
+        }
+        self.store().drop_register(origin).await?;
+        if let Self::Shared(store) = self {
+            store.resign().await?;
+        }
+        Ok(())
     }
 
     pub(super) async fn close(&self) {
