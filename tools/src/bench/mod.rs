@@ -19,19 +19,15 @@ mod steady;
 mod steps;
 
 use std::io::{Write as _, stdout};
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::ExitCode,
-};
+use std::{fs, path::PathBuf, process::ExitCode};
 
 use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand, ValueEnum, value_parser};
+use huren_node::config::Limits;
 
 use machine::Machine;
 use report::{Report, Settings, Size};
 use servers::Servers;
-use stage::{HOME, Stage};
 
 /// 测速：导入、复制、核验等，与同次测得的极限并列 / speed, beside limits measured in the same run
 ///
@@ -229,7 +225,7 @@ async fn measure(args: &RunArgs, json_out: bool) -> Result<Report> {
         Some(servers) => servers.version()?,
         None => format!("SQLite {}", huren_store::sqlite_version().await?),
     };
-    let mut report = Report::new(Machine::this(&folder), database, settings(args, &folder)?);
+    let mut report = Report::new(Machine::this(&folder), database, settings(args));
     let mut sizes = args.records.clone();
     sizes.sort_unstable();
     sizes.dedup();
@@ -268,15 +264,14 @@ async fn measure(args: &RunArgs, json_out: bool) -> Result<Report> {
     Ok(report)
 }
 
-fn settings(args: &RunArgs, folder: &Path) -> Result<Settings> {
-    let stage = Stage::lay_out(&folder.join("settings"), None)?;
-    Ok(Settings {
+fn settings(args: &RunArgs) -> Settings {
+    Settings {
         repeat: args.repeat,
         questions: args.questions,
         in_flight: args.in_flight,
         streams: args.streams,
         pace: args.pace,
         seed: args.seed,
-        cache_bytes: stage.config(HOME)?.limits.cache_bytes,
-    })
+        cache_bytes: Limits::default().cache_bytes,
+    }
 }
