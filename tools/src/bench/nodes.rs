@@ -71,7 +71,7 @@ pub(super) async fn play(
         readings.extend(verify(args, &stage, &first).await?);
     }
     if args.wants(Scenario::Steady) {
-        readings.extend(steady::play(args, &stage, &rest).await?);
+        readings.extend(steady::play(&stage, &rest).await?);
     }
     if args.wants(Scenario::Recovery) {
         stage.cast.kill(HOME).await?;

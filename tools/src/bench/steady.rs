@@ -46,7 +46,7 @@ fn steps() -> u32 {
 type Seen = RefCell<Vec<(Instant, u64)>>;
 
 /// Imports the files at the pace, then those that are left without a pause.
-pub(super) async fn play(args: &RunArgs, stage: &Stage, files: &[PathBuf]) -> Result<Vec<Reading>> {
+pub(super) async fn play(stage: &Stage, files: &[PathBuf]) -> Result<Vec<Reading>> {
     let seen = Seen::default();
     let (paced, hurried) = files.split_at((steps() as usize).min(files.len()));
     let acknowledged = while_watched(stage, &seen, pace(stage, paced)).await?;
@@ -66,13 +66,12 @@ pub(super) async fn play(args: &RunArgs, stage: &Stage, files: &[PathBuf]) -> Re
     let whole = stage.folder.join("hurried.csv");
     join(hurried, &whole)?;
     let begin = Instant::now();
-    let size = while_watched(stage, &seen, async {
-        stage.import(&whole).await?;
-        stage.size().await
+    let (count, size) = while_watched(stage, &seen, async {
+        let count = stage.import(&whole).await?.accepted;
+        Ok((count, stage.size().await?))
     })
     .await?;
     let end = arrival(&seen, size)?;
-    let count = hurried.len() as u64 * u64::from(args.pace) * STEP.as_millis() as u64 / 1_000;
     Ok([readings.as_slice(), &[("steady", rate(count, end - begin))]].concat())
 }
 
