@@ -8,8 +8,8 @@ use super::{
 };
 
 /// Geometry, in pixels.
-const WIDTH: f64 = 960.0;
-const LABEL: f64 = 400.0;
+const WIDTH: f64 = 1000.0;
+const LABEL: f64 = 440.0;
 const VALUE: f64 = 110.0;
 const ROW: f64 = 18.0;
 const GAP: f64 = 10.0;
