@@ -161,12 +161,19 @@ impl LocalNode {
         let written = fs::read_to_string(&config)?;
         let there = format!("\nurl = {url:?}\n");
         let address = format!("\naddress = \"https://{}\"\n", self.grpc);
-        let written = written.replacen("\nurl = \"\"\n", &there, 1).replacen(
+        let changed = written.replacen("\nurl = \"\"\n", &there, 1).replacen(
             "\naddress = \"\"\n",
             &address,
             1,
         );
-        fs::write(&config, written)?;
+        // A node that stays with its file would go on as if nothing were wrong.
+        if !(changed.contains(&there) && changed.contains(&address)) {
+            bail!(
+                "{} 的配置中没有空的 [database] / has no empty [database]",
+                config.display()
+            );
+        }
+        fs::write(&config, changed)?;
         Ok(())
     }
 
@@ -392,5 +399,27 @@ pub async fn wait_for<T>(what: &str, mut ask: impl AsyncFnMut() -> Result<Option
     match tokio::time::timeout(PATIENCE, asking).await {
         Ok(answer) => answer,
         Err(_) => bail!("等待超时 / waited too long for: {what}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use huren_node::config::{Config, Database};
+
+    use super::*;
+
+    #[test]
+    fn a_node_is_given_a_database_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let nodes = federate(folder.path(), &[Region::SHANGHAI, Region::ZHEJIANG], 1).unwrap();
+        let url = "postgres://huren@localhost/one";
+        nodes[0].use_database(url).unwrap();
+        let config = Config::load(&nodes[0].dir.join(init::CONFIG)).unwrap();
+        let Database::Shared(shared) = config.database else {
+            panic!("{:?}", config.database);
+        };
+        assert_eq!(shared.url, url);
+        assert_eq!(shared.address, format!("https://{}", nodes[0].grpc));
+        assert!(nodes[0].use_database(url).is_err());
     }
 }

@@ -73,7 +73,7 @@ pub(super) async fn play(
     let cases = cases(&channel, &asked).await?;
     let verify = verified(&channel, &asked, streams).await?;
     let decide = decided(&channel, &asked, streams).await?;
-    if !args.wants(super::Scenario::Verify) {
+    if !args.wants_answers() {
         readings.push(("empty", empty(args, channel).await?.per_second));
     }
     for region in [HOME, REPLICA] {

@@ -145,6 +145,11 @@ impl RunArgs {
     fn wants(&self, scenario: Scenario) -> bool {
         self.scenario.is_empty() || self.scenario.contains(&scenario)
     }
+
+    /// Whether the replica is asked, and the empty call measured beside its answers.
+    fn wants_answers(&self) -> bool {
+        self.wants(Scenario::Verify) || self.wants(Scenario::BatchVerify)
+    }
 }
 
 /// Measures, or shows what was measured.

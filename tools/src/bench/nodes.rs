@@ -64,7 +64,7 @@ pub(super) async fn play(
     readings.push(("bootstrap", rate(records.into(), begin.elapsed())));
     readings.extend(stage.memory(REPLICA, "memory_replica"));
 
-    if args.wants(Scenario::Verify) || args.wants(Scenario::BatchVerify) {
+    if args.wants_answers() {
         for region in [HOME, REPLICA] {
             statistics::counted(&stage, region).await?;
         }

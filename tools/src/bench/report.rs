@@ -105,8 +105,8 @@ impl Size {
             .filter_map(|figure| Some((figure, self.figures.get(figure.id)?)))
     }
 
-    /// Whether everything is reached that is asked of a figure; `None` if nothing is asked, or
-    /// what it is to be compared with was not measured.
+    /// Whether everything is reached that is asked of a figure, as far as what it is to be compared
+    /// with was measured; `None` if nothing can be judged.
     pub(super) fn is_reached(&self, figure: &Figure) -> Option<bool> {
         let value = self.median(figure.id)?;
         let judged = figure.goals.iter().filter_map(|goal| {
