@@ -420,6 +420,10 @@ mod tests {
         };
         assert_eq!(shared.url, url);
         assert_eq!(shared.address, format!("https://{}", nodes[0].grpc));
-        assert!(nodes[0].use_database(url).is_err());
+        assert!(
+            nodes[0]
+                .use_database("postgres://huren@localhost/two")
+                .is_err()
+        );
     }
 }
