@@ -42,8 +42,8 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             max_message_bytes: 4 << 20,
-            submissions_in_flight: 4096,
-            batch_max_records: 1000,
+            submissions_in_flight: 8192,
+            batch_max_records: 4096,
             page_rate_per_minute: 30,
             cache_bytes: 32 << 20,
             verify_in_flight: 64,

@@ -98,7 +98,7 @@ fn wrong_values_are_refused_by_name() {
             "outside data_dir",
         ),
         (
-            "batch_max_records = 1000",
+            "batch_max_records = 4096",
             "batch_max_records = 0",
             "limits.batch_max_records = 0",
         ),

@@ -4,9 +4,13 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     ops::Range,
+    pin::Pin,
 };
 
-use futures::{StreamExt as _, stream::BoxStream};
+use futures::{
+    StreamExt as _,
+    stream::{BoxStream, Peekable},
+};
 use huren_core::{
     checkpoint::Origin,
     disclosure::{self, Group, GroupDigests, Opening},
@@ -26,8 +30,10 @@ use super::{
     prepare::WriterKeys,
 };
 
-/// Leaves in one page and one transaction.
+/// Leaves in one page.
 pub(super) const PAGE: u64 = 2 * PACKAGE;
+/// Leaves in one transaction at most, where the fold is that far ahead: as many as it takes itself.
+const TOGETHER: u64 = 8 * PAGE;
 /// Quarantined leaves that are looked through at a time.
 const QUARANTINED: u32 = 256;
 /// What an erasure is quarantined with whose key had the right to it until a list took it away.
@@ -128,10 +134,15 @@ pub(super) struct Taking<'a> {
     pub excusing: bool,
 }
 
-/// A page that is checked and sealed.
+/// Pages as a member sends them.
+type Pages = Peekable<BoxStream<'static, Result<v1::GetDisclosuresResponse, PeerError>>>;
+
+/// Pages that are checked and sealed.
 struct Checked<'a> {
     range: Range<u64>,
     rows: Vec<DisclosureRow>,
+    /// Why the page behind them is not taken.
+    failed: Option<DiscloseError>,
     /// Until the rows are kept, no erasure is applied.
     _erasing: RwLockReadGuard<'a, ()>,
 }
@@ -147,46 +158,93 @@ impl Taking<'_> {
         peer: &dyn Peer,
         range: Range<u64>,
     ) -> Result<(), DiscloseError> {
-        let mut pages = peer.disclosures(self.origin, range.clone()).await?;
+        let pages = peer.disclosures(self.origin, range.clone()).await?;
+        let mut pages = pages.peekable();
         let mut checked = self.next(&mut pages, range.clone()).await?;
-        while let Some(page) = checked {
-            let rest = page.range.end..range.end;
-            // While the database keeps one page, the processor checks the next one.
-            let (kept, ahead) = futures::join!(self.keep(page), self.next(&mut pages, rest));
+        while let Some(mut pages_checked) = checked {
+            let rest = pages_checked.range.end..range.end;
+            if let Some(failed) = pages_checked.failed.take() {
+                self.keep(pages_checked).await?;
+                return Err(failed);
+            }
+            // While the database keeps some pages, the processor checks the next ones.
+            let (kept, ahead) =
+                futures::join!(self.keep(pages_checked), self.next(&mut pages, rest));
             kept?;
             checked = ahead?;
         }
         Ok(())
     }
 
-    /// The next page, as far as the fold comes; `None` at the end.
+    /// The next pages, as far as the fold comes; `None` at the end.
     async fn next(
         &self,
-        pages: &mut BoxStream<'static, Result<v1::GetDisclosuresResponse, PeerError>>,
+        pages: &mut Pages,
         rest: Range<u64>,
     ) -> Result<Option<Checked<'_>>, DiscloseError> {
         if rest.is_empty() || self.folding.reach(rest.start + 1).await <= rest.start {
             return Ok(None);
         }
-        let mut page = pages.next().await.ok_or(DiscloseError::Missing)??;
-        let fits = page.first_index == rest.start
-            && page.end_index > rest.start
-            && page.end_index <= rest.end
-            && page.end_index - rest.start <= PAGE;
-        if !fits {
-            return Err(PeerError::Malformed.into());
-        }
-        let end = page.end_index.min(self.folding.reach(page.end_index).await);
-        if end < page.end_index {
+        let given = self.gather(pages, &rest).await?;
+        let end = given.last().map_or(rest.start, |page| page.end_index);
+        let end = end.min(self.folding.reach(end).await);
+        // From here on nothing is waited for that the fold could be waiting behind.
+        let mut checked = Checked {
+            range: rest.start..rest.start,
+            rows: Vec::new(),
+            failed: None,
+            _erasing: self.folding.erasing.read().await,
+        };
+        for mut page in given {
             page.records.retain(|record| record.index < end);
+            let range = page.first_index..page.end_index.min(end);
+            match self.check(range.clone(), page.records).await {
+                Ok(rows) => checked.rows.extend(rows),
+                Err(error) if checked.range.is_empty() => return Err(error),
+                Err(error) => {
+                    checked.failed = Some(error);
+                    break;
+                }
+            }
+            checked.range.end = range.end;
+            if range.end == end {
+                break;
+            }
         }
-        let range = rest.start..end;
-        let erasing = self.folding.erasing.read().await;
-        Ok(Some(Checked {
-            rows: self.check(range.clone(), page.records).await?,
-            range,
-            _erasing: erasing,
-        }))
+        Ok(Some(checked))
+    }
+
+    /// A page, and those behind it that the fold has passed already, up to [`TOGETHER`] leaves.
+    async fn gather(
+        &self,
+        pages: &mut Pages,
+        rest: &Range<u64>,
+    ) -> Result<Vec<v1::GetDisclosuresResponse>, DiscloseError> {
+        let fits = |page: &v1::GetDisclosuresResponse, next| {
+            page.first_index == next
+                && page.end_index > next
+                && page.end_index <= rest.end
+                && page.end_index - next <= PAGE
+        };
+        let mut given = Vec::new();
+        let mut next = rest.start;
+        loop {
+            let page = pages.next().await.ok_or(DiscloseError::Missing)??;
+            if !fits(&page, next) {
+                return Err(PeerError::Malformed.into());
+            }
+            next = page.end_index;
+            given.push(page);
+            let has_room = next + PAGE <= rest.start + TOGETHER;
+            if !has_room || next >= rest.end.min(self.folding.reached()) {
+                return Ok(given);
+            }
+            // What is wrong behind these pages is found when it is its turn.
+            match Pin::new(&mut *pages).peek().await {
+                Some(Ok(page)) if fits(page, next) => {}
+                _ => return Ok(given),
+            }
+        }
     }
 
     /// Checks a page against the leaves and seals it.

@@ -21,8 +21,9 @@ use super::{
     work,
 };
 
-/// Leaves in one fold transaction.
-const RANGE: u64 = 4 * PACKAGE;
+/// Leaves in one fold transaction, where so many are there: keys of the registers are random, and
+/// the more rows a transaction has, the fewer pages of their indexes it writes for each.
+const RANGE: u64 = 16 * PACKAGE;
 
 /// Bytes of cached tiles and bundles where a log is folded once.
 const REFOLDING_CACHE: u64 = 8 << 20;
@@ -52,6 +53,11 @@ impl Progress {
         let reached = folded.wait_for(|(up_to, ended)| *ended || *up_to >= wanted);
         // The sender lives as long as this future.
         reached.await.map_or(0, |reached| reached.0)
+    }
+
+    /// How far the fold has come until now.
+    pub(super) fn reached(&self) -> u64 {
+        self.folded.borrow().0
     }
 
     fn end(&self) {

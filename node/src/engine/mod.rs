@@ -15,6 +15,7 @@ mod fold;
 mod follow;
 mod holdings;
 mod lists;
+mod load;
 mod lookup;
 mod mirror;
 mod monitoring;
@@ -168,6 +169,8 @@ pub struct Engine {
     options: Options,
     trust: watch::Receiver<Arc<TrustChain>>,
     adopt: watch::Sender<Arc<TrustChain>>,
+    /// What is under way that others wait for.
+    load: load::Load,
     /// See [`fold::Sealing`].
     judging: Arc<tokio::sync::RwLock<()>>,
     /// Held from reading what is counted to changing it. Whoever judges too does so first.
@@ -295,6 +298,7 @@ impl Engine {
             options,
             trust,
             adopt,
+            load: load::Load::default(),
             judging,
             counting,
             high_water,
@@ -388,6 +392,7 @@ impl Engine {
         &self,
         request: &v1::SubmitRequest,
     ) -> Result<Result<Placed, AppendError>, Refused> {
+        let _under_way = self.load.begin();
         let key = match prepare::signed_with(request) {
             None => None,
             Some(id) => match self.institution_key(&self.origin, id, u64::MAX).await {
@@ -485,6 +490,7 @@ impl Engine {
         origin: &Origin,
         range: std::ops::Range<u64>,
     ) -> Result<v1::GetDisclosuresResponse, StoreError> {
+        let _under_way = self.load.begin();
         let given = self.book.entry(origin).map_or(0, |entry| entry.disclosed());
         if range.end > given {
             return Err(StoreError::Conflict);

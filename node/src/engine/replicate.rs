@@ -97,6 +97,7 @@ impl Engine {
     /// Replicates up to the largest checkpoint that peers have shown.
     async fn move_head(&self, chain: &TrustChain, state: &LogState) -> Result<(), SyncError> {
         if let Some(pending) = self.target(chain, state).await? {
+            let _under_way = self.load.begin();
             self.fetch(chain, state, &pending).await?;
             self.move_to(&state.origin, &pending).await?;
         }
@@ -341,6 +342,8 @@ impl Engine {
     ) -> Result<(), SyncError> {
         let state = self.state(origin).await?;
         let size = state.head.size;
+        let behind = state.folded < size || state.disclosed < size;
+        let _under_way = behind.then(|| self.load.begin());
         let (sealing, folding) = (self.sealing(), Progress::at(state.folded));
         let (folded, disclosed) = futures::join!(
             fold::fold_up_to(&sealing, chain, origin, size, &folding),

@@ -30,8 +30,10 @@ use super::{Engine, Reader, tasks::MAX_DELAY};
 const PAGE: u64 = 2_048;
 /// Persons, or cells, that are read at once.
 const AT_ONCE: usize = 512;
-/// Between two pages: who asks comes first.
+/// Between two pages, and between two looks whether others still wait for something.
 const PAUSE: Duration = Duration::from_millis(50);
+/// How many times others that wait for something come first, before a page is counted nevertheless.
+const GIVES_WAY: u32 = 100;
 /// How long news are collected before they are counted.
 const COLLECTING: Duration = Duration::from_secs(10);
 
@@ -320,7 +322,7 @@ impl Engine {
             match self.count_page().await {
                 Ok(true) => {
                     delays = self.backoff();
-                    self.clock.sleep(PAUSE).await;
+                    self.give_way().await;
                 }
                 Ok(false) => {
                     if changes.changed().await.is_err() {
@@ -333,6 +335,16 @@ impl Engine {
                     let pause = delays.next().unwrap_or(MAX_DELAY);
                     self.clock.sleep(pause).await;
                 }
+            }
+        }
+    }
+
+    /// Lets others go first: who asks, who submits, and what is replicated.
+    async fn give_way(&self) {
+        for _ in 0..GIVES_WAY {
+            self.clock.sleep(PAUSE).await;
+            if self.load.is_idle() {
+                return;
             }
         }
     }

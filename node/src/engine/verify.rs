@@ -108,6 +108,7 @@ impl Engine {
         &self,
         asked: &v1::VerifyRequest,
     ) -> Result<Answered, VerifyError> {
+        let _under_way = self.load.begin();
         let question = self.question(asked)?;
         let Local {
             answer,

@@ -1,0 +1,48 @@
+//! What the node is doing for others at this moment, so that what can wait gives way to it.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+/// How much is under way. Cheap to clone; clones count together.
+#[derive(Clone, Default)]
+pub(super) struct Load(Arc<AtomicUsize>);
+
+/// Something that is under way until this is dropped.
+pub(super) struct UnderWay(Arc<AtomicUsize>);
+
+impl Load {
+    /// Something begins that others wait for.
+    pub(super) fn begin(&self) -> UnderWay {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        UnderWay(Arc::clone(&self.0))
+    }
+
+    /// Whether nobody waits for anything.
+    pub(super) fn is_idle(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == 0
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_idle_when_all_that_began_has_ended() {
+        let load = Load::default();
+        assert!(load.is_idle());
+        let (one, other) = (load.begin(), load.clone().begin());
+        drop(one);
+        assert!(!load.is_idle());
+        drop(other);
+        assert!(load.is_idle());
+    }
+}
