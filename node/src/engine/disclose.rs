@@ -24,6 +24,7 @@ use huren_store::{DisclosureRow, Error as StoreError, Tag};
 use tokio::sync::RwLockReadGuard;
 
 use super::{
+    book::Book,
     clock::random,
     fold::{Progress, Sealing},
     peers::{Peer, PeerError},
@@ -126,6 +127,8 @@ pub(super) struct Taking<'a> {
     pub keys: &'a WriterKeys,
     /// Whose they are.
     pub origin: &'a Origin,
+    /// Where it is seen how far they have come.
+    pub book: &'a Book,
     /// The fold that goes ahead.
     pub folding: &'a Progress,
     /// Accepts missing ones: a province that has lost its database takes back what is left.
@@ -376,7 +379,10 @@ impl Taking<'_> {
     async fn keep(&self, page: Checked<'_>) -> Result<(), StoreError> {
         let Checked { range, rows, .. } = page;
         let store = self.sealing.store;
-        store.put_disclosures(self.origin, range, rows).await
+        store.put_disclosures(self.origin, range, rows).await?;
+        // Who has been away for long answers with what it has taken until now.
+        self.book.reload(self.origin).await?;
+        Ok(())
     }
 }
 

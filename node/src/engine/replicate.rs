@@ -374,6 +374,7 @@ impl Engine {
             sealing: &sealing,
             keys: &self.keys,
             origin,
+            book: &self.book,
             folding,
             partial,
             excusing: false,
