@@ -291,11 +291,8 @@ impl Writer {
         }
 
         // 2. What is in the log already, asked in sets.
-        let (tags, known) = self.tags_of_all(works).await?;
-        let new = works.iter().copied().zip(&tags);
-        let new = new.filter(|(_, tag)| !known.contains_key(*tag));
-        let new = new.map(|(work, _)| work);
-        let found = Existing::look_up(self.store.as_ref(), &self.origin, new).await?;
+        let found = Existing::look_up(self.store.as_ref(), &self.origin, works);
+        let ((tags, known), found) = futures::try_join!(self.tags_of_all(works), found)?;
 
         // 3. Each submission finds its place, or the reason why it has none.
         let mut batch = Batch::behind(tail.adopted);

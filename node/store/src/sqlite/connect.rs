@@ -30,8 +30,8 @@ impl Default for SqliteOptions {
     fn default() -> Self {
         Self {
             readers: 4,
-            reader_cache_kib: 500,
-            writer_cache_kib: 8_000,
+            reader_cache_kib: 8_000,
+            writer_cache_kib: 64_000,
             busy_timeout: Duration::from_secs(5),
         }
     }
