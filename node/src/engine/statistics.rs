@@ -27,7 +27,7 @@ use huren_store::{Error as StoreError, Found, KeptCell, Leaves, LogState, Store,
 use super::{Engine, Reader, tasks::MAX_DELAY};
 
 /// Leaves that are counted in one transaction.
-const PAGE: u64 = 2_048;
+const PAGE: u64 = 4_096;
 /// Persons, or cells, that are read at once.
 const AT_ONCE: usize = 512;
 /// Between two pages, and between two looks whether others still wait for something.

@@ -48,9 +48,9 @@ pub(super) async fn writer(path: &Path, options: &SqliteOptions) -> Result<Sqlit
         // Random index pages are written again and again: a longer WAL gathers several
         // changes of a page before it is copied into the database (in pages of 4 KiB, which
         // makes 32 MiB). A yet longer one holds up writes for longer when it is copied.
-        .pragma("wal_autocheckpoint", "8000")
+        .pragma("wal_autocheckpoint", "32000")
         // What a large transaction leaves of the WAL is given back beyond this (bytes).
-        .pragma("journal_size_limit", "33554432");
+        .pragma("journal_size_limit", "134217728");
     let writer = pool(1)
         // SQLite ends a transaction by itself when it fails for want of space or input and
         // output; the roll-back then fails and the connection counts as inside of one for
