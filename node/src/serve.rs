@@ -19,13 +19,15 @@ use crate::{
     config::{Config, Database},
     engine::{Clock, Engine, Options, Parts, SystemClock, SystemRandom, take_data_keys},
     http::{
-        self, RequestLimits, health, page, policy,
+        self, RequestLimits,
+        check::{self, CheckPage},
+        health, page, policy,
         submit::WitnessLinks,
         tiles,
         witness::{self, SubmitLimits},
     },
     rpc::{self, Forward, Links, RpcLimits},
-    startup::{NodeKeys, NodeTls, load_trust},
+    startup::{NodeKeys, NodeTls, load_trust, read_roots},
     telemetry,
     tls::{self, Clients, ServerTls},
 };
@@ -171,6 +173,7 @@ pub async fn serve(
     };
     let page_rate = config.limits.page_rate_per_minute;
     let employers = page::routes(Arc::clone(&engine), Arc::clone(&clock), page_rate);
+    let checking = check::routes(CheckPage::new(&read_roots(&config)?));
     let policies = policy::routes(Arc::clone(&engine), config.log_path());
     let submissions = if config.witness.enabled {
         let limits = SubmitLimits {
@@ -197,6 +200,7 @@ pub async fn serve(
     ))
     .merge(policies)
     .merge(submissions)
+    .merge(checking)
     .merge(employers);
     let http_tls = config.http_tls.then_some(listeners.http);
     tracing::info!(region = %config.region, http = %config.http_listen, "the node serves");

@@ -185,6 +185,11 @@ pub fn load_trust(config: &Config, kept: &[Vec<u8>]) -> Result<TrustChain, Start
     chain.map_err(|error| trust(lists_file, error))
 }
 
+/// The file of root keys, as it is.
+pub fn read_roots(config: &Config) -> Result<String, StartupError> {
+    read(&config.trust.roots)
+}
+
 /// The notes in the file of trust lists, as they are.
 pub fn read_lists(config: &Config) -> Result<Vec<String>, StartupError> {
     let text = read(&config.trust.lists)?;

@@ -1,7 +1,10 @@
 //! `huren verify` and `huren receipt`.
 
 use std::io::{Write as _, stdout};
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand};
@@ -9,7 +12,7 @@ use huren_core::{
     receipt::{self, Checked},
     trust::{RootKeys, TrustChain},
 };
-use huren_node::startup::split_lists;
+use huren_node::{http::check::CheckPage, startup::split_lists};
 use huren_proto::v1::{self, verification_service_client::VerificationServiceClient};
 use serde_json::json;
 
@@ -67,6 +70,16 @@ pub enum ReceiptCommand {
         /// since the receipt was given
         #[arg(long, value_name = "LISTS")]
         lists: Option<PathBuf>,
+    },
+    /// 写出验真网页：单个文件，断网可用，与节点的 /check 相同 / write the page that checks receipts in a
+    /// browser: one file, needs no network, the same as a node's /check
+    Page {
+        /// 信任根公钥文件，写入网页 / file of root keys, which goes into the page
+        #[arg(long, value_name = "ROOTS")]
+        trust: PathBuf,
+        /// 网页写入此文件 / write the page to this file
+        #[arg(long, value_name = "FILE", default_value = "huren-check.html")]
+        out: PathBuf,
     },
 }
 
@@ -200,11 +213,45 @@ pub fn words(verdict: v1::Verdict) -> &'static str {
 
 /// Checks a receipt offline.
 pub fn receipt(command: &ReceiptCommand, json_out: bool) -> Result<ExitCode> {
-    let ReceiptCommand::Verify { file, trust, lists } = command;
-    let read = |path: &PathBuf| {
-        std::fs::read(path).with_context(|| format!("无法读取 / cannot read {}", path.display()))
-    };
-    let roots: RootKeys = String::from_utf8(read(trust)?)?.parse()?;
+    match command {
+        ReceiptCommand::Verify { file, trust, lists } => {
+            verify_receipt(file, trust, lists.as_deref(), json_out)
+        }
+        ReceiptCommand::Page { trust, out } => write_page(trust, out, json_out),
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).with_context(|| format!("无法读取 / cannot read {}", path.display()))
+}
+
+fn read_roots(path: &Path) -> Result<(String, RootKeys)> {
+    let text = String::from_utf8(read(path)?)?;
+    let roots = text.parse()?;
+    Ok((text, roots))
+}
+
+/// Writes the page, with these root keys in it.
+fn write_page(trust: &Path, out: &Path, json_out: bool) -> Result<ExitCode> {
+    let (text, _) = read_roots(trust)?;
+    let page = CheckPage::new(&text);
+    std::fs::write(out, page.html())
+        .with_context(|| format!("无法写入 / cannot write {}", out.display()))?;
+    if json_out {
+        writeln!(stdout(), "{:#}", json!({ "file": out }))?;
+    } else {
+        writeln!(stdout(), "验真网页已写入 / page written to {}", out.display())?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn verify_receipt(
+    file: &Path,
+    trust: &Path,
+    lists: Option<&Path>,
+    json_out: bool,
+) -> Result<ExitCode> {
+    let (_, roots) = read_roots(trust)?;
     let receipt = read(file)?;
     let checked = match lists {
         None => receipt::verify(&receipt, &roots),

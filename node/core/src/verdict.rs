@@ -38,6 +38,20 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// All of them.
+    pub const ALL: [Self; 10] = [
+        Self::Valid,
+        Self::Revoked,
+        Self::Void,
+        Self::Suspended,
+        Self::Superseded,
+        Self::Expired,
+        Self::HolderMismatch,
+        Self::Pending,
+        Self::Unknown,
+        Self::NotFound,
+    ];
+
     /// In Chinese.
     pub const fn zh(self) -> &'static str {
         match self {

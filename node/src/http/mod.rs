@@ -1,6 +1,8 @@
 //! HTTP: the listener, what holds for every request, and the routes.
 
+pub mod check;
 pub mod health;
+mod html;
 pub mod page;
 pub mod policy;
 pub mod submit;

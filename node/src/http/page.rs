@@ -4,7 +4,6 @@
 //! are posted. Number and name are needed together, and 'no such number' and 'name does not
 //! match' are one page, so that nobody finds out by trying which numbers or names there are.
 
-mod html;
 mod render;
 
 use std::{net::SocketAddr, sync::Arc};
@@ -27,6 +26,7 @@ use huren_proto::v1;
 use serde::Deserialize;
 
 use crate::engine::{Clock, Engine, RateLimit, VerifyError, network};
+use super::html::Html;
 use render::Here;
 
 /// Longest form, in bytes: two fields of [`MAX_CHARS`], each character percent-encoded.
@@ -294,7 +294,7 @@ fn question(asked: &Asked) -> Result<v1::VerifyRequest, Problem> {
     })
 }
 
-fn shown(status: StatusCode, html: html::Html) -> Response {
+fn shown(status: StatusCode, html: Html) -> Response {
     (status, HtmlResponse(html.into_string())).into_response()
 }
 

@@ -56,7 +56,7 @@ pub enum ReceiptError {
     #[error("the log belongs to no member")]
     UnknownLog,
     /// A proof is malformed or does not verify.
-    #[error("the proof of leaf {0} does not verify")]
+    #[error("a proof does not verify: leaf {0}")]
     Proof(u64),
     /// The log's signature is missing or bad.
     #[error("the checkpoint is not signed by the log")]

@@ -6,7 +6,8 @@ use huren_core::{
 };
 use huren_proto::v1;
 
-use super::{Asked, MAX_AGE, Problem, html::Html};
+use super::{Asked, MAX_AGE, Problem};
+use crate::http::html::Html;
 
 /// The node as pages show it.
 pub(super) struct Here {
@@ -189,6 +190,7 @@ fn age(log: &v1::LogExtent) -> String {
 fn layout(region: Region, content: Html) -> Html {
     let values = [
         ("content", content),
+        ("style", Html::ours(include_str!("../style.css").trim_end())),
         ("province", Html::text(&region.full_name())),
         ("region", Html::text(&region.to_string())),
     ];

@@ -21,6 +21,11 @@ impl Html {
         Self(escaped)
     }
 
+    /// Markup, style or script of our own, as it is.
+    pub(super) fn ours(markup: impl Into<String>) -> Self {
+        Self(markup.into())
+    }
+
     /// A template of our own, each `{{name}}` replaced. Values are not searched for names, so
     /// nobody can have one replaced by typing it.
     pub(super) fn fill(template: &'static str, values: &[(&str, Self)]) -> Self {

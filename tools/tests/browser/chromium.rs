@@ -1,0 +1,80 @@
+//! Headless Chromium.
+
+use std::{
+    env, fs,
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    sync::OnceLock,
+};
+
+/// Set to anything, it makes the lack of a browser a failure.
+const REQUIRED: &str = "REQUIRE_BROWSER";
+
+/// What it is called where, the first that there is.
+const NAMES: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
+
+/// What the browser would otherwise do by itself, none of which a page needs.
+const QUIET: [&str; 9] = [
+    "--headless=new",
+    "--disable-gpu",
+    "--disable-extensions",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+    // Where the tests run as root, whom the sandbox refuses, and in containers without namespaces.
+    "--no-sandbox",
+    "--disable-dev-shm-usage",
+];
+
+/// The browser of this machine. Where there is none, that is said once on the standard error.
+///
+/// # Panics
+/// If there is none and it is [`REQUIRED`].
+pub fn browser() -> Option<&'static Path> {
+    static FOUND: OnceLock<Option<PathBuf>> = OnceLock::new();
+    let find = || {
+        let path = env::var_os("PATH").unwrap_or_default();
+        let folders: Vec<PathBuf> = env::split_paths(&path).collect();
+        let mut places = NAMES
+            .iter()
+            .flat_map(|name| folders.iter().map(move |folder| folder.join(name)));
+        let found = places.find(|place| place.is_file());
+        if found.is_none() {
+            let what = "Chromium is not installed: the tests of pages in a browser are NOT run \
+                        (install `chromium` to run them)";
+            assert!(env::var_os(REQUIRED).is_none(), "{what}");
+            // Not the macro, whose output the test harness keeps to itself.
+            let _ = writeln!(io::stderr(), "{what}");
+        }
+        found
+    };
+    FOUND.get_or_init(find).as_deref()
+}
+
+/// The document as it is once a page has loaded and its scripts have run for a while.
+///
+/// # Panics
+/// If the browser cannot be run, or fails.
+pub fn document(browser: &Path, url: &str) -> String {
+    let profile = tempfile::tempdir().unwrap();
+    let shown = Command::new(browser)
+        .args(QUIET)
+        .arg(format!("--user-data-dir={}", profile.path().display()))
+        .args(["--virtual-time-budget=60000", "--dump-dom", url])
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let errors = String::from_utf8_lossy(&shown.stderr);
+    assert!(shown.status.success(), "{errors}");
+    String::from_utf8(shown.stdout).unwrap()
+}
+
+/// As [`document`], of a file with this content.
+pub fn document_of(browser: &Path, html: &str) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("page.html");
+    fs::write(&file, html).unwrap();
+    document(browser, &format!("file://{}", file.display()))
+}

@@ -1,0 +1,4 @@
+//! Pages as a browser shows them: headless Chromium, which loads a file or asks a node.
+
+mod check;
+mod chromium;
