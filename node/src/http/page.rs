@@ -169,7 +169,8 @@ async fn verify(
 ) -> Response {
     match page.ask(client, typed).await {
         Ok((asked, response)) => {
-            let answer = render::answer(&asked, &response, &page.here());
+            let decided = page.decide(&asked, &response).await;
+            let answer = render::answer(&asked, &response, decided.as_ref(), &page.here());
             shown(StatusCode::OK, answer)
         }
         Err(problem) => page.refused(problem),
@@ -193,7 +194,7 @@ async fn receipt(
             (head, response.receipt).into_response()
         }
         Ok((asked, response)) => {
-            let answer = render::answer(&asked, &response, &page.here());
+            let answer = render::answer(&asked, &response, None, &page.here());
             shown(StatusCode::NOT_FOUND, answer)
         }
         Err(problem) => page.refused(problem),
@@ -243,6 +244,29 @@ impl Page {
                 Err(Problem::Unavailable)
             }
         }
+    }
+
+    /// Whether this province recognises a certificate, for who knows number and name of it. Nobody
+    /// else waits for it, so that nobody learns from the time which of the two was wrong.
+    async fn decide(
+        &self,
+        asked: &Asked,
+        response: &v1::VerifyResponse,
+    ) -> Option<v1::DecideResponse> {
+        render::confirmed(response)?;
+        let question = v1::DecideRequest {
+            question: Some(v1::VerifyRequest {
+                want_receipt: false,
+                ..question(asked).ok()?
+            }),
+            asking_region: String::new(),
+        };
+        let decided = self.engine.decide(question).await;
+        if let Err(error) = &decided {
+            tracing::error!(code = error.code(), "recognition is not decided");
+        }
+        // What was verified is said nonetheless.
+        decided.ok()
     }
 
     fn here(&self) -> Here {

@@ -74,3 +74,45 @@ async fn a_record_disclosed_twice_is_overcome() {
     });
     overcomes(lie, "PEER_MALFORMED").await;
 }
+
+/// Pages of one leaf each.
+fn split(pages: &mut Vec<v1::GetDisclosuresResponse>) {
+    let of_page = |page: v1::GetDisclosuresResponse| {
+        let leaf = move |index| v1::GetDisclosuresResponse {
+            first_index: index,
+            end_index: index + 1,
+            records: page.records.iter().filter(|record| record.index == index).cloned().collect(),
+        };
+        (page.first_index..page.end_index).map(leaf)
+    };
+    *pages = std::mem::take(pages).into_iter().flat_map(of_page).collect();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pages_may_be_small() {
+    overcomes(Pages(split), "").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wrong_page_behind_right_ones_is_overcome() {
+    let lie = Pages(|pages| {
+        split(pages);
+        if let Some(last) = pages.last_mut() {
+            let last = std::slice::from_mut(last);
+            of_group(last, v1::Group::HolderId).for_each(|disclosure| disclosure.salt[0] ^= 1);
+        }
+    });
+    overcomes(lie, "DISCLOSURE_WRONG").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_out_of_its_turn_is_overcome() {
+    let lie = Pages(|pages| {
+        split(pages);
+        if let [.., last] = pages.as_mut_slice() {
+            last.first_index += 1;
+            last.end_index += 1;
+        }
+    });
+    overcomes(lie, "PEER_MALFORMED").await;
+}

@@ -5,10 +5,15 @@ use huren_core::{
     receipt::{Checked, verify},
     trust::RootKeys,
 };
-use huren_node::http::check::CheckPage;
+use huren_node::http::{
+    self,
+    check::{self, CheckPage},
+};
 use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 
-use crate::chromium::{browser, document_of};
+use crate::chromium::{browser, document, document_of};
 
 /// The committed receipts of this project: one signed by a province with a correction behind it, one
 /// signed by an institution with SM2.
@@ -261,4 +266,24 @@ return { visible, genuine: await shows(given.receipt), forged: await shows(given
     }
     assert!(text("forged").contains("回执不真实") && text("forged").contains("RECEIPT_DISCLOSURE"));
     assert!(text("nonsense").contains("RECEIPT_FORMAT"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_serves_it_under_a_policy_that_admits_its_script_alone() {
+    let Some(browser) = browser() else { return };
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let stop = CancellationToken::new();
+    let routes = check::routes(CheckPage::new(""));
+    let serving = http::serve(listener, routes, None, stop.clone());
+    let look = tokio::task::spawn_blocking(move || {
+        let shown = document(browser, &format!("http://{address}/check"));
+        stop.cancel();
+        shown
+    });
+    let ((), shown) = tokio::join!(serving, look);
+    let shown = shown.unwrap();
+    // The script has shown the form, and offers the page to be kept.
+    assert!(shown.contains("<div id=\"form\">"), "{shown}");
+    assert!(shown.contains("<p id=\"save\">"), "{shown}");
 }

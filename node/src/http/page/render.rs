@@ -2,6 +2,7 @@
 
 use huren_core::{
     codes::{Date, Level, Region, mask_name},
+    recognition::Outcome,
     verdict::Verdict,
 };
 use huren_proto::v1;
@@ -31,10 +32,19 @@ pub(super) fn problem(region: Region, problem: Problem) -> Html {
     layout(region, Html::fill(include_str!("problem.html"), &values))
 }
 
-/// The answer to a question that named a number and a name.
-pub(super) fn answer(asked: &Asked, response: &v1::VerifyResponse, here: &Here) -> Html {
+/// The answer to a question that named a number and a name, and whether the certificate is
+/// recognised here, if that was decided.
+pub(super) fn answer(
+    asked: &Asked,
+    response: &v1::VerifyResponse,
+    decided: Option<&v1::DecideResponse>,
+    here: &Here,
+) -> Html {
     let content = match confirmed(response) {
-        Some(verdict) => found(asked, response, verdict),
+        Some(verdict) => {
+            let recognition = decided.map(|decided| recognition(decided, here.region));
+            found(asked, response, verdict, recognition)
+        }
         None => nothing(here),
     };
     layout(here.region, content)
@@ -70,7 +80,12 @@ fn nothing(here: &Here) -> Html {
     Html::fill(include_str!("nothing.html"), &values)
 }
 
-fn found(asked: &Asked, response: &v1::VerifyResponse, verdict: Verdict) -> Html {
+fn found(
+    asked: &Asked,
+    response: &v1::VerifyResponse,
+    verdict: Verdict,
+    recognition: Option<Html>,
+) -> Html {
     let tone = match verdict {
         Verdict::Valid => "good",
         Verdict::Revoked | Verdict::Void | Verdict::Superseded | Verdict::Expired => "bad",
@@ -90,6 +105,7 @@ fn found(asked: &Asked, response: &v1::VerifyResponse, verdict: Verdict) -> Html
         ("verdict_zh", Html::text(verdict.zh())),
         ("verdict_en", Html::text(verdict.en())),
         ("reasons", reasons(response)),
+        ("recognition", recognition.unwrap_or_default()),
         ("facts", facts(asked, response)),
         ("receipt", receipt.unwrap_or_default()),
         ("as_of", as_of(&date.unwrap_or_default(), &response.as_of)),
@@ -99,14 +115,50 @@ fn found(asked: &Asked, response: &v1::VerifyResponse, verdict: Verdict) -> Html
     Html::fill(include_str!("found.html"), &values)
 }
 
-fn reasons(response: &v1::VerifyResponse) -> Html {
-    let line = |zh: &str, en: &str| {
-        let values = [("zh", Html::text(zh)), ("en", Html::text(en))];
-        Html::fill(
-            "<p>{{zh}}<br><span class=\"en\">{{en}}</span></p>\n",
-            &values,
-        )
+/// Whether the province recognises it, as which level, and why.
+fn recognition(decided: &v1::DecideResponse, region: Region) -> Html {
+    let (outcome, tone) = match decided.outcome() {
+        v1::RecognitionOutcome::Recognized => (Outcome::Recognized, "good"),
+        v1::RecognitionOutcome::RecognizedWithConditions => {
+            (Outcome::RecognizedWithConditions, "unsure")
+        }
+        v1::RecognitionOutcome::NotRecognized => (Outcome::NotRecognized, "bad"),
+        v1::RecognitionOutcome::Undetermined | v1::RecognitionOutcome::Unspecified => {
+            (Outcome::Undetermined, "unsure")
+        }
     };
+    let level = u8::try_from(decided.level).ok().and_then(Level::from_ordinal);
+    let level = level.map(|level| {
+        line(
+            &format!("按{level}互认"),
+            &format!("It counts as: {}", level.english()),
+        )
+    });
+    let findings = decided.findings.iter().filter_map(|finding| {
+        let reason = finding.reason.as_ref()?;
+        Some(line(&reason.zh, &reason.en))
+    });
+    let values = [
+        ("tone", Html::text(tone)),
+        ("province", Html::text(&region.full_name())),
+        ("region", Html::text(&region.to_string())),
+        ("outcome_zh", Html::text(outcome.zh())),
+        ("outcome_en", Html::text(outcome.en())),
+        ("findings", level.into_iter().chain(findings).collect()),
+    ];
+    Html::fill(include_str!("recognition.html"), &values)
+}
+
+/// A sentence in both languages.
+fn line(zh: &str, en: &str) -> Html {
+    let values = [("zh", Html::text(zh)), ("en", Html::text(en))];
+    Html::fill(
+        "<p>{{zh}}<br><span class=\"en\">{{en}}</span></p>\n",
+        &values,
+    )
+}
+
+fn reasons(response: &v1::VerifyResponse) -> Html {
     let last_known = verdict(response.last_known).map(|known| {
         line(
             &format!("最近一次可确认的状态：{}", known.zh()),

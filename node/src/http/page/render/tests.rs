@@ -68,7 +68,52 @@ fn unconfirmed(verdict: v1::Verdict, last_known: v1::Verdict, reason: &str) -> v
 }
 
 fn page(response: &v1::VerifyResponse, age_seconds: Option<u64>) -> String {
-    answer(&asked(), response, &here(age_seconds)).into_string()
+    answer(&asked(), response, None, &here(age_seconds)).into_string()
+}
+
+fn decided(outcome: v1::RecognitionOutcome, code: &str) -> v1::DecideResponse {
+    let reason = v1::Reason {
+        code: code.into(),
+        zh: format!("{code} 之由"),
+        en: format!("because of {code}"),
+    };
+    v1::DecideResponse {
+        outcome: outcome.into(),
+        level: 3,
+        findings: vec![v1::RecognitionFinding {
+            reason: Some(reason),
+            ..v1::RecognitionFinding::default()
+        }],
+        ..v1::DecideResponse::default()
+    }
+}
+
+#[test]
+fn whether_it_is_recognised_here_is_said_with_the_reasons() {
+    use v1::RecognitionOutcome::{NotRecognized, Recognized, Unspecified};
+    let page = |outcome| {
+        let decided = decided(outcome, "INST_EXITED");
+        answer(&asked(), &genuine(), Some(&decided), &here(Some(30))).into_string()
+    };
+    let recognised = page(Recognized);
+    for shown in ["上海市：予以互认", "INST_EXITED 之由", "because of INST_EXITED", "按"] {
+        assert!(recognised.contains(shown), "{shown}");
+    }
+    assert!(page(NotRecognized).contains("不予互认"));
+    // A conclusion that this page does not know is none.
+    assert!(page(Unspecified).contains("上海市：无法判定"));
+}
+
+#[test]
+fn who_does_not_know_number_and_name_learns_nothing_of_recognition() {
+    let response = unconfirmed(
+        v1::Verdict::HolderMismatch,
+        v1::Verdict::Unspecified,
+        "HOLDER_MISMATCH",
+    );
+    let decided = decided(v1::RecognitionOutcome::NotRecognized, "HOLDER_MISMATCH");
+    let shown = answer(&asked(), &response, Some(&decided), &here(Some(30)));
+    assert_eq!(shown.into_string(), page(&response, Some(30)));
 }
 
 #[test]
