@@ -4,9 +4,13 @@
 //! are posted. Number and name are needed together, and 'no such number' and 'name does not
 //! match' are one page, so that nobody finds out by trying which numbers or names there are.
 
+mod qr;
 mod render;
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, LazyLock},
+};
 
 use axum::{
     Form, Router,
@@ -16,6 +20,7 @@ use axum::{
     response::{Html as HtmlResponse, IntoResponse, Redirect, Response},
     routing::{get, post},
 };
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use huren_core::{
     audit::{Act, Actor, AuditAction, DONE},
     codes::Date,
@@ -23,7 +28,9 @@ use huren_core::{
     verdict::LogView,
 };
 use huren_proto::v1;
+use jiff::{Timestamp, tz::{TimeZone, offset}};
 use serde::Deserialize;
+use sha2::{Digest as _, Sha256};
 
 use crate::engine::{Clock, Engine, RateLimit, VerifyError, network};
 use super::html::Html;
@@ -38,13 +45,21 @@ const MAX_CHARS: usize = 64;
 /// Oldest evidence that a verdict may rest on, in seconds.
 const MAX_AGE: u64 = 24 * 60 * 60;
 
-/// What holds for every answer: nothing is loaded, run, framed, kept or told to others.
-const PROTECTION: [(HeaderName, &str); 5] = [
-    (
-        header::CONTENT_SECURITY_POLICY,
-        "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; \
-         frame-ancestors 'none'",
-    ),
+/// The one script: it fills in the number that a QR code brings. Without it nothing is lacking.
+const SCRIPT: &str = include_str!("page/form.js");
+
+/// Nothing is loaded or framed, and nothing runs but [`SCRIPT`].
+static POLICY: LazyLock<Option<HeaderValue>> = LazyLock::new(|| {
+    let hash = BASE64_STANDARD.encode(Sha256::digest(SCRIPT));
+    let policy = format!(
+        "default-src 'none'; script-src 'sha256-{hash}'; style-src 'unsafe-inline'; \
+         form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    );
+    HeaderValue::try_from(policy).ok()
+});
+
+/// What else holds for every answer: nothing is framed, kept or told to others.
+const PROTECTION: [(HeaderName, &str); 4] = [
     (header::REFERRER_POLICY, "no-referrer"),
     (header::CACHE_CONTROL, "no-store"),
     (header::X_FRAME_OPTIONS, "DENY"),
@@ -280,8 +295,13 @@ impl Page {
             age_seconds: view.age(now),
             frozen: view.frozen,
         };
+        let region = self.engine.region();
+        let trust = self.engine.trust();
+        let member = trust.newest().list.member(&region);
         Here {
-            region: self.engine.region(),
+            region,
+            address: member.map(|member| member.http.clone()).unwrap_or_default(),
+            now: in_shanghai(now),
             today: Date::today_in_shanghai(now.cast_signed()),
             logs: entries.iter().map(|entry| extent(&entry.view)).collect(),
         }
@@ -318,6 +338,13 @@ fn question(asked: &Asked) -> Result<v1::VerifyRequest, Problem> {
     })
 }
 
+/// A time for people, by the minute.
+fn in_shanghai(seconds: u64) -> String {
+    let at = Timestamp::from_second(seconds.cast_signed()).unwrap_or_default();
+    let at = at.to_zoned(TimeZone::fixed(offset(8)));
+    at.strftime("%Y-%m-%d %H:%M").to_string()
+}
+
 fn shown(status: StatusCode, html: Html) -> Response {
     (status, HtmlResponse(html.into_string())).into_response()
 }
@@ -327,6 +354,8 @@ async fn protect(mut response: Response) -> Response {
     for (name, value) in PROTECTION {
         headers.insert(name, HeaderValue::from_static(value));
     }
+    let policy = POLICY.clone();
+    headers.extend(policy.map(|policy| (header::CONTENT_SECURITY_POLICY, policy)));
     response
 }
 

@@ -6,6 +6,8 @@ mod audit;
 #[cfg(test)]
 mod bench;
 #[cfg(test)]
+mod browser;
+#[cfg(test)]
 mod ceremony;
 #[cfg(test)]
 mod commands;

@@ -7,13 +7,17 @@ use huren_core::{
 };
 use huren_proto::v1;
 
-use super::{Asked, MAX_AGE, Problem};
+use super::{Asked, MAX_AGE, Problem, SCRIPT, qr};
 use crate::http::html::Html;
 
 /// The node as pages show it.
 pub(super) struct Here {
     /// Its province.
     pub(super) region: Region,
+    /// Where it is reached, as the trust list says; empty if it is not known.
+    pub(super) address: String,
+    /// The time in Shanghai, by the minute.
+    pub(super) now: String,
     /// Today in Shanghai.
     pub(super) today: Date,
     /// How far it knows every log.
@@ -22,7 +26,8 @@ pub(super) struct Here {
 
 /// The form.
 pub(super) fn form(region: Region) -> Html {
-    layout(region, Html::fill(include_str!("form.html"), &[]))
+    let values = [("script", Html::ours(SCRIPT))];
+    layout(region, Html::fill(include_str!("form.html"), &values))
 }
 
 /// What kept a question from being answered.
@@ -43,7 +48,7 @@ pub(super) fn answer(
     let content = match confirmed(response) {
         Some(verdict) => {
             let recognition = decided.map(|decided| recognition(decided, here.region));
-            found(asked, response, verdict, recognition)
+            found(asked, response, (verdict, recognition), here)
         }
         None => nothing(here),
     };
@@ -83,9 +88,11 @@ fn nothing(here: &Here) -> Html {
 fn found(
     asked: &Asked,
     response: &v1::VerifyResponse,
-    verdict: Verdict,
-    recognition: Option<Html>,
+    (verdict, recognition): (Verdict, Option<Html>),
+    here: &Here,
 ) -> Html {
+    let is_reached = here.address.starts_with("https://");
+    let code = is_reached.then(|| qr::code(&here.address, asked.number.trim()));
     let tone = match verdict {
         Verdict::Valid => "good",
         Verdict::Revoked | Verdict::Void | Verdict::Superseded | Verdict::Expired => "bad",
@@ -106,6 +113,8 @@ fn found(
         ("verdict_en", Html::text(verdict.en())),
         ("reasons", reasons(response)),
         ("recognition", recognition.unwrap_or_default()),
+        ("qr", code.flatten().unwrap_or_default()),
+        ("now", Html::text(&here.now)),
         ("facts", facts(asked, response)),
         ("receipt", receipt.unwrap_or_default()),
         ("as_of", as_of(&date.unwrap_or_default(), &response.as_of)),
@@ -198,7 +207,7 @@ fn facts(asked: &Asked, response: &v1::VerifyResponse) -> Html {
     ];
     let row = |(label, value): (&str, String)| {
         let values = [("label", Html::text(label)), ("value", Html::text(&value))];
-        Html::fill("<tr><th>{{label}}</th><td>{{value}}</td></tr>\n", &values)
+        Html::fill("<tr><th scope=\"row\">{{label}}</th><td>{{value}}</td></tr>\n", &values)
     };
     rows.into_iter()
         .filter(|(_, value)| !value.trim().is_empty())

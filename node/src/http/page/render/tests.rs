@@ -25,6 +25,8 @@ fn log(age_seconds: Option<u64>) -> v1::LogExtent {
 fn here(age_seconds: Option<u64>) -> Here {
     Here {
         region: Region::SHANGHAI,
+        address: "https://sh.huren.example:8443".to_owned(),
+        now: "2026-03-01 09:30".to_owned(),
         today: Date::new(2026, 3, 1).unwrap(),
         logs: vec![log(age_seconds)],
     }
@@ -175,6 +177,8 @@ fn a_confirmed_certificate_is_shown_with_its_holder_masked() {
         "浙江省",
         "30 秒",
         "action=\"receipt\"",
+        "2026-03-01 09:30",
+        "<svg role=\"img\"",
     ] {
         assert!(page.contains(shown), "{shown}");
     }

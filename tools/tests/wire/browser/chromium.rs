@@ -1,5 +1,6 @@
 //! Headless Chromium.
 
+use serde_json::Value;
 use std::{
     env, fs,
     io::{self, Write as _},
@@ -58,23 +59,63 @@ pub fn browser() -> Option<&'static Path> {
 /// # Panics
 /// If the browser cannot be run, or fails.
 pub fn document(browser: &Path, url: &str) -> String {
+    let arguments = ["--virtual-time-budget=60000", "--dump-dom", url];
+    run(browser, &arguments.map(str::to_owned))
+}
+
+/// What a test's script returns that runs in a page, behind the page's last script and among its
+/// names; `given` is what it is given.
+///
+/// # Panics
+/// If it does not return.
+pub fn returned(browser: &Path, html: &str, given: &Value, script: &str) -> Value {
+    let harness = include_str!("harness.js")
+        .replace("GIVEN", &given.to_string().replace('<', "\\u003c"))
+        .replace("SCRIPT", script);
+    let at = html.rfind("</script>").unwrap();
+    let (before, behind) = html.split_at(at);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("page.html");
+    fs::write(&file, format!("{before}{harness}{behind}")).unwrap();
+    let shown = document(browser, &format!("file://{}", file.display()));
+    let (_, result) = shown.split_once("<pre id=\"result\">").expect(&shown);
+    let (result, _) = result.split_once("</pre>").unwrap();
+    let result = result
+        .replace("&lt;", "<")
+        .replace("&gt;", ">")
+        .replace("&amp;", "&");
+    serde_json::from_str(&result).unwrap()
+}
+
+/// A page printed on paper: the bytes of the PDF.
+///
+/// # Panics
+/// If it cannot be printed.
+pub fn printed(browser: &Path, html: &str) -> Vec<u8> {
+    let folder = tempfile::tempdir().unwrap();
+    let (page, pdf) = (folder.path().join("page.html"), folder.path().join("page.pdf"));
+    fs::write(&page, html).unwrap();
+    run(
+        browser,
+        &[
+            format!("--print-to-pdf={}", pdf.display()),
+            "--no-pdf-header-footer".to_owned(),
+            format!("file://{}", page.display()),
+        ],
+    );
+    fs::read(pdf).unwrap()
+}
+
+fn run(browser: &Path, arguments: &[String]) -> String {
     let profile = tempfile::tempdir().unwrap();
     let shown = Command::new(browser)
         .args(QUIET)
         .arg(format!("--user-data-dir={}", profile.path().display()))
-        .args(["--virtual-time-budget=60000", "--dump-dom", url])
+        .args(arguments)
         .stdin(Stdio::null())
         .output()
         .unwrap();
     let errors = String::from_utf8_lossy(&shown.stderr);
     assert!(shown.status.success(), "{errors}");
     String::from_utf8(shown.stdout).unwrap()
-}
-
-/// As [`document`], of a file with this content.
-pub fn document_of(browser: &Path, html: &str) -> String {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("page.html");
-    fs::write(&file, html).unwrap();
-    document(browser, &format!("file://{}", file.display()))
 }

@@ -13,34 +13,23 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::chromium::{browser, document, document_of};
+use super::chromium::{browser, document, returned};
 
 /// The committed receipts of this project: one signed by a province with a correction behind it, one
 /// signed by an institution with SM2.
 const RECEIPTS: [&str; 2] = [
-    include_str!("../../../tests/vectors/huren/receipt-v1.json"),
-    include_str!("../../../tests/vectors/huren/receipt-institution-v1.json"),
+    include_str!("../../../../tests/vectors/huren/receipt-v1.json"),
+    include_str!("../../../../tests/vectors/huren/receipt-institution-v1.json"),
 ];
-const ED25519: &str = include_str!("../../../tests/vectors/cctv-ed25519/ed25519vectors.json");
-const SM2: &str = include_str!("../../../tests/vectors/sm2/sm2-sm3.json");
+const ED25519: &str = include_str!("../../../../tests/vectors/cctv-ed25519/ed25519vectors.json");
+const SM2: &str = include_str!("../../../../tests/vectors/sm2/sm2-sm3.json");
 
 /// Runs a test's script among those of the page, and gives what it returns.
 fn run(page: &CheckPage, given: &Value, script: &str) -> Option<Value> {
-    let harness = include_str!("harness.js")
-        .replace("GIVEN", &given.to_string().replace('<', "\\u003c"))
-        .replace("SCRIPT", script);
     // The page's own policy admits no other script than its own.
     let (head, rest) = page.html().split_once("<meta http-equiv").unwrap();
     let (_, rest) = rest.split_once(">\n").unwrap();
-    let html = format!("{head}{rest}").replace("</script>", &format!("{harness}</script>"));
-    let shown = document_of(browser()?, &html);
-    let (_, result) = shown.split_once("<pre id=\"result\">").expect(&shown);
-    let (result, _) = result.split_once("</pre>").unwrap();
-    let result = result
-        .replace("&lt;", "<")
-        .replace("&gt;", ">")
-        .replace("&amp;", "&");
-    Some(serde_json::from_str(&result).unwrap())
+    Some(returned(browser()?, &format!("{head}{rest}"), given, script))
 }
 
 /// A receipt with its root keys.
