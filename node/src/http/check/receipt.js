@@ -27,10 +27,10 @@ const [NORMALISER, ACTIVE] = [1, 1];
 const [REVOKE, VOID, SUSPEND, REINSTATE, CORRECT, REISSUE, SUPERSEDE] = [1, 2, 3, 4, 5, 6, 7];
 const LAST_REASON = 9;
 
-const OPENING = { group: (name) => Object.hasOwn(GROUPS, name), salt: (salt) => /^[0-9a-fA-F]{32}$/.test(salt), "values?": (values) => Object.values(values).every(isText) };
-const LEAF = { leaf: isText, proof: isText, "disclosed?": listOf(objectOf(OPENING)) };
+const OPENING = { group: (name) => Object.hasOwn(GROUPS, name), salt: (salt) => /^[0-9a-fA-F]{32}$/.test(salt), "values?": (values) => !isText(values) && !Array.isArray(values) && Object.values(values).every(isText) };
+const LEAF = { leaf: isText, proof: isText, "disclosed=": listOf(objectOf(OPENING)) };
 const RECEIPT = {
-  format: isText, asserted: isText, "question_salt?": isText,
+  format: isText, asserted: isText, "question_salt=": isText,
   proven: objectOf({ certificate: objectOf(LEAF), statuses: listOf(objectOf(LEAF)), trust_lists: listOf(isText), "institution?": objectOf(LEAF) }),
 };
 const VERDICTS = (name) => Object.hasOwn(FACTS.verdicts, name);

@@ -3,18 +3,21 @@
 
 const LIST_HEADER = "huren/trust-list/v1\n";
 
-/** A JSON value with exactly these fields, as `{ name: check }`; a name with "?" may be missing. */
+/**
+ * A JSON value with exactly these fields, as `{ name: check }`; a name with "=" may be missing, one with
+ * "?" may be null as well.
+ */
 function shaped(value, fields) {
   if (typeof value !== "object" || value === null || Array.isArray(value)) throw new Error("not an object");
-  const names = Object.keys(fields).map((name) => name.replace("?", ""));
+  const names = Object.keys(fields).map((name) => name.replace(/[=?]$/, ""));
   for (const name of Object.keys(value)) {
     if (!names.includes(name)) throw new Error(`unknown field ${name}`);
   }
   for (const [field, check] of Object.entries(fields)) {
-    const name = field.replace("?", "");
-    if (!(name in value) || value[name] === null) {
-      if (!field.endsWith("?")) throw new Error(`missing field ${name}`);
-    } else if (!check(value[name])) {
+    const name = field.replace(/[=?]$/, "");
+    if (!Object.hasOwn(value, name)) {
+      if (name === field) throw new Error(`missing field ${name}`);
+    } else if (!(value[name] === null && field.endsWith("?")) && !check(value[name])) {
       throw new Error(`field ${name}`);
     }
   }
@@ -28,21 +31,21 @@ const isTime = (value) => isText(value) && !Number.isNaN(Date.parse(value));
 const listOf = (check) => (value) => Array.isArray(value) && value.every(check);
 const objectOf = (fields) => (value) => Boolean(shaped(value, fields));
 
-const LOG_KEY = { key: isText, "from_index?": isNumber, "until_index?": isNumber };
+const LOG_KEY = { key: isText, "from_index=": isNumber, "until_index?": isNumber };
 const RECORD_KEY = {
   alg: isText, public_key: isText, kinds: listOf(isText), regions: listOf(isText),
-  "from_index?": isNumber, "until_index?": isNumber,
+  "from_index=": isNumber, "until_index?": isNumber,
 };
 const MEMBER = {
   region: isText, name: isText, origin: isText, grpc: isText, http: isText, log_keys: listOf(objectOf(LOG_KEY)),
   witness_key: isText, mirror_key: isText, answer_keys: listOf(isText), record_keys: listOf(objectOf(RECORD_KEY)),
   tls_keys: listOf(isText), tls_ca: isText,
 };
-const WITNESS = { name: isText, key: isText, "url?": isText, "tls_ca?": isText, "counts?": isFlag };
+const WITNESS = { name: isText, key: isText, "url=": isText, "tls_ca=": isText, "counts=": isFlag };
 const LIST = {
   version: isNumber, previous: isText, issued: isTime, expires: isTime,
   root: objectOf({ threshold: isNumber, keys: listOf(isText) }), quorum: isNumber,
-  members: listOf(objectOf(MEMBER)), "former_members?": listOf(objectOf(MEMBER)), "witnesses?": listOf(objectOf(WITNESS)),
+  members: listOf(objectOf(MEMBER)), "former_members=": listOf(objectOf(MEMBER)), "witnesses=": listOf(objectOf(WITNESS)),
 };
 
 /** A region as six digits; throws where there is no such province. */

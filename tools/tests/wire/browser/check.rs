@@ -91,7 +91,6 @@ fn tampered(receipt: &Value) -> Vec<Value> {
                     with(json!(changed(text, at)));
                 }
                 with(json!(text.chars().take(count.saturating_sub(1)).collect::<String>()));
-                with(json!(7));
             }
             Value::Array(items) => {
                 with(json!([]));
@@ -109,6 +108,8 @@ fn tampered(receipt: &Value) -> Vec<Value> {
             }
             _ => {}
         }
+        with(json!(7));
+        with(json!(null));
     }
     tampered
 }
