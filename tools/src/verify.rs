@@ -240,7 +240,11 @@ fn write_page(trust: &Path, out: &Path, json_out: bool) -> Result<ExitCode> {
     if json_out {
         writeln!(stdout(), "{:#}", json!({ "file": out }))?;
     } else {
-        writeln!(stdout(), "验真网页已写入 / page written to {}", out.display())?;
+        writeln!(
+            stdout(),
+            "验真网页已写入 / page written to {}",
+            out.display()
+        )?;
     }
     Ok(ExitCode::SUCCESS)
 }

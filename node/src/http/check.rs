@@ -156,10 +156,20 @@ mod tests {
     fn the_page_is_one_small_file_that_loads_nothing() {
         let page = CheckPage::new("threshold 1\nroot <a+b>\n");
         assert!(page.html().len() < 100_000, "{}", page.html().len());
-        assert!(page.html().contains("root &lt;a+b&gt;"), "the roots are text");
+        assert!(
+            page.html().contains("root &lt;a+b&gt;"),
+            "the roots are text"
+        );
         assert_eq!(page.html().matches("<script").count(), 1);
         assert_eq!(page.html().matches("</script>").count(), 1);
-        for loading in ["src=", "<link", "@import", "url(", "fetch(", "XMLHttpRequest"] {
+        for loading in [
+            "src=",
+            "<link",
+            "@import",
+            "url(",
+            "fetch(",
+            "XMLHttpRequest",
+        ] {
             assert!(!page.html().contains(loading), "{loading}");
         }
     }

@@ -28,12 +28,15 @@ use huren_core::{
     verdict::LogView,
 };
 use huren_proto::v1;
-use jiff::{Timestamp, tz::{TimeZone, offset}};
+use jiff::{
+    Timestamp,
+    tz::{TimeZone, offset},
+};
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
-use crate::engine::{Clock, Engine, RateLimit, VerifyError, network};
 use super::html::Html;
+use crate::engine::{Clock, Engine, RateLimit, VerifyError, network};
 use render::Here;
 
 /// Longest form, in bytes: two fields of [`MAX_CHARS`], each character percent-encoded.

@@ -81,11 +81,19 @@ fn split(pages: &mut Vec<v1::GetDisclosuresResponse>) {
         let leaf = move |index| v1::GetDisclosuresResponse {
             first_index: index,
             end_index: index + 1,
-            records: page.records.iter().filter(|record| record.index == index).cloned().collect(),
+            records: page
+                .records
+                .iter()
+                .filter(|record| record.index == index)
+                .cloned()
+                .collect(),
         };
         (page.first_index..page.end_index).map(leaf)
     };
-    *pages = std::mem::take(pages).into_iter().flat_map(of_page).collect();
+    *pages = std::mem::take(pages)
+        .into_iter()
+        .flat_map(of_page)
+        .collect();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

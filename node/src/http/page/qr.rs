@@ -67,7 +67,10 @@ mod tests {
 
     #[test]
     fn nothing_typed_becomes_a_part_of_the_address() {
-        assert_eq!(link("https://a", "张 3#?/"), "https://a/#%E5%BC%A0%203%23%3F%2F");
+        assert_eq!(
+            link("https://a", "张 3#?/"),
+            "https://a/#%E5%BC%A0%203%23%3F%2F"
+        );
         assert!(code("https://a", &"9".repeat(4_000)).is_none());
     }
 }

@@ -136,7 +136,9 @@ fn recognition(decided: &v1::DecideResponse, region: Region) -> Html {
             (Outcome::Undetermined, "unsure")
         }
     };
-    let level = u8::try_from(decided.level).ok().and_then(Level::from_ordinal);
+    let level = u8::try_from(decided.level)
+        .ok()
+        .and_then(Level::from_ordinal);
     let level = level.map(|level| {
         line(
             &format!("按{level}互认"),
@@ -207,7 +209,10 @@ fn facts(asked: &Asked, response: &v1::VerifyResponse) -> Html {
     ];
     let row = |(label, value): (&str, String)| {
         let values = [("label", Html::text(label)), ("value", Html::text(&value))];
-        Html::fill("<tr><th scope=\"row\">{{label}}</th><td>{{value}}</td></tr>\n", &values)
+        Html::fill(
+            "<tr><th scope=\"row\">{{label}}</th><td>{{value}}</td></tr>\n",
+            &values,
+        )
     };
     rows.into_iter()
         .filter(|(_, value)| !value.trim().is_empty())

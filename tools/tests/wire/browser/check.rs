@@ -29,7 +29,12 @@ fn run(page: &CheckPage, given: &Value, script: &str) -> Option<Value> {
     // The page's own policy admits no other script than its own.
     let (head, rest) = page.html().split_once("<meta http-equiv").unwrap();
     let (_, rest) = rest.split_once(">\n").unwrap();
-    Some(returned(browser()?, &format!("{head}{rest}"), given, script))
+    Some(returned(
+        browser()?,
+        &format!("{head}{rest}"),
+        given,
+        script,
+    ))
 }
 
 /// A receipt with its root keys.
@@ -87,10 +92,20 @@ fn tampered(receipt: &Value) -> Vec<Value> {
         match receipt.pointer(place).unwrap() {
             Value::String(text) => {
                 let count = text.chars().count();
-                for at in [0, count / 4, count / 2, count * 3 / 4, count.saturating_sub(2)] {
+                for at in [
+                    0,
+                    count / 4,
+                    count / 2,
+                    count * 3 / 4,
+                    count.saturating_sub(2),
+                ] {
                     with(json!(changed(text, at)));
                 }
-                with(json!(text.chars().take(count.saturating_sub(1)).collect::<String>()));
+                with(json!(
+                    text.chars()
+                        .take(count.saturating_sub(1))
+                        .collect::<String>()
+                ));
             }
             Value::Array(items) => {
                 with(json!([]));
@@ -164,17 +179,34 @@ fn a_browser_says_of_every_receipt_what_the_program_says() {
     let said = said.as_array().unwrap();
     assert_eq!(said.len(), wanted.len());
     let differ = said.iter().zip(&wanted).zip(&given);
-    let differ: Vec<_> = differ.filter(|((said, wanted), _)| said != wanted).collect();
+    let differ: Vec<_> = differ
+        .filter(|((said, wanted), _)| said != wanted)
+        .collect();
     let first = differ.first();
-    assert!(differ.is_empty(), "{} of {}: {first:#?}", differ.len(), said.len());
+    assert!(
+        differ.is_empty(),
+        "{} of {}: {first:#?}",
+        differ.len(),
+        said.len()
+    );
 }
 
 #[test]
 fn the_root_keys_decide() {
     let (receipt, roots) = read(RECEIPTS[0]);
     let (_, others) = read(RECEIPTS[1]);
-    let fewer: String = roots.lines().take(3).map(|line| format!("{line}\n")).collect();
-    let cases = [&roots, &others, &fewer, &String::new(), &roots.replace("threshold 2", "threshold 3")];
+    let fewer: String = roots
+        .lines()
+        .take(3)
+        .map(|line| format!("{line}\n"))
+        .collect();
+    let cases = [
+        &roots,
+        &others,
+        &fewer,
+        &String::new(),
+        &roots.replace("threshold 2", "threshold 3"),
+    ];
     let given = cases.map(|roots| json!({ "receipt": receipt, "roots": roots }));
     let wanted = cases.map(|roots| match roots.parse() {
         Ok(roots) => expected(&receipt, &roots),
@@ -211,14 +243,19 @@ return { ed25519, sm2 };
         let flags = vector["flags"].as_array();
         flags.is_none_or(|flags| {
             let harmless = ["low_order_component_A", "low_order_component_R"];
-            flags.iter().all(|flag| harmless.contains(&flag.as_str().unwrap_or_default()))
+            flags
+                .iter()
+                .all(|flag| harmless.contains(&flag.as_str().unwrap_or_default()))
         })
     };
     let wanted: Vec<bool> = ed25519.as_array().unwrap().iter().map(acceptable).collect();
     assert_eq!(wanted.len(), 914);
     assert_eq!(said["ed25519"], json!(wanted));
     let sm2 = said["sm2"].as_array().unwrap();
-    assert!(sm2.len() > 1 && sm2.iter().all(|one| *one == json!([true, false])), "{sm2:?}");
+    assert!(
+        sm2.len() > 1 && sm2.iter().all(|one| *one == json!([true, false])),
+        "{sm2:?}"
+    );
 }
 
 #[test]
@@ -249,10 +286,21 @@ return { visible, genuine: await shows(given.receipt), forged: await shows(given
     assert_eq!(said["visible"], true);
     let text = |name: &str| said[name].as_str().unwrap().to_owned();
     for shown in [
-        "回执真实", "有效", "Y000133020600243000001", "电工", "宁波职业技能评价中心", "浙江省",
-        "江苏省", "witness-31", "证书信息曾经更正",
+        "回执真实",
+        "有效",
+        "Y000133020600243000001",
+        "电工",
+        "宁波职业技能评价中心",
+        "浙江省",
+        "江苏省",
+        "witness-31",
+        "证书信息曾经更正",
     ] {
-        assert!(text("genuine").contains(shown), "{shown}: {}", text("genuine"));
+        assert!(
+            text("genuine").contains(shown),
+            "{shown}: {}",
+            text("genuine")
+        );
     }
     assert!(text("forged").contains("回执不真实") && text("forged").contains("RECEIPT_DISCLOSURE"));
     assert!(text("nonsense").contains("RECEIPT_FORMAT"));

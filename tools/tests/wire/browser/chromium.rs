@@ -33,7 +33,7 @@ const QUIET: [&str; 9] = [
 ///
 /// # Panics
 /// If there is none and it is [`REQUIRED`].
-pub fn browser() -> Option<&'static Path> {
+pub(super) fn browser() -> Option<&'static Path> {
     static FOUND: OnceLock<Option<PathBuf>> = OnceLock::new();
     let find = || {
         let path = env::var_os("PATH").unwrap_or_default();
@@ -58,7 +58,7 @@ pub fn browser() -> Option<&'static Path> {
 ///
 /// # Panics
 /// If the browser cannot be run, or fails.
-pub fn document(browser: &Path, url: &str) -> String {
+pub(super) fn document(browser: &Path, url: &str) -> String {
     let arguments = ["--virtual-time-budget=60000", "--dump-dom", url];
     run(browser, &arguments.map(str::to_owned))
 }
@@ -68,7 +68,7 @@ pub fn document(browser: &Path, url: &str) -> String {
 ///
 /// # Panics
 /// If it does not return.
-pub fn returned(browser: &Path, html: &str, given: &Value, script: &str) -> Value {
+pub(super) fn returned(browser: &Path, html: &str, given: &Value, script: &str) -> Value {
     let harness = include_str!("harness.js")
         .replace("GIVEN", &given.to_string().replace('<', "\\u003c"))
         .replace("SCRIPT", script);
@@ -91,9 +91,12 @@ pub fn returned(browser: &Path, html: &str, given: &Value, script: &str) -> Valu
 ///
 /// # Panics
 /// If it cannot be printed.
-pub fn printed(browser: &Path, html: &str) -> Vec<u8> {
+pub(super) fn printed(browser: &Path, html: &str) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
-    let (page, pdf) = (folder.path().join("page.html"), folder.path().join("page.pdf"));
+    let (page, pdf) = (
+        folder.path().join("page.html"),
+        folder.path().join("page.pdf"),
+    );
     fs::write(&page, html).unwrap();
     run(
         browser,

@@ -56,7 +56,10 @@ async fn a_qr_code_fills_in_the_number_and_leaves_the_name_to_be_typed() {
     let shown = look.await.unwrap();
     let (_, number) = shown.split_once("<input id=\"number\"").unwrap();
     let (number, _) = number.split_once('>').unwrap();
-    assert!(number.contains(&format!("value=\"{}\"", ISSUED.number)), "{number}");
+    assert!(
+        number.contains(&format!("value=\"{}\"", ISSUED.number)),
+        "{number}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -103,11 +106,20 @@ const { violations } = await axe.run(document, { runOnly: { type: "tag", values:
 return violations.map(({ id, nodes }) => [id, ...nodes.map(({ html, failureSummary }) => `${html} ${failureSummary}`)]);
 "#;
     // No policy, and every script a module, as the harness is one.
-    let page = page.replacen("<meta http-equiv=\"Content-Security-Policy\"", "<meta name=\"policy\"", 1);
+    let page = page.replacen(
+        "<meta http-equiv=\"Content-Security-Policy\"",
+        "<meta name=\"policy\"",
+        1,
+    );
     let page = match page.contains("</script>") {
         true => page.replacen("<script>", "<script type=\"module\">", 1),
         false => page.replacen("</body>", "<script type=\"module\"></script></body>", 1),
     };
     let axe = format!("<script>{axe}</script></head>");
-    returned(browser, &page.replacen("</head>", &axe, 1), &json!({}), script)
+    returned(
+        browser,
+        &page.replacen("</head>", &axe, 1),
+        &json!({}),
+        script,
+    )
 }

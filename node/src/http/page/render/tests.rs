@@ -98,7 +98,12 @@ fn whether_it_is_recognised_here_is_said_with_the_reasons() {
         answer(&asked(), &genuine(), Some(&decided), &here(Some(30))).into_string()
     };
     let recognised = page(Recognized);
-    for shown in ["上海市：予以互认", "INST_EXITED 之由", "because of INST_EXITED", "按"] {
+    for shown in [
+        "上海市：予以互认",
+        "INST_EXITED 之由",
+        "because of INST_EXITED",
+        "按",
+    ] {
         assert!(recognised.contains(shown), "{shown}");
     }
     assert!(page(NotRecognized).contains("不予互认"));
@@ -206,7 +211,7 @@ fn what_was_typed_stays_text() {
         number: "\"><script>".to_owned(),
         name: "{{facts}}<i>".to_owned(),
     };
-    let page = answer(&asked, &genuine(), &here(Some(30))).into_string();
+    let page = answer(&asked, &genuine(), None, &here(Some(30))).into_string();
     assert!(page.contains("value=\"&quot;&gt;&lt;script&gt;\""));
     assert!(page.contains("value=\"{{facts}}&lt;i&gt;\""));
     assert!(!page.contains("<script"));
