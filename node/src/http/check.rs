@@ -26,7 +26,7 @@ use super::html::Html;
 /// What the page is made of, in the order in which one part needs the other.
 const SCRIPTS: [&str; 5] = [
     include_str!("check/formats.js"),
-    include_str!("check/sm2.js"),
+    include_str!("check/curves.js"),
     include_str!("check/trust.js"),
     include_str!("check/receipt.js"),
     include_str!("check/page.js"),

@@ -27,7 +27,7 @@ const [NORMALISER, ACTIVE] = [1, 1];
 const [REVOKE, VOID, SUSPEND, REINSTATE, CORRECT, REISSUE, SUPERSEDE] = [1, 2, 3, 4, 5, 6, 7];
 const LAST_REASON = 9;
 
-const OPENING = { group: (name) => Object.hasOwn(GROUPS, name), salt: (salt) => /^[0-9a-fA-F]{32}$/.test(salt), "values?": (values) => !isText(values) && !Array.isArray(values) && Object.values(values).every(isText) };
+const OPENING = { group: (name) => Object.hasOwn(GROUPS, name), salt: (salt) => /^[0-9a-fA-F]{32}$/.test(salt), "values?": (values) => isObject(values) && Object.values(values).every(isText) };
 const LEAF = { leaf: isText, proof: isText, "disclosed=": listOf(objectOf(OPENING)) };
 const RECEIPT = {
   format: isText, asserted: isText, "question_salt=": isText,
@@ -101,8 +101,8 @@ function checkBody({ kind, effective_date, target, previous }, body) {
   rule(body.code !== "" && utf8.encode(body.code).length <= 32, "institution code");
   const inOrder = (a, b) => a.alg < b.alg || (a.alg === b.alg && precedes(a.public_key, b.public_key));
   rule(body.keys.length <= 8 && body.keys.every((key, at) => at === 0 || inOrder(body.keys[at - 1], key)), "institution keys ascend");
-  const lengths = { 1: 32, 2: 65 };
-  rule(body.keys.every(({ alg, public_key }) => alg !== 0 && (lengths[alg] ?? public_key.length) === public_key.length), "institution key");
+  const isKey = { 1: isEd25519Point, 2: (key) => sm2Point(key) !== null };
+  rule(body.keys.every(({ alg, public_key }) => alg !== 0 && (isKey[alg]?.(public_key) ?? true)), "institution key");
   return body;
 }
 

@@ -8,7 +8,7 @@ const LIST_HEADER = "huren/trust-list/v1\n";
  * "?" may be null as well.
  */
 function shaped(value, fields) {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) throw new Error("not an object");
+  if (!isObject(value)) throw new Error("not an object");
   const names = Object.keys(fields).map((name) => name.replace(/[=?]$/, ""));
   for (const name of Object.keys(value)) {
     if (!names.includes(name)) throw new Error(`unknown field ${name}`);
@@ -24,6 +24,7 @@ function shaped(value, fields) {
   return value;
 }
 
+const isObject = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
 const isText = (value) => typeof value === "string";
 const isNumber = (value) => Number.isSafeInteger(value) && value >= 0;
 const isFlag = (value) => typeof value === "boolean";

@@ -1,5 +1,5 @@
-// SM2 signatures with SM3 (GB/T 32918.2, GB/T 32905), which browsers do not have. What is checked here is
-// public, so nothing needs to take the same time whatever it is.
+// Points of curves, and SM2 signatures with SM3 (GB/T 32918.2, GB/T 32905), which browsers do not have. What
+// is checked here is public, so nothing needs to take the same time whatever it is.
 
 const rotate = (word, by) => ((word << (by & 31)) | (word >>> ((32 - by) & 31))) >>> 0;
 
@@ -52,7 +52,25 @@ function inverse(value, p) {
   return modulo(x, p);
 }
 
-/** The sum of two points; null is the point at infinity. */
+function power(base, exponent, p) {
+  let [result, square] = [1n, modulo(base, p)];
+  for (let rest = exponent; rest > 0n; rest >>= 1n, square = (square * square) % p) {
+    if (rest & 1n) result = (result * square) % p;
+  }
+  return result;
+}
+
+/** Whether 32 bytes are a point of Ed25519: for its y there is an x (RFC 8032 section 5.1.3). */
+function isEd25519Point(bytes) {
+  if (bytes.length !== 32) return false;
+  const [p, d] = [(1n << 255n) - 19n, 0x52036cee2b6ffe738cc740797779e89800700a4d4141d8ab75eb4dca135978a3n];
+  const y = integer(Uint8Array.from(bytes).reverse()) & ((1n << 255n) - 1n);
+  // x² is u / v, which is a square if u · v is one.
+  const [u, v] = [modulo(y * y - 1n, p), modulo(d * y * y + 1n, p)];
+  return power(u * v, (p - 1n) / 2n, p) <= 1n;
+}
+
+/** The sum of two points of SM2's curve; null is the point at infinity. */
 function sum(one, other) {
   if (one === null || other === null) return one ?? other;
   const [{ p, a }, [x1, y1], [x2, y2]] = [SM2, one, other];
