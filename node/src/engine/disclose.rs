@@ -164,15 +164,14 @@ impl Taking<'_> {
         let pages = peer.disclosures(self.origin, range.clone()).await?;
         let mut pages = pages.peekable();
         let mut checked = self.next(&mut pages, range.clone()).await?;
-        while let Some(mut pages_checked) = checked {
-            let rest = pages_checked.range.end..range.end;
-            if let Some(failed) = pages_checked.failed.take() {
-                self.keep(pages_checked).await?;
+        while let Some(mut some) = checked {
+            let rest = some.range.end..range.end;
+            if let Some(failed) = some.failed.take() {
+                self.keep(some).await?;
                 return Err(failed);
             }
             // While the database keeps some pages, the processor checks the next ones.
-            let (kept, ahead) =
-                futures::join!(self.keep(pages_checked), self.next(&mut pages, rest));
+            let (kept, ahead) = futures::join!(self.keep(some), self.next(&mut pages, rest));
             kept?;
             checked = ahead?;
         }
@@ -376,8 +375,8 @@ impl Taking<'_> {
         }
     }
 
-    async fn keep(&self, page: Checked<'_>) -> Result<(), StoreError> {
-        let Checked { range, rows, .. } = page;
+    async fn keep(&self, checked: Checked<'_>) -> Result<(), StoreError> {
+        let Checked { range, rows, .. } = checked;
         let store = self.sealing.store;
         store.put_disclosures(self.origin, range, rows).await?;
         // Who has been away for long answers with what it has taken until now.

@@ -5,8 +5,8 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-/// How much is under way. Cheap to clone; clones count together.
-#[derive(Clone, Default)]
+/// How much is under way.
+#[derive(Default)]
 pub(super) struct Load(Arc<AtomicUsize>);
 
 /// Something that is under way until this is dropped.
@@ -39,7 +39,7 @@ mod tests {
     fn it_is_idle_when_all_that_began_has_ended() {
         let load = Load::default();
         assert!(load.is_idle());
-        let (one, other) = (load.begin(), load.clone().begin());
+        let (one, other) = (load.begin(), load.begin());
         drop(one);
         assert!(!load.is_idle());
         drop(other);
