@@ -24,6 +24,7 @@ use huren_store::{DisclosureRow, Error as StoreError, Tag};
 use tokio::sync::RwLockReadGuard;
 
 use super::{
+    Engine,
     book::Book,
     clock::random,
     fold::{Progress, Sealing},
@@ -32,7 +33,7 @@ use super::{
 };
 
 /// Leaves in one page.
-pub(super) const PAGE: u64 = 2 * PACKAGE;
+const PAGE: u64 = 2 * PACKAGE;
 /// Leaves in one transaction at most, where the fold is that far ahead: as many as it takes itself.
 const TOGETHER: u64 = 8 * PAGE;
 /// Quarantined leaves that are looked through at a time.
@@ -81,11 +82,33 @@ impl DiscloseError {
     }
 }
 
+impl Engine {
+    /// Leaves in one page of disclosures.
+    pub const DISCLOSURE_PAGE: u64 = PAGE;
+
+    /// A page of a log's disclosures for another member.
+    ///
+    /// # Errors
+    /// If the store fails; `Conflict` beyond what is given to members ([`super::Entry::disclosed`]).
+    pub async fn disclosures(
+        &self,
+        origin: &Origin,
+        range: Range<u64>,
+    ) -> Result<v1::GetDisclosuresResponse, StoreError> {
+        let _under_way = self.load.begin();
+        let given = self.book.entry(origin).map_or(0, |entry| entry.disclosed());
+        if range.end > given {
+            return Err(StoreError::Conflict);
+        }
+        page(&self.sealing(), &self.keys, origin, range).await
+    }
+}
+
 /// A page of a log's disclosures as another member may have them.
 ///
 /// # Errors
 /// If the store fails.
-pub(super) async fn page(
+async fn page(
     sealing: &Sealing<'_>,
     keys: &WriterKeys,
     origin: &Origin,

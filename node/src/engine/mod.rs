@@ -481,26 +481,6 @@ impl Engine {
         self.writable.subscribe()
     }
 
-    /// A page of a log's disclosures for another member.
-    ///
-    /// # Errors
-    /// If the store fails; `Conflict` beyond what is given to members ([`Entry::disclosed`]).
-    pub async fn disclosures(
-        &self,
-        origin: &Origin,
-        range: std::ops::Range<u64>,
-    ) -> Result<v1::GetDisclosuresResponse, StoreError> {
-        let _under_way = self.load.begin();
-        let given = self.book.entry(origin).map_or(0, |entry| entry.disclosed());
-        if range.end > given {
-            return Err(StoreError::Conflict);
-        }
-        disclose::page(&self.sealing(), &self.keys, origin, range).await
-    }
-
-    /// Leaves in one page of disclosures.
-    pub const DISCLOSURE_PAGE: u64 = disclose::PAGE;
-
     fn sealing(&self) -> fold::Sealing<'_> {
         fold::Sealing {
             store: self.store.as_ref(),

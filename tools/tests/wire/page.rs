@@ -12,7 +12,7 @@ use crate::support::{
     samples::{Sample, submission},
 };
 
-const ISSUED: Sample<'_> = Sample {
+pub(crate) const ISSUED: Sample<'_> = Sample {
     number: "S000033010006243000001",
     name: "欧阳凌霄",
     id: "330102198807150415",
@@ -29,7 +29,7 @@ const UNKNOWN: Sample<'_> = Sample {
 };
 
 /// Zhejiang issues, and everybody asks in Shanghai.
-async fn issued() -> Nodes {
+pub(crate) async fn issued() -> Nodes {
     let nodes = Nodes::start(&[Region::SHANGHAI, Region::ZHEJIANG], 1, &[]).await;
     let mut issuance = nodes.at(Region::ZHEJIANG).issuance();
     for sample in [ISSUED, ERASED] {
@@ -40,11 +40,11 @@ async fn issued() -> Nodes {
     nodes
 }
 
-async fn ask(node: &Node, path: &str, number: &str, name: &str) -> Response<Bytes> {
+pub(crate) async fn ask(node: &Node, path: &str, number: &str, name: &str) -> Response<Bytes> {
     http::post(node.http, path, &[("number", number), ("name", name)]).await
 }
 
-fn text(answer: &Response<Bytes>) -> String {
+pub(crate) fn text(answer: &Response<Bytes>) -> String {
     String::from_utf8(answer.body().to_vec()).unwrap()
 }
 

@@ -7,10 +7,9 @@ use huren_node::http::check::CheckPage;
 use serde_json::{Value, json};
 
 use super::chromium::{browser, document, printed, returned};
-use crate::support::{
-    http,
-    nodes::{Node, Nodes},
-    samples::Sample,
+use crate::{
+    page::{ISSUED, ask, issued, text},
+    support::{http, nodes::Node},
 };
 
 /// Where the rules of accessibility are: `npm install --prefix target/axe axe-core`.
@@ -19,31 +18,12 @@ const AXE: &str = concat!(
     "/../target/axe/node_modules/axe-core/axe.min.js"
 );
 
-const ISSUED: Sample<'_> = Sample {
-    number: "S000033010006243000001",
-    name: "欧阳凌霄",
-    id: "330102198807150415",
-};
-
-async fn issued() -> Nodes {
-    let nodes = Nodes::start(&[Region::SHANGHAI, Region::ZHEJIANG], 1, &[]).await;
-    let mut issuance = nodes.at(Region::ZHEJIANG).issuance();
-    issuance.submit(ISSUED.submission()).await.unwrap();
-    nodes.settle().await;
-    nodes
-}
-
 async fn form(node: &Node) -> String {
-    text(http::get(node.http, "/").await.into_body())
+    text(&http::get(node.http, "/").await)
 }
 
 async fn answer(node: &Node, name: &str) -> String {
-    let form = [("number", ISSUED.number), ("name", name)];
-    text(http::post(node.http, "/verify", &form).await.into_body())
-}
-
-fn text(body: bytes::Bytes) -> String {
-    String::from_utf8(body.to_vec()).unwrap()
+    text(&ask(node, "/verify", ISSUED.number, name).await)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
