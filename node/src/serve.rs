@@ -19,14 +19,14 @@ use crate::{
     config::{Config, Database},
     engine::{Clock, Engine, Options, Parts, SystemClock, SystemRandom, take_data_keys},
     http::{
-        self, RequestLimits,
+        self, RequestLimits, api,
         check::{self, CheckPage},
-        health, page, policy,
+        health, page, policy, status,
         submit::WitnessLinks,
         tiles,
         witness::{self, SubmitLimits},
     },
-    rpc::{self, Forward, Links, RpcLimits},
+    rpc::{Forward, Links, RpcLimits, Services},
     startup::{NodeKeys, NodeTls, load_trust, read_roots},
     telemetry,
     tls::{self, Clients, ServerTls},
@@ -151,18 +151,22 @@ pub async fn serve(
         calls_per_second: config.limits.calls_per_second,
         unknown_calls_per_minute: config.limits.unknown_calls_per_minute,
     };
-    let calls = tls::incoming(grpc, Arc::clone(&listeners.grpc), stop.clone());
-    let callers = config.callers.clone();
-    let answering = rpc::serve(
-        calls,
+    let services = Services::new(
         (Arc::clone(&engine), forward),
-        callers,
+        config.callers.clone(),
         rpc_limits,
         tasks.clone(),
         stop.clone(),
     );
+    let services = services.await;
+    let programs = api::routes(
+        services.local(),
+        Arc::clone(&clock),
+        rpc_limits.message_bytes,
+    );
+    let calls = tls::incoming(grpc, Arc::clone(&listeners.grpc), stop.clone());
     tasks.spawn(async move {
-        if let Err(error) = answering.await {
+        if let Err(error) = services.serve(calls).await {
             tracing::error!(error = &error as &dyn std::error::Error, "gRPC has stopped");
         }
     });
@@ -175,6 +179,7 @@ pub async fn serve(
     let employers = page::routes(Arc::clone(&engine), Arc::clone(&clock), page_rate);
     let checking = check::routes(CheckPage::new(&read_roots(&config)?));
     let policies = policy::routes(Arc::clone(&engine), config.log_path());
+    let statuses = status::routes(Arc::clone(&engine), config.log_path());
     let submissions = if config.witness.enabled {
         let limits = SubmitLimits {
             per_minute: config.witness.rate_per_minute,
@@ -199,8 +204,10 @@ pub async fn serve(
         config.log_path(),
     ))
     .merge(policies)
+    .merge(statuses)
     .merge(submissions)
     .merge(checking)
+    .merge(programs)
     .merge(employers);
     let http_tls = config.http_tls.then_some(listeners.http);
     tracing::info!(region = %config.region, http = %config.http_listen, "the node serves");

@@ -339,8 +339,12 @@ impl<M: Mishaps> Store for FaultyStore<M> {
         self.inner.held_packages(origin, range).await
     }
 
-    async fn statuses(&self, origin: &Origin, target: u64) -> Result<Vec<StatusRow>, Error> {
-        self.inner.statuses(origin, target).await
+    async fn statuses(
+        &self,
+        origin: &Origin,
+        targets: Range<u64>,
+    ) -> Result<Vec<StatusRow>, Error> {
+        self.inner.statuses(origin, targets).await
     }
 
     async fn targets(&self, origin: &Origin, leaves: &[Hash]) -> Result<Targets, Error> {

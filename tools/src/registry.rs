@@ -10,18 +10,20 @@ use std::{
     io::{Write as _, stdout},
     path::PathBuf,
     process::ExitCode,
-    sync::LazyLock,
 };
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, Subcommand};
 use huren_core::{codes::RegionLevel, registry};
-use huren_proto::v1::{
-    self, Kind, issuance_service_client::IssuanceServiceClient,
-    registry_service_client::RegistryServiceClient, submit_request::Body,
+use huren_proto::{
+    reflect,
+    v1::{
+        self, Kind, issuance_service_client::IssuanceServiceClient,
+        registry_service_client::RegistryServiceClient, submit_request::Body,
+    },
 };
 use prost::Message as _;
-use prost_reflect::{DescriptorError, DescriptorPool, DynamicMessage, MessageDescriptor};
+use prost_reflect::{DynamicMessage, MessageDescriptor};
 use serde_json::{Value, json};
 use tonic::{Code, Status};
 use tonic_types::{FieldViolation, StatusExt as _};
@@ -182,16 +184,10 @@ fn kinds(json_out: bool) -> Result<()> {
 
 /// The message of a kind, by its description.
 fn message(kind: Kind) -> Result<MessageDescriptor> {
-    // Reading the descriptions takes longer than an entry does.
-    static POOL: LazyLock<Result<DescriptorPool, DescriptorError>> =
-        LazyLock::new(|| DescriptorPool::decode(huren_proto::DESCRIPTORS));
-    let pool = POOL.as_ref()?;
-    let words = kind.as_str_name().trim_start_matches("KIND_").split('_');
-    let name: String = words
-        .map(|word| format!("{}{}", &word[..1], word[1..].to_lowercase()))
-        .collect();
-    let found = pool.get_message_by_name(&format!("huren.v1.{name}"));
-    found.with_context(|| format!("没有此消息 / there is no message {name}"))
+    reflect::entry(kind).with_context(|| {
+        let kind = kind.as_str_name();
+        format!("没有此种类的消息 / there is no message for {kind}")
+    })
 }
 
 /// An entry as JSON.

@@ -31,6 +31,7 @@ pub mod register;
 pub mod registry;
 pub mod replicate;
 pub mod statistics;
+pub mod status_list;
 pub mod submission;
 pub mod tlog_proof;
 pub mod token;

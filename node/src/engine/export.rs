@@ -167,7 +167,10 @@ impl Engine {
                 targets.get(&target).map_or(index, |found| found.index)
             }
         };
-        let changes = self.store.statuses(&origin, certificate).await?;
+        let changes = self
+            .store
+            .statuses(&origin, certificate..certificate + 1)
+            .await?;
         let changes = changes.into_iter().map(|change| change.index);
         let all = [index, certificate].into_iter().chain(changes);
         Ok(all.map(|index| (origin.clone(), index)).collect())

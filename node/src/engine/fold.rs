@@ -301,7 +301,7 @@ impl<'a> Sealing<'a> {
         let mut resealed = Vec::new();
         for (index, groups) in groups {
             // The certificate's own row and those of its corrections.
-            let changes = self.store.statuses(origin, index).await?;
+            let changes = self.store.statuses(origin, index..index + 1).await?;
             let rows = std::iter::once(index).chain(changes.iter().map(|change| change.index));
             for index in rows {
                 let rows = self.store.disclosures(origin, index..index + 1).await?;

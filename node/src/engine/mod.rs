@@ -33,6 +33,7 @@ mod sharing;
 mod signing;
 mod standing;
 mod statistics;
+mod status_list;
 mod submit;
 mod tasks;
 mod tokens;
@@ -89,6 +90,7 @@ pub use sharing::{ShareError, Shared};
 pub use signing::{Rotating, SigningKeys};
 pub use standing::Refusals;
 pub use statistics::StatisticsError;
+pub use status_list::StatusListError;
 pub use tokens::{NewToken, TokenError, Tokens};
 pub use verify::VerifyError;
 pub use watched::{Watch, WatchError};
@@ -187,6 +189,7 @@ pub struct Engine {
     standing: standing::Standing,
     audit: Arc<Audit>,
     tokens: Tokens,
+    status_lists: status_list::StatusLists,
     /// State of each log's replication, for people.
     progress: Mutex<BTreeMap<Origin, Progress>>,
 }
@@ -309,6 +312,7 @@ impl Engine {
             standing: standing::Standing::default(),
             audit,
             tokens,
+            status_lists: status_list::StatusLists::default(),
             progress: Mutex::default(),
         };
         Ok((Arc::new(engine), Runner { writer, queue }))

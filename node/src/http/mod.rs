@@ -1,10 +1,12 @@
 //! HTTP: the listener, what holds for every request, and the routes.
 
+pub mod api;
 pub mod check;
 pub mod health;
 mod html;
 pub mod page;
 pub mod policy;
+pub mod status;
 pub mod submit;
 pub mod tiles;
 pub mod witness;

@@ -212,7 +212,10 @@ async fn register(store: &dyn Store, of: Region, made: &Changes) -> Result<(), S
             (target.index, target.writer_region) == (row.index, row.writer_region),
             "certificate {target:?}"
         );
-        let statuses = store.statuses(log, row.index).await.map_err(failed)?;
+        let statuses = store
+            .statuses(log, row.index..row.index + 1)
+            .await
+            .map_err(failed)?;
         let of_target = made.statuses.iter().filter(|s| s.target_index == row.index);
         hold!(statuses.iter().eq(of_target), "statuses {statuses:?}");
         hold!(

@@ -2,6 +2,8 @@
 //! take, what they refuse and how, and what they never say.
 
 #[cfg(test)]
+mod api;
+#[cfg(test)]
 mod audit;
 #[cfg(test)]
 mod bench;

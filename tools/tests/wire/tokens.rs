@@ -31,7 +31,11 @@ async fn zhejiang(settings: Settings<'_>) -> Nodes {
 }
 
 /// A token that the node's operator makes.
-async fn token(node: &Node, roles: &[&str], regions: &[&str]) -> v1::CreateTokenResponse {
+pub(crate) async fn token(
+    node: &Node,
+    roles: &[&str],
+    regions: &[&str],
+) -> v1::CreateTokenResponse {
     let list = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
     let order = v1::CreateTokenRequest {
         name: "窗口".into(),

@@ -123,7 +123,9 @@ impl Existing {
         let by_number: HashMap<Tag, Vec<Found>> = by_number.collect();
         let mut by_leaf = HashMap::new();
         for (leaf, target) in store.targets(origin, &leaves).await? {
-            let changes = store.statuses(origin, target.index).await?;
+            let changes = store
+                .statuses(origin, target.index..target.index + 1)
+                .await?;
             by_leaf.insert(leaf, Standing::after(changes.iter()));
         }
         let institution_keys = if keys.is_empty() {

@@ -138,8 +138,10 @@ pub trait Store: Send + Sync + 'static {
     /// of all logs are dropped with it: what was counted of this one cannot be told any more.
     async fn drop_register(&self, origin: &Origin) -> Result<(), Error>;
 
-    /// The status changes of one certificate, in index order.
-    async fn statuses(&self, origin: &Origin, target: u64) -> Result<Vec<StatusRow>, Error>;
+    /// The status changes of the certificates of a range of indexes, ascending by (certificate,
+    /// index).
+    async fn statuses(&self, origin: &Origin, targets: Range<u64>)
+    -> Result<Vec<StatusRow>, Error>;
 
     /// Those of the leaf hashes that are certificates of this log's register (the first, if
     /// a leaf is there twice).

@@ -227,7 +227,7 @@ impl Log {
             holder_tag: row.holder_tag,
             sealed: row.sealed.clone(),
             statuses: self
-                .statuses(row.index)
+                .statuses(row.index..row.index + 1)
                 .map(|status| FoundStatus {
                     row: status.clone(),
                     entry: self.entry(status.index),
@@ -256,9 +256,12 @@ impl Log {
         entries.get(position).map(|entry| entry.to_vec())
     }
 
-    pub(super) fn statuses(&self, target: u64) -> impl DoubleEndedIterator<Item = &StatusRow> {
-        let of_target = move |row: &&StatusRow| row.target_index == target;
-        self.register.statuses.iter().filter(of_target)
+    pub(super) fn statuses(
+        &self,
+        targets: Range<u64>,
+    ) -> impl DoubleEndedIterator<Item = &StatusRow> {
+        let of_targets = move |row: &&StatusRow| targets.contains(&row.target_index);
+        self.register.statuses.iter().filter(of_targets)
     }
 
     pub(super) fn targets(&self, leaves: &[Hash]) -> Targets {
@@ -270,7 +273,7 @@ impl Log {
                     index: row.index,
                     writer_region: row.writer_region,
                     last_status: self
-                        .statuses(row.index)
+                        .statuses(row.index..row.index + 1)
                         .rfind(|status| status.effect != Effect::Newer)
                         .map(|last| last.leaf),
                 });

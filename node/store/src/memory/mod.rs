@@ -405,8 +405,16 @@ impl Store for Memory {
         Ok(self.read(origin, |log| log.institution_keys(wanted, before)))
     }
 
-    async fn statuses(&self, origin: &Origin, target: u64) -> Result<Vec<StatusRow>, Error> {
-        Ok(self.read(origin, |log| log.statuses(target).cloned().collect()))
+    async fn statuses(
+        &self,
+        origin: &Origin,
+        targets: Range<u64>,
+    ) -> Result<Vec<StatusRow>, Error> {
+        Ok(self.read(origin, |log| {
+            let mut rows: Vec<StatusRow> = log.statuses(targets).cloned().collect();
+            rows.sort_by_key(|row| (row.target_index, row.index));
+            rows
+        }))
     }
 
     async fn adoptions(&self, origin: &Origin) -> Result<Vec<AdoptionRow>, Error> {

@@ -164,21 +164,22 @@ pub(super) fn select_targets(
 pub(super) async fn statuses(
     db: &Pool,
     name: &Origin,
-    target: u64,
+    targets: &Range<u64>,
 ) -> Result<Vec<StatusRow>, Error> {
-    type Row = (i64, Vec<u8>, i64, i64, i64);
-    // As a range: cut off, an index that no log can have must not reach the next log.
-    let (start, end) = offsets(&(target..target.saturating_add(1)));
-    let sql = "SELECT place, leaf, effect, reason, effective FROM statuses \
+    type Row = (i64, Vec<u8>, i64, i64, i64, i64);
+    // Cut off, an index that no log can have must not reach the next log.
+    let (start, end) = offsets(targets);
+    let sql = "SELECT place, leaf, target, effect, reason, effective FROM statuses \
          WHERE target >= (SELECT id << 40 FROM logs WHERE origin = $1) + $2 \
-         AND target < (SELECT id << 40 FROM logs WHERE origin = $1) + $3 ORDER BY place";
+         AND target < (SELECT id << 40 FROM logs WHERE origin = $1) + $3 \
+         ORDER BY target, place";
     let rows: Vec<Row> = db.all(sql, values![name, start, end]).await?;
     rows.into_iter()
-        .map(|(place, leaf, number, reason, effective)| {
+        .map(|(place, leaf, target, number, reason, effective)| {
             Ok(StatusRow {
                 index: index_at(place),
                 leaf: hash(&leaf)?,
-                target_index: target,
+                target_index: index_at(target),
                 effect: effect(number)?,
                 reason: unsigned(reason)?,
                 effective_date: unsigned(effective)?,

@@ -292,8 +292,12 @@ impl<D: Database> Store for D {
         institution_keys::held(self.readers(), origin, wanted, before).await
     }
 
-    async fn statuses(&self, origin: &Origin, target: u64) -> Result<Vec<StatusRow>, Error> {
-        register::statuses(self.readers(), origin, target).await
+    async fn statuses(
+        &self,
+        origin: &Origin,
+        targets: Range<u64>,
+    ) -> Result<Vec<StatusRow>, Error> {
+        register::statuses(self.readers(), origin, &targets).await
     }
 
     async fn adoptions(&self, origin: &Origin) -> Result<Vec<AdoptionRow>, Error> {

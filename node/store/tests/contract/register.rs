@@ -88,8 +88,13 @@ pub(crate) async fn statuses_are_of_one_certificate(store: &dyn Store) {
         ..certificates(0..3)
     };
     applied(store, 0..7, changes).await;
-    let of = async |log, target| store.statuses(log, target).await.unwrap();
+    let of = async |log, target: u64| {
+        let range = target..target.saturating_add(1);
+        store.statuses(log, range).await.unwrap()
+    };
     assert_eq!(of(mirror(), 0).await, [rows[0].clone(), rows[2].clone()]);
+    let all = store.statuses(mirror(), 0..2).await.unwrap();
+    assert_eq!(all, [0, 2, 1].map(|n: usize| rows[n].clone()));
     // The other log was made later: its places follow this one's.
     own_log(store, 1).await;
     let ours = huren_store::Append {

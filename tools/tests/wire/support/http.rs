@@ -41,7 +41,11 @@ pub(crate) async fn post_bytes(
     send(node, request).await.expect("an answer")
 }
 
-async fn send(node: SocketAddr, mut request: Request<Full<Bytes>>) -> io::Result<Response<Bytes>> {
+/// Sends a request of any kind.
+pub(crate) async fn send(
+    node: SocketAddr,
+    mut request: Request<Full<Bytes>>,
+) -> io::Result<Response<Bytes>> {
     let host = node.to_string().parse().map_err(io::Error::other)?;
     request.headers_mut().insert(header::HOST, host);
     let stream = TcpStream::connect(node).await?;

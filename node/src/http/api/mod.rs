@@ -1,0 +1,220 @@
+//! The JSON API: the calls of gRPC for programs that speak HTTP and JSON.
+//!
+//! It is a translation and nothing else. A request becomes the message of its gRPC call, in
+//! protobuf's own JSON form (<https://protobuf.dev/programming-guides/json/>), and goes through
+//! the same gate to the same service; what is refused there is refused here, with the same code
+//! ([`problem`]). One table ([`CALLS`]) says which calls there are, and the description of the
+//! interface ([`openapi`]) follows from it and from the messages' own comments.
+
+mod calls;
+mod codec;
+mod idempotency;
+mod openapi;
+mod problem;
+mod translate;
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::{Arc, OnceLock},
+};
+
+use axum::{
+    Json, Router,
+    body::{self, Body},
+    extract::{ConnectInfo, Query, Request, State},
+    http::{HeaderMap, header, request::Parts, uri::PathAndQuery},
+    middleware,
+    response::{IntoResponse, Response},
+    routing::{get, on},
+};
+use bytes::Bytes;
+use futures::{Stream, StreamExt as _, TryStreamExt as _, stream};
+use http_body_util::LengthLimitError;
+use prost_reflect::{DynamicMessage, MessageDescriptor};
+use serde_json::{Value, json};
+use tonic::{client::Grpc, metadata::MetadataValue};
+
+use crate::{engine::Clock, rpc::Local, tls::Remote};
+use calls::{CALLS, Call, Given};
+use codec::DynamicCodec;
+use idempotency::{Idempotency, Key};
+use problem::Problem;
+
+/// Where all of it lies.
+pub const PREFIX: &str = "/api/v1";
+
+/// Messages in one batch.
+const MAX_BATCH: usize = 1000;
+
+/// All calls and their description. Bodies are at most `longest` bytes.
+pub fn routes(services: Local, clock: Arc<dyn Clock>, longest: usize) -> Router {
+    let api = Api {
+        services,
+        longest,
+        idempotency: Arc::new(Idempotency::new(clock)),
+    };
+    let described = openapi::describe();
+    let mut routes = Router::new().route("/openapi.json", get(async move || Json(described)));
+    for call in CALLS {
+        let answer = async move |State(api): State<Api>,
+                                 ConnectInfo(client): ConnectInfo<SocketAddr>,
+                                 request: Request| {
+            api.answer(call, client.ip(), request).await
+        };
+        routes = routes.route(call.path, on(call.filter(), answer));
+    }
+    let routes = routes
+        .fallback(async || Problem::NO_SUCH_PATH)
+        .method_not_allowed_fallback(async || Problem::NO_SUCH_METHOD)
+        .layer(middleware::map_response(protect))
+        .with_state(api);
+    Router::new().nest(PREFIX, routes)
+}
+
+/// Nothing of it is kept on the way, or taken for something else.
+async fn protect(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, problem::value("no-store"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, problem::value("nosniff"));
+    response
+}
+
+#[derive(Clone)]
+struct Api {
+    services: Local,
+    longest: usize,
+    idempotency: Arc<Idempotency>,
+}
+
+/// What was found out while a request was read, which happens behind the gate.
+#[derive(Default)]
+struct Reading {
+    key: OnceLock<Key>,
+    problem: OnceLock<Problem>,
+}
+
+impl Api {
+    /// Passes a request on to its gRPC call.
+    async fn answer(
+        self,
+        call: &'static Call,
+        client: IpAddr,
+        request: Request,
+    ) -> Result<Response, Problem> {
+        let method = call.method().ok_or(Problem::INTERNAL)?;
+        let token = request.headers().get(header::AUTHORIZATION).cloned();
+        let reading = Arc::new(Reading::default());
+        // Nothing is read of a request whose sender may not make it: the gate asks for the first
+        // message only once it has let the call in.
+        let messages = {
+            let (api, reading, input) = (self.clone(), Arc::clone(&reading), method.input());
+            let read = async move { api.read(call, &input, request, &reading).await };
+            stream::once(read).flat_map(stream::iter)
+        };
+        let mut asked = tonic::Request::new(messages);
+        let remote = Remote {
+            key: None,
+            address: client,
+        };
+        asked.extensions_mut().insert(remote);
+        if let Some(token) = token {
+            let token = MetadataValue::try_from(token.as_bytes());
+            let token = token.map_err(|_| Problem::HEADER)?;
+            asked.metadata_mut().insert("authorization", token);
+        }
+        let answers = self.pass_on(call, asked, method.output()).await;
+        let mut answers = answers.map_err(|problem| {
+            if let Some(key) = reading.key.get() {
+                self.idempotency.release(key);
+            }
+            reading.problem.get().cloned().unwrap_or(problem)
+        })?;
+        if let Some(problem) = reading.problem.get() {
+            return Err(problem.clone());
+        }
+        let answer = match call.given {
+            Given::Batch => json!({ translate::LIST: answers }),
+            Given::Query | Given::Body => answers.pop().ok_or(Problem::INTERNAL)?,
+        };
+        Ok(Json(answer).into_response())
+    }
+
+    async fn pass_on(
+        &self,
+        call: &Call,
+        asked: tonic::Request<impl Stream<Item = DynamicMessage> + Send + 'static>,
+        output: MessageDescriptor,
+    ) -> Result<Vec<Value>, Problem> {
+        let mut services = Grpc::new(self.services.clone()).max_decoding_message_size(usize::MAX);
+        services
+            .ready()
+            .await
+            .unwrap_or_else(|never| match never {});
+        let path = PathAndQuery::from_static(call.rpc);
+        let answers = services.streaming(asked, path, DynamicCodec(output));
+        let answers = answers.await?.into_inner().map_err(Problem::from);
+        let answers = answers.and_then(async |answer| translate::into_value(&answer));
+        answers.try_collect().await
+    }
+
+    /// The messages of a request; none if it cannot be read.
+    async fn read(
+        &self,
+        call: &Call,
+        input: &MessageDescriptor,
+        request: Request,
+        reading: &Reading,
+    ) -> Vec<DynamicMessage> {
+        let read = self.try_read(call, input, request, reading).await;
+        read.unwrap_or_else(|problem| {
+            let _ = reading.problem.set(problem);
+            Vec::new()
+        })
+    }
+
+    async fn try_read(
+        &self,
+        call: &Call,
+        input: &MessageDescriptor,
+        request: Request,
+        reading: &Reading,
+    ) -> Result<Vec<DynamicMessage>, Problem> {
+        let (head, body) = request.into_parts();
+        if call.given == Given::Query {
+            return Ok(vec![translate::from_query(input, &parameters(&head)?)?]);
+        }
+        if !is_json(&head.headers) {
+            return Err(Problem::NOT_JSON);
+        }
+        let body = self.whole(body).await?;
+        let messages = match call.given {
+            Given::Batch => translate::from_batch(input, &body)?,
+            Given::Query | Given::Body => vec![translate::from_body(input, &body)?],
+        };
+        if let Some(key) = self.idempotency.take(call, &head.headers, &body)? {
+            let _ = reading.key.set(key);
+        }
+        Ok(messages)
+    }
+
+    async fn whole(&self, body: Body) -> Result<Bytes, Problem> {
+        let whole = body::to_bytes(body, self.longest).await;
+        whole.map_err(|error| match error.into_inner().is::<LengthLimitError>() {
+            true => Problem::TOO_LARGE,
+            false => Problem::BROKEN_OFF,
+        })
+    }
+}
+
+fn parameters(head: &Parts) -> Result<Vec<(String, String)>, Problem> {
+    let read = Query::<Vec<(String, String)>>::try_from_uri(&head.uri);
+    read.map(|Query(pairs)| pairs)
+        .map_err(|_| Problem::malformed("", "the parameters cannot be read".into()))
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let given = headers.get(header::CONTENT_TYPE);
+    let given = given.and_then(|value| value.to_str().ok()).unwrap_or("");
+    let essence = given.split(';').next().unwrap_or("").trim();
+    essence.eq_ignore_ascii_case("application/json")
+}
