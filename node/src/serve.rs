@@ -21,7 +21,7 @@ use crate::{
     http::{
         self, RequestLimits, api,
         check::{self, CheckPage},
-        health, page, policy, status,
+        console, health, page, policy, status,
         submit::WitnessLinks,
         tiles,
         witness::{self, SubmitLimits},
@@ -163,6 +163,7 @@ pub async fn serve(
         services.local(),
         Arc::clone(&clock),
         rpc_limits.message_bytes,
+        stop.clone(),
     );
     let calls = tls::incoming(grpc, Arc::clone(&listeners.grpc), stop.clone());
     tasks.spawn(async move {
@@ -208,6 +209,7 @@ pub async fn serve(
     .merge(submissions)
     .merge(checking)
     .merge(programs)
+    .merge(console::routes())
     .merge(employers);
     let http_tls = config.http_tls.then_some(listeners.http);
     tracing::info!(region = %config.region, http = %config.http_listen, "the node serves");

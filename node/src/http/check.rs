@@ -4,13 +4,7 @@
 //! It is a second implementation of `huren_core::receipt`, in the language of browsers: whoever does
 //! not trust one of the two can compare them.
 
-use axum::{
-    Router,
-    http::{HeaderName, HeaderValue, header},
-    response::{Html as HtmlResponse, IntoResponse as _},
-    routing::get,
-};
-use base64::{Engine as _, prelude::BASE64_STANDARD};
+use axum::Router;
 use huren_core::{
     codes::{Level, Region, RegionLevel},
     receipt::ReceiptError,
@@ -19,12 +13,12 @@ use huren_core::{
 };
 use huren_proto::v1::Kind;
 use serde_json::{Map, Value, json};
-use sha2::{Digest as _, Sha256};
 
-use super::html::Html;
+use super::{html::Html, scripted};
 
 /// What the page is made of, in the order in which one part needs the other.
-const SCRIPTS: [&str; 5] = [
+const SCRIPTS: [&str; 6] = [
+    include_str!("dom.js"),
     include_str!("check/formats.js"),
     include_str!("check/curves.js"),
     include_str!("check/trust.js"),
@@ -44,10 +38,10 @@ impl CheckPage {
     /// give it others.
     pub fn new(roots: &str) -> Self {
         let script = format!("\nconst FACTS = {};\n{}", facts(), SCRIPTS.join("\n"));
-        let hash = BASE64_STANDARD.encode(Sha256::digest(&script));
+        let source = scripted::source(&script);
         // Nothing is loaded and nothing sent, whatever a receipt says: this one script runs.
         let policy = format!(
-            "default-src 'none'; script-src 'sha256-{hash}'; style-src 'unsafe-inline'; \
+            "default-src 'none'; script-src {source}; style-src 'unsafe-inline'; \
              base-uri 'none'; form-action 'none'"
         );
         let values = [
@@ -70,24 +64,7 @@ impl CheckPage {
 
 /// `/check`.
 pub fn routes(page: CheckPage) -> Router {
-    let policy = format!("{}; frame-ancestors 'none'", page.policy);
-    let policy = HeaderValue::try_from(policy).ok();
-    let get_page = get(async move || {
-        let mut response = HtmlResponse(page.html).into_response();
-        let headers = response.headers_mut();
-        let plain: [(HeaderName, &str); 4] = [
-            (header::CACHE_CONTROL, "no-cache"),
-            (header::REFERRER_POLICY, "no-referrer"),
-            (header::X_FRAME_OPTIONS, "DENY"),
-            (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        ];
-        for (name, value) in plain {
-            headers.insert(name, HeaderValue::from_static(value));
-        }
-        headers.extend(policy.map(|policy| (header::CONTENT_SECURITY_POLICY, policy)));
-        response
-    });
-    Router::new().route("/check", get_page)
+    scripted::route("/check", page.html, &page.policy)
 }
 
 /// What the scripts know of codes and words: the tables of the core.

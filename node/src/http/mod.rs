@@ -2,10 +2,12 @@
 
 pub mod api;
 pub mod check;
+pub mod console;
 pub mod health;
 mod html;
 pub mod page;
 pub mod policy;
+mod scripted;
 pub mod status;
 pub mod submit;
 pub mod tiles;

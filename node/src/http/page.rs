@@ -20,7 +20,6 @@ use axum::{
     response::{Html as HtmlResponse, IntoResponse, Redirect, Response},
     routing::{get, post},
 };
-use base64::{Engine as _, prelude::BASE64_STANDARD};
 use huren_core::{
     audit::{Act, Actor, AuditAction, DONE},
     codes::Date,
@@ -33,9 +32,8 @@ use jiff::{
     tz::{TimeZone, offset},
 };
 use serde::Deserialize;
-use sha2::{Digest as _, Sha256};
 
-use super::html::Html;
+use super::{html::Html, scripted};
 use crate::engine::{Clock, Engine, RateLimit, VerifyError, network};
 use render::Here;
 
@@ -53,9 +51,9 @@ const SCRIPT: &str = include_str!("page/form.js");
 
 /// Nothing is loaded or framed, and nothing runs but [`SCRIPT`].
 static POLICY: LazyLock<Option<HeaderValue>> = LazyLock::new(|| {
-    let hash = BASE64_STANDARD.encode(Sha256::digest(SCRIPT));
+    let source = scripted::source(SCRIPT);
     let policy = format!(
-        "default-src 'none'; script-src 'sha256-{hash}'; style-src 'unsafe-inline'; \
+        "default-src 'none'; script-src {source}; style-src 'unsafe-inline'; \
          form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     );
     HeaderValue::try_from(policy).ok()

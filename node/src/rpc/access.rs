@@ -53,6 +53,7 @@ pub(super) const CALLS: &[(&str, Need)] = &[
     ("/huren.v1.MonitoringService/ListAlerts", Need::Statistician),
     ("/huren.v1.OperatorService/GetStatus", Need::Oversight),
     ("/huren.v1.OperatorService/GetEvidence", Need::Oversight),
+    ("/huren.v1.OperatorService/ListQuarantined", Need::Oversight),
     ("/huren.v1.OperatorService/GetErasure", Need::Oversight),
     ("/huren.v1.OperatorService/ListAudit", Need::Oversight),
     ("/huren.v1.OperatorService/ListTokens", Need::Oversight),

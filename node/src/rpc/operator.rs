@@ -53,6 +53,30 @@ impl OperatorService for Service {
         }))
     }
 
+    async fn list_quarantined(
+        &self,
+        request: Request<v1::ListQuarantinedRequest>,
+    ) -> Result<Response<v1::ListQuarantinedResponse>, Status> {
+        let asked = request.into_inner();
+        let origin: Origin = match asked.origin.as_str() {
+            "" => self.0.engine.origin().clone(),
+            origin => origin
+                .parse()
+                .map_err(|_| refuse::bad_argument("ORIGIN", "origin", "the origin of a log"))?,
+        };
+        let limit = in_one_answer("QUARANTINE_LIMIT", asked.limit)?;
+        let held = self.0.engine.quarantined(&origin, asked.from_index, limit);
+        let (total, rows) = held.await.map_err(|error| refuse::store(&error))?;
+        let leaves = rows.into_iter().map(|row| v1::QuarantinedLeaf {
+            index: row.index,
+            code: row.code,
+        });
+        Ok(Response::new(v1::ListQuarantinedResponse {
+            leaves: leaves.collect(),
+            total,
+        }))
+    }
+
     async fn release_log(
         &self,
         request: Request<v1::ReleaseLogRequest>,
@@ -215,11 +239,7 @@ impl OperatorService for Service {
 
 impl Service {
     fn query(&self, asked: &v1::ListAuditRequest) -> Result<AuditQuery, Status> {
-        let limit = match asked.limit {
-            0 => DEFAULT_ENTRIES,
-            1..=MAX_ENTRIES => asked.limit,
-            _ => return Err(refuse::bad_argument("AUDIT_LIMIT", "limit", "1 to 1000")),
-        };
+        let limit = in_one_answer("AUDIT_LIMIT", asked.limit)?;
         let end = |bound: u64| if bound == 0 { u64::MAX } else { bound };
         let action = (asked.action != v1::AuditAction::Unspecified as i32).then_some(asked.action);
         let subjects = match asked.number.as_str() {
@@ -235,6 +255,15 @@ impl Service {
             newest_first: asked.newest_first,
             limit,
         })
+    }
+}
+
+/// How many entries to give, refused under that code.
+fn in_one_answer(code: &'static str, limit: u32) -> Result<u32, Status> {
+    match limit {
+        0 => Ok(DEFAULT_ENTRIES),
+        1..=MAX_ENTRIES => Ok(limit),
+        _ => Err(refuse::bad_argument(code, "limit", "1 to 1000")),
     }
 }
 

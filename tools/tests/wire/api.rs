@@ -14,7 +14,7 @@ use base64::{
 };
 use bytes::Bytes;
 use flate2::read::GzDecoder;
-use http_body_util::Full;
+use http_body_util::{BodyExt as _, Full};
 use huren_core::{codes::Region, receipt, verdict::Verdict};
 use huren_proto::v1::{self, operator_service_client::OperatorServiceClient};
 use serde_json::{Value, json};
@@ -44,7 +44,7 @@ pub(crate) struct Program<'a> {
 }
 
 impl<'a> Program<'a> {
-    async fn of(node: &'a Node, roles: &[&str]) -> Self {
+    pub(crate) async fn of(node: &'a Node, roles: &[&str]) -> Self {
         let token = token(node, roles, &[]).await.token;
         Self { node, token }
     }
@@ -348,6 +348,40 @@ fn names_key(receipt: &Value, key: &[u8]) -> bool {
     receipt.to_string().contains(&encoded)
 }
 
+/// Who may not ask any more is told nothing more.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_state_is_told_as_it_changes_to_whoever_may_see_it() {
+    let nodes = Nodes::start(&[Region::ZHEJIANG], 0, &[]).await;
+    let node = nodes.at(Region::ZHEJIANG);
+    let verifier = Program::of(node, &["verifier"]).await;
+    refused(
+        &verifier.get("/status/watch").await,
+        403,
+        "CALLER_NOT_AUDITOR",
+    );
+
+    let made = token(node, &["auditor"], &[]).await;
+    let program = Program {
+        node,
+        token: made.token,
+    };
+    let request = program.request("GET", "/status/watch");
+    let request = request.body(Full::default()).unwrap();
+    let answer = http::open(node.http, request).await;
+    assert_eq!(answer.headers()[header::CONTENT_TYPE], "text/event-stream");
+    let mut body = answer.into_body();
+    let first = body.frame().await.unwrap().unwrap().into_data().unwrap();
+    assert!(first.starts_with(b"data: {"));
+    let mut operator = OperatorServiceClient::new(node.channel());
+    let id = made.info.unwrap().id;
+    let revoke = operator.revoke_token(v1::RevokeTokenRequest { id });
+    revoke.await.unwrap();
+    let rest = body.collect().await.unwrap().to_bytes();
+    let rest = std::str::from_utf8(&rest).unwrap();
+    let (_, end) = rest.split_once("event: problem").unwrap();
+    assert!(end.contains("TOKEN_REVOKED"), "{end}");
+}
+
 /// The fuzzer; `None` where it is not installed, which is said on the standard error.
 ///
 /// # Panics
@@ -388,6 +422,8 @@ async fn a_fuzzer_finds_no_answer_that_is_not_described() {
             .arg("run")
             .arg(&file)
             .args([which, "revokeToken"])
+            // It does not end by itself.
+            .args(["--exclude-path", "/status/watch"])
             .args(["--url", &format!("http://{}/api/v1", node.http)])
             .args(["--header", &format!("Authorization: Bearer {}", made.token)])
             .args([

@@ -4,7 +4,7 @@ use axum::routing::MethodFilter;
 use huren_proto::reflect;
 use prost_reflect::MethodDescriptor;
 
-use Given::{Batch, Body, Query};
+use Given::{Batch, Body, Query, Watch};
 
 /// How a request gives its message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +15,8 @@ pub(super) enum Given {
     Body,
     /// As `messages` in the body of a POST: each is answered by itself.
     Batch,
+    /// By the parameters of a GET, which is answered again whenever the answer has changed.
+    Watch,
 }
 
 /// What a second request under the same idempotency key does.
@@ -114,6 +116,27 @@ pub(super) const CALLS: &[Call] = &[
         Query,
         "节点状态",
     ),
+    Call {
+        given: Watch,
+        ..call(
+            "/status/watch",
+            "/huren.v1.OperatorService/GetStatus",
+            Query,
+            "节点状态的变化",
+        )
+    },
+    call(
+        "/evidence",
+        "/huren.v1.OperatorService/GetEvidence",
+        Query,
+        "日志自相矛盾的证据",
+    ),
+    call(
+        "/quarantine",
+        "/huren.v1.OperatorService/ListQuarantined",
+        Query,
+        "被隔离的记录",
+    ),
     call(
         "/audit/search",
         "/huren.v1.OperatorService/ListAudit",
@@ -147,7 +170,7 @@ impl Call {
     /// The method of HTTP.
     pub(super) const fn filter(&self) -> MethodFilter {
         match self.given {
-            Query => MethodFilter::GET,
+            Query | Watch => MethodFilter::GET,
             Body | Batch => MethodFilter::POST,
         }
     }
@@ -155,7 +178,7 @@ impl Call {
     /// The same, in lower case.
     pub(super) const fn verb(&self) -> &'static str {
         match self.given {
-            Query => "get",
+            Query | Watch => "get",
             Body | Batch => "post",
         }
     }
@@ -186,7 +209,8 @@ mod tests {
             assert_eq!(streams, (is_batch, is_batch), "{}", call.path);
             // Parameters of an address are flat.
             let flat = |kind: Kind| !matches!(kind, Kind::Message(_));
-            let fits = call.given != Query || method.input().fields().all(|f| flat(f.kind()));
+            let by_address = matches!(call.given, Query | Watch);
+            let fits = !by_address || method.input().fields().all(|f| flat(f.kind()));
             assert!(fits, "{}", call.path);
         }
     }
@@ -194,7 +218,7 @@ mod tests {
     /// Who asks about a person never does so in an address, which is logged on the way.
     #[test]
     fn nothing_about_a_person_is_asked_by_address() {
-        for call in CALLS.iter().filter(|call| call.given == Query) {
+        for call in CALLS.iter().filter(|call| call.verb() == "get") {
             for field in call.method().expect(call.rpc).input().fields() {
                 let personal = ["number", "holder_name", "holder_id", "name"];
                 assert!(!personal.contains(&field.name()), "{}", call.path);

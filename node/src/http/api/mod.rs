@@ -12,6 +12,7 @@ mod idempotency;
 mod openapi;
 mod problem;
 mod translate;
+mod watch;
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -22,7 +23,7 @@ use axum::{
     Json, Router,
     body::{self, Body},
     extract::{ConnectInfo, Query, Request, State},
-    http::{HeaderMap, header, request::Parts, uri::PathAndQuery},
+    http::{HeaderMap, Uri, header, uri::PathAndQuery},
     middleware,
     response::{IntoResponse, Response},
     routing::{get, on},
@@ -32,7 +33,11 @@ use futures::{Stream, StreamExt as _, TryStreamExt as _, stream};
 use http_body_util::LengthLimitError;
 use prost_reflect::{DynamicMessage, MessageDescriptor};
 use serde_json::{Value, json};
-use tonic::{client::Grpc, metadata::MetadataValue};
+use tokio_util::sync::CancellationToken;
+use tonic::{
+    client::Grpc,
+    metadata::{Ascii, MetadataValue},
+};
 
 use crate::{engine::Clock, rpc::Local, tls::Remote};
 use calls::{CALLS, Call, Given};
@@ -46,12 +51,19 @@ pub const PREFIX: &str = "/api/v1";
 /// Messages in one batch.
 const MAX_BATCH: usize = 1000;
 
-/// All calls and their description. Bodies are at most `longest` bytes.
-pub fn routes(services: Local, clock: Arc<dyn Clock>, longest: usize) -> Router {
+/// All calls and their description. Bodies are at most `longest` bytes; watches end on `stop`.
+pub fn routes(
+    services: Local,
+    clock: Arc<dyn Clock>,
+    longest: usize,
+    stop: CancellationToken,
+) -> Router {
     let api = Api {
         services,
         longest,
-        idempotency: Arc::new(Idempotency::new(clock)),
+        idempotency: Arc::new(Idempotency::new(Arc::clone(&clock))),
+        clock,
+        stop,
     };
     let described = openapi::describe();
     let mut routes = Router::new().route("/openapi.json", get(async move || Json(described)));
@@ -84,6 +96,26 @@ struct Api {
     services: Local,
     longest: usize,
     idempotency: Arc<Idempotency>,
+    clock: Arc<dyn Clock>,
+    stop: CancellationToken,
+}
+
+/// Who asks, as far as the gate looks at it.
+#[derive(Clone)]
+struct Caller {
+    remote: Remote,
+    token: Option<MetadataValue<Ascii>>,
+}
+
+impl Caller {
+    fn of(request: &Request, address: IpAddr) -> Result<Self, Problem> {
+        let token = request.headers().get(header::AUTHORIZATION);
+        let token = token.map(|token| MetadataValue::try_from(token.as_bytes()));
+        Ok(Self {
+            remote: Remote { key: None, address },
+            token: token.transpose().map_err(|_| Problem::HEADER)?,
+        })
+    }
 }
 
 /// What was found out while a request was read, which happens behind the gate.
@@ -102,7 +134,11 @@ impl Api {
         request: Request,
     ) -> Result<Response, Problem> {
         let method = call.method().ok_or(Problem::INTERNAL)?;
-        let token = request.headers().get(header::AUTHORIZATION).cloned();
+        let caller = Caller::of(&request, client)?;
+        if call.given == Given::Watch {
+            let asked = translate::from_query(&method.input(), &parameters(request.uri())?)?;
+            return self.watch(call, caller, asked, method.output()).await;
+        }
         let reading = Arc::new(Reading::default());
         // Nothing is read of a request whose sender may not make it: the gate asks for the first
         // message only once it has let the call in.
@@ -111,18 +147,7 @@ impl Api {
             let read = async move { api.read(call, &input, request, &reading).await };
             stream::once(read).flat_map(stream::iter)
         };
-        let mut asked = tonic::Request::new(messages);
-        let remote = Remote {
-            key: None,
-            address: client,
-        };
-        asked.extensions_mut().insert(remote);
-        if let Some(token) = token {
-            let token = MetadataValue::try_from(token.as_bytes());
-            let token = token.map_err(|_| Problem::HEADER)?;
-            asked.metadata_mut().insert("authorization", token);
-        }
-        let answers = self.pass_on(call, asked, method.output()).await;
+        let answers = self.pass_on(call, caller, messages, method.output()).await;
         let mut answers = answers.map_err(|problem| {
             if let Some(key) = reading.key.get() {
                 self.idempotency.release(key);
@@ -134,7 +159,7 @@ impl Api {
         }
         let answer = match call.given {
             Given::Batch => json!({ translate::LIST: answers }),
-            Given::Query | Given::Body => answers.pop().ok_or(Problem::INTERNAL)?,
+            Given::Query | Given::Body | Given::Watch => answers.pop().ok_or(Problem::INTERNAL)?,
         };
         Ok(Json(answer).into_response())
     }
@@ -142,9 +167,15 @@ impl Api {
     async fn pass_on(
         &self,
         call: &Call,
-        asked: tonic::Request<impl Stream<Item = DynamicMessage> + Send + 'static>,
+        caller: Caller,
+        messages: impl Stream<Item = DynamicMessage> + Send + 'static,
         output: MessageDescriptor,
     ) -> Result<Vec<Value>, Problem> {
+        let mut asked = tonic::Request::new(messages);
+        asked.extensions_mut().insert(caller.remote);
+        if let Some(token) = caller.token {
+            asked.metadata_mut().insert("authorization", token);
+        }
         let mut services = Grpc::new(self.services.clone()).max_decoding_message_size(usize::MAX);
         services
             .ready()
@@ -181,7 +212,7 @@ impl Api {
     ) -> Result<Vec<DynamicMessage>, Problem> {
         let (head, body) = request.into_parts();
         if call.given == Given::Query {
-            return Ok(vec![translate::from_query(input, &parameters(&head)?)?]);
+            return Ok(vec![translate::from_query(input, &parameters(&head.uri)?)?]);
         }
         if !is_json(&head.headers) {
             return Err(Problem::NOT_JSON);
@@ -189,7 +220,7 @@ impl Api {
         let body = self.whole(body).await?;
         let messages = match call.given {
             Given::Batch => translate::from_batch(input, &body)?,
-            Given::Query | Given::Body => vec![translate::from_body(input, &body)?],
+            _ => vec![translate::from_body(input, &body)?],
         };
         if let Some(key) = self.idempotency.take(call, &head.headers, &body)? {
             let _ = reading.key.set(key);
@@ -206,8 +237,8 @@ impl Api {
     }
 }
 
-fn parameters(head: &Parts) -> Result<Vec<(String, String)>, Problem> {
-    let read = Query::<Vec<(String, String)>>::try_from_uri(&head.uri);
+fn parameters(uri: &Uri) -> Result<Vec<(String, String)>, Problem> {
+    let read = Query::<Vec<(String, String)>>::try_from_uri(uri);
     read.map(|Query(pairs)| pairs)
         .map_err(|_| Problem::malformed("", "the parameters cannot be read".into()))
 }

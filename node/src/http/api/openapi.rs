@@ -113,7 +113,7 @@ fn operation(call: &Call, schemas: &mut Schemas) -> Option<Value> {
         responses.extend(all);
     };
     refuse(&REFUSALS);
-    if call.given != Given::Query {
+    if call.verb() == "post" {
         refuse(&OF_BODIES);
     }
     let whole = |message: Value| match call.given {
@@ -125,23 +125,30 @@ fn operation(call: &Call, schemas: &mut Schemas) -> Option<Value> {
                 "type": "array", "items": message, "maxItems": MAX_BATCH,
             } },
         }),
-        Given::Query | Given::Body => message,
+        _ => message,
     };
     let answer = whole(schemas.message(&method.output()));
-    let answer = json!({ "application/json": { "schema": answer } });
+    let answer = match call.given {
+        // OpenAPI 3.1 cannot say that each event's data is such a message.
+        Given::Watch => json!({ "text/event-stream": { "schema": { "type": "string" } } }),
+        _ => json!({ "application/json": { "schema": answer } }),
+    };
     responses.insert(
         "200".into(),
         json!({ "description": "OK", "content": answer }),
     );
     let mut operation = json!({
-        "operationId": lower_first(method.name()),
+        "operationId": match call.given {
+            Given::Watch => "watchStatus".to_owned(),
+            _ => lower_first(method.name()),
+        },
         "tags": [method.parent_service().name()],
         "summary": format!("{} {first}", call.zh),
         "description": format!("{english}\n\n需要角色 Needs: {needs}. gRPC: `{}`", call.rpc),
         "responses": responses,
     });
     let fields = operation.as_object_mut()?;
-    if call.given == Given::Query {
+    if call.verb() == "get" {
         let input = method.input();
         let parameters = input.fields().map(|field| parameter(&field, schemas));
         let parameters: Vec<Value> = parameters.collect();
@@ -225,7 +232,10 @@ impl Schemas {
                 }
                 (field.json_name().to_owned(), schema)
             });
-            let fields: Map<String, Value> = fields.collect();
+            let mut fields: Map<String, Value> = fields.collect();
+            if let Some(read) = self.audit_entry(message) {
+                fields.insert(translate::READ.into(), read);
+            }
             let file = message.parent_file();
             let schema = json!({
                 "type": "object",
@@ -247,6 +257,15 @@ impl Schemas {
         let mut any: Vec<Value> = kinds.map(|kind| self.message(&kind)).collect();
         any.push(json!({ "type": "string", "contentEncoding": "base64" }));
         json!({ "anyOf": any })
+    }
+
+    /// What stands beside the bytes of an audit entry.
+    fn audit_entry(&mut self, message: &MessageDescriptor) -> Option<Value> {
+        let is_link = message.name() == "AuditLink";
+        let read = message
+            .parent_pool()
+            .get_message_by_name("huren.v1.AuditEntry");
+        read.filter(|_| is_link).map(|read| self.message(&read))
     }
 
     fn field(&mut self, field: &FieldDescriptor) -> Value {

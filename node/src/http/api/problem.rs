@@ -92,6 +92,22 @@ impl Problem {
         }
     }
 
+    /// RFC 9457 section 3.1, with our two members.
+    pub(super) fn to_json(&self) -> Value {
+        let fields = self.fields.iter();
+        let errors: Vec<Value> = fields
+            .map(|(field, detail)| json!({ "field": field, "detail": detail }))
+            .collect();
+        json!({
+            "type": format!("urn:huren:v1:{}", self.code),
+            "title": self.code,
+            "status": self.status.as_u16(),
+            "detail": self.detail,
+            "code": self.code,
+            "errors": errors,
+        })
+    }
+
     /// A message that cannot be read. `at` says where, and never what stands there.
     pub(super) fn malformed(field: &str, at: String) -> Self {
         let mut problem = Self::new(
@@ -164,19 +180,7 @@ pub(super) fn value(text: &'static str) -> HeaderValue {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let fields = self.fields.iter();
-        let errors: Vec<Value> = fields
-            .map(|(field, detail)| json!({ "field": field, "detail": detail }))
-            .collect();
-        let body = json!({
-            "type": format!("urn:huren:v1:{}", self.code),
-            "title": self.code,
-            "status": self.status.as_u16(),
-            "detail": self.detail,
-            "code": self.code,
-            "errors": errors,
-        });
-        let mut response = (self.status, body.to_string()).into_response();
+        let mut response = (self.status, self.to_json().to_string()).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, value(MEDIA_TYPE));
         if self.status == StatusCode::UNAUTHORIZED {

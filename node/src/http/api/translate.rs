@@ -1,5 +1,6 @@
 //! Between JSON and messages: protobuf's own JSON form, with one addition. The encoded entry of a
-//! register, a message within a message whose type its `kind` tells, is JSON as well.
+//! register, a message within a message whose type its `kind` tells, is JSON as well; an entry of
+//! the audit trail, of which the exact bytes are what is hashed, is there as both.
 
 use std::fmt::Display;
 
@@ -10,6 +11,9 @@ use prost_reflect::{DynamicMessage, Kind, MessageDescriptor, SerializeOptions};
 use serde_json::{Map, Value};
 
 use super::{MAX_BATCH, problem::Problem};
+
+/// Where an entry of the audit trail stands as JSON, beside its bytes.
+pub(super) const READ: &str = "read";
 
 /// Name of the list in a batch, in requests and in answers.
 pub(super) const LIST: &str = "messages";
@@ -141,6 +145,11 @@ fn close_entries(value: &mut Value) -> Result<(), Problem> {
 /// as it is.
 fn open_entries(value: &mut Value) {
     if let Value::Object(fields) = value
+        && let Some(read) = audit_entry_in(fields)
+    {
+        fields.insert(READ.into(), read);
+    }
+    if let Value::Object(fields) = value
         && let Some((message, Value::String(body))) = entry_in(fields)
         && let Ok(bytes) = BASE64_STANDARD.decode(body)
         && let Some(entry) = reflect::decode(message, &bytes)
@@ -149,6 +158,15 @@ fn open_entries(value: &mut Value) {
         fields.insert("body".into(), entry);
     }
     children(value).for_each(open_entries);
+}
+
+/// An audit entry that is given as bytes, as JSON.
+fn audit_entry_in(fields: &Map<String, Value>) -> Option<Value> {
+    let is_link = fields.contains_key("sequence") && fields.contains_key("hash");
+    let entry = fields.get("entry").filter(|_| is_link)?.as_str()?;
+    let message = reflect::pool()?.get_message_by_name("huren.v1.AuditEntry")?;
+    let entry = reflect::decode(message, &BASE64_STANDARD.decode(entry).ok()?)?;
+    into_value(&entry).ok()
 }
 
 fn children(value: &mut Value) -> Box<dyn Iterator<Item = &mut Value> + '_> {

@@ -1,22 +1,5 @@
 // The page around it: files in, an answer for people out. Everything is put in as text, never as markup.
 
-const byId = (id) => document.getElementById(id);
-
-/** An element with attributes and children; texts are children too. */
-function element(name, attributes = {}, ...children) {
-  const made = Object.assign(document.createElement(name), attributes);
-  made.append(...children);
-  return made;
-}
-
-const en = (text) => element("span", { className: "en", lang: "en" }, text);
-const both = ([zh, english]) => [zh, " ", en(english)];
-
-function table(rows) {
-  return element("table", {}, element("tbody", {}, ...rows.map(([label, value]) =>
-    element("tr", {}, element("th", { scope: "row" }, ...both(label)), element("td", {}, value)))));
-}
-
 const FIELDS = {
   number: ["编号", "Number"], occupation_name: ["职业", "Occupation"], job_name: ["工种", "Job"],
   occupation_code: ["职业编码", "Occupation code"], level: ["等级", "Level"], institution_name: ["评价机构", "Institution"],

@@ -2,4 +2,5 @@
 
 mod check;
 mod chromium;
+mod console;
 mod page;

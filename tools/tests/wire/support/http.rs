@@ -5,9 +5,10 @@ use std::{io, net::SocketAddr};
 use bytes::Bytes;
 use http::{Request, Response, header};
 use http_body_util::{BodyExt as _, Full};
-use hyper::client::conn::http1;
+use hyper::{body::Incoming, client::conn::http1};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
+use tokio_util::task::TaskTracker;
 
 /// Fetches a path.
 pub(crate) async fn get(node: SocketAddr, path: &str) -> Response<Bytes> {
@@ -39,6 +40,21 @@ pub(crate) async fn post_bytes(
         .body(Full::from(body.into()))
         .expect("a request");
     send(node, request).await.expect("an answer")
+}
+
+/// Opens an answer that goes on and on. What it is on is served until it is dropped.
+pub(crate) async fn open(
+    node: SocketAddr,
+    mut request: Request<Full<Bytes>>,
+) -> Response<Incoming> {
+    let host = node.to_string().parse().expect("a header");
+    request.headers_mut().insert(header::HOST, host);
+    let stream = TcpStream::connect(node).await.expect("a connection");
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
+        .await
+        .expect("a handshake");
+    TaskTracker::new().spawn(connection);
+    sender.send_request(request).await.expect("an answer")
 }
 
 /// Sends a request of any kind.

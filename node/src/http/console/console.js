@@ -1,0 +1,159 @@
+// The console: a token in, the node's state as it changes. Whatever may be asked, the gate decides.
+
+const API = "api/v1";
+/** Points of the chart that are kept: an hour at one a second. */
+const KEPT = 3600;
+/** Days before the trust list expires from which on that is an alarm. */
+const EXPIRES_SOON = 30;
+/** Age of a log from which on verdicts about it are `UNKNOWN`: 24 hours, in seconds. */
+const TOO_OLD = 86400;
+
+const ERRORS = {
+  PEER_UNREACHABLE: ["成员节点无法连接", "the member's node cannot be reached"],
+  PEER_REFUSED: ["成员节点拒绝", "the member's node refused"],
+  PEER_MALFORMED: ["成员节点答复不可解析", "the member's node sent a malformed answer"],
+  LOG_LOST: ["本省日志缺少已签名的记录，见手册", "signed records of the own log are missing: see the handbook"],
+  RESTORED_NOT_CAUGHT_UP: ["由备份恢复，尚未补齐删除记录", "restored from a backup, erasures not caught up yet"],
+};
+
+let token = "";
+const sizes = [];
+
+/** Asks the API; a problem is thrown as what it says. */
+async function ask(path, body) {
+  const headers = { Authorization: `Bearer ${token}` };
+  const options = body ? { method: "POST", headers: { ...headers, "Content-Type": "application/json" }, body: JSON.stringify(body) } : { headers };
+  const response = await fetch(`${API}${path}`, options);
+  if (response.ok) return response;
+  const problem = await response.json().catch(() => ({ code: response.status, detail: response.statusText }));
+  throw new Error(`${problem.code} ${problem.detail}`);
+}
+
+/** The data of server-sent events, one after the other. */
+async function* events(response) {
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  for (let rest = ""; ;) {
+    const { value, done } = await reader.read();
+    if (done) return;
+    const parts = (rest + value).split("\n\n");
+    rest = parts.pop();
+    for (const lines of parts.map((part) => part.split("\n"))) {
+      const data = lines.filter((line) => line.startsWith("data: ")).map((line) => line.slice(6)).join("\n");
+      if (lines.includes("event: problem")) throw new Error(`${JSON.parse(data).code} ${JSON.parse(data).detail}`);
+      if (data) yield JSON.parse(data);
+    }
+  }
+}
+
+const count = (text) => Number(text).toLocaleString("zh-CN");
+const cell = (text, figure = true) => element("td", { className: figure ? "figure" : "" }, text);
+const heads = (names) => element("thead", {}, element("tr", {}, ...names.map(([zh, english, figure]) =>
+  element("th", { scope: "col", className: figure ? "figure" : "" }, ...both([zh, english])))));
+
+function age(seconds) {
+  if (seconds === undefined) return "—";
+  const units = [[86400, "天 d"], [3600, "时 h"], [60, "分 min"], [1, "秒 s"]];
+  const [size, name] = units.find(([size]) => Number(seconds) >= size) ?? units[3];
+  return `${Math.floor(Number(seconds) / size)} ${name}`;
+}
+
+/** What needs somebody to look at it: the worst first. */
+function alarms(status) {
+  const of = (log, zh, english, tone = "bad") => ({ tone, zh: `${log.extent.region}：${zh}`, english: `${log.extent.region}: ${english}` });
+  const found = status.logs.flatMap((log) => [
+    ...(log.extent.frozen ? [of(log, "日志自相矛盾，已冻结", "the log contradicted itself and is frozen")] : []),
+    ...(log.lastError ? [of(log, ...words(log.lastError))] : []),
+    ...(Number(log.extent.ageSeconds ?? 0) > TOO_OLD ? [of(log, "证据超过一天，核验答复为无法判定", "evidence older than a day: verdicts are UNKNOWN")] : []),
+    ...(log.reachable ? [] : [of(log, "成员节点不应答", "the member's node does not answer", "unsure")]),
+    ...(log.quarantined > 0 ? [of(log, `${log.quarantined} 条记录被隔离`, `${log.quarantined} records in quarantine`, "unsure")] : []),
+  ]);
+  const days = Math.floor((new Date(status.trustListExpires) - Date.now()) / 86400000);
+  if (days < 0) found.unshift({ tone: "bad", zh: "信任清单已过期", english: "the trust list has expired" });
+  else if (days < EXPIRES_SOON) found.push({ tone: "unsure", zh: `信任清单 ${days} 天后到期`, english: `the trust list expires in ${days} days` });
+  const refusals = status.members.filter((member) => Number(member.refused) > 0);
+  found.push(...refusals.map(({ region, refused, lastRefusal }) => ({ tone: "unsure",
+    zh: `${region}：拒收其答复 ${refused} 次，最近 ${lastRefusal}`, english: `${region}: answers refused ${refused} times, last ${lastRefusal}` })));
+  return found.sort((a, b) => (a.tone === "bad" ? 0 : 1) - (b.tone === "bad" ? 0 : 1));
+}
+
+const words = (code) => (ERRORS[code] ?? ["复制失败", "replication fails"]).map((text) => `${text} (${code})`);
+
+function showLogs(status) {
+  const rows = status.logs.map((log) => {
+    const { extent } = log;
+    const tone = extent.frozen || log.lastError ? "bad" : !log.reachable || log.quarantined > 0 ? "unsure" : "";
+    return element("tr", { className: tone }, element("th", { scope: "row" }, `${extent.region} ${extent.origin}`),
+      cell(count(log.heldSize)), cell(count(Number(log.knownSize) - Number(extent.size))), cell(count(extent.witnessedSize)),
+      cell(age(extent.ageSeconds)), cell(count(log.quarantined)),
+      cell(extent.frozen ? "已冻结 frozen" : log.lastError ? words(log.lastError)[0] : log.reachable ? "正常 fine" : "不应答 silent", false));
+  });
+  const names = [["日志", "Log"], ["条数", "Held", true], ["落后", "Behind", true], ["已见证", "Witnessed", true],
+    ["证据时龄", "Age", true], ["隔离", "Quarantined", true], ["状态", "State"]];
+  byId("logs").replaceChildren(element("table", {}, heads(names), element("tbody", {}, ...rows)));
+}
+
+function showGrowth(status) {
+  const own = status.logs.find((log) => log.extent.region === status.region);
+  if (!own) return;
+  sizes.push([Date.now() / 1000, Number(own.heldSize)]);
+  if (sizes.length > KEPT) sizes.shift();
+  const [[start, first], [now, last]] = [sizes[0], sizes.at(-1)];
+  const rate = now > start ? ((last - first) / (now - start)).toFixed(1) : "0.0";
+  const said = [`本页打开以来：${count(first)} → ${count(last)}，每秒 ${rate} 条`, `since this page was opened: ${rate} a second`];
+  byId("growth").replaceChildren(lineChart(sizes, said.join(" ")), element("p", {}, ...both(said)));
+}
+
+function show(status) {
+  const found = alarms(status).map(({ tone, zh, english }) => element("p", { className: `verdict ${tone}` }, ...both([zh, english])));
+  byId("alarms").replaceChildren(...(found.length > 0 ? found : [element("p", { className: "verdict good" }, ...both(["没有警示。", "Nothing to be seen to."]))]));
+  byId("node").replaceChildren(table([
+    [["省份", "Province"], status.region], [["程序版本", "Version"], status.version],
+    [["信任清单", "Trust list"], `${status.trustListVersion}，${status.trustListExpires} 到期 expires`],
+    ...(status.inCharge ? [[["主进程", "In charge of the logs"], status.inCharge]] : []),
+  ]));
+  showLogs(status);
+  showGrowth(status);
+}
+
+const nothing = () => element("p", {}, ...both(["没有。", "None."]));
+
+async function showRest() {
+  const [quarantine, evidence, audit] = await Promise.all([
+    ask("/quarantine?limit=50"), ask("/evidence"), ask("/audit/search", { newestFirst: true, limit: 50 }),
+  ].map(async (answer) => (await answer).json()));
+  const leaves = quarantine.leaves.map(({ index, code }) => [[`#${index}`, ""], code]);
+  byId("quarantine").replaceChildren(leaves.length > 0 ? table(leaves) : nothing());
+  const contradictions = evidence.evidence.map(({ origin, release }) => [[origin, ""],
+    release ? `已解除 released: ${release.reason}` : `已冻结 frozen: huren evidence show --origin ${origin}`]);
+  byId("evidence").replaceChildren(contradictions.length > 0 ? table(contradictions) : nothing());
+  const rows = audit.links.map(({ sequence, read: entry }) => {
+    const time = new Date(1000 * Number(entry.time)).toISOString().replace("T", " ").replace(".000Z", "Z");
+    const what = entry.action.replace("AUDIT_ACTION_", "");
+    return element("tr", {}, element("th", { scope: "row" }, sequence), cell(time, false), cell(what, false), cell(entry.actor, false),
+      cell(entry.method.split("/").at(-1), false), cell(entry.outcome, false), cell(entry.count));
+  });
+  const names = [["序号", "No."], ["时间", "Time"], ["事项", "Act"], ["何人", "Actor"], ["调用", "Call"], ["结果", "Outcome"], ["次数", "Count", true]];
+  byId("audit").replaceChildren(element("table", {}, heads(names), element("tbody", {}, ...rows)));
+}
+
+const failed = (error) => byId("told").replaceChildren(element("p", { className: "verdict bad" }, error.message));
+
+async function enter() {
+  const response = await ask("/status/watch");
+  byId("enter").hidden = true;
+  byId("console").hidden = false;
+  byId("told").replaceChildren();
+  showRest().catch(failed);
+  for await (const status of events(response)) show(status);
+  throw new Error("与节点的连接已断开，请重新进入。 The connection has ended: enter again.");
+}
+
+byId("enter").addEventListener("submit", (event) => {
+  event.preventDefault();
+  token = byId("token").value.trim();
+  enter().catch((error) => {
+    byId("enter").hidden = false;
+    failed(error);
+  });
+});
+byId("again").addEventListener("click", () => showRest().catch(failed));
