@@ -69,7 +69,7 @@ pub(super) fn describe() -> Value {
             "securitySchemes": { "token": {
                 "type": "http",
                 "scheme": "bearer",
-                "description": "huren token create / POST /tokens",
+                "description": "huren token new / POST /tokens",
             } },
         },
     })

@@ -79,7 +79,8 @@ function alarms(status) {
 const words = (code) => (ERRORS[code] ?? ["复制失败", "replication fails"]).map((text) => `${text} (${code})`);
 
 function showLogs(status) {
-  const rows = status.logs.map((log) => {
+  const logs = status.logs.toSorted((a, b) => a.extent.region.localeCompare(b.extent.region));
+  const rows = logs.map((log) => {
     const { extent } = log;
     const tone = extent.frozen || log.lastError ? "bad" : !log.reachable || log.quarantined > 0 ? "unsure" : "";
     return element("tr", { className: tone }, element("th", { scope: "row" }, `${extent.region} ${extent.origin}`),

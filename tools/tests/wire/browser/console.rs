@@ -13,18 +13,15 @@ use crate::{
     support::http,
 };
 
-/// Takes the first event of a watch alone, as the browser waits for a page to have nothing open.
+/// One event of a watch, and its end: the browser is done with a page once it has nothing open.
 const ONCE: &str = r#"
 const asked = window.fetch;
 window.fetch = async (url, options) => {
-  const response = await asked(url, options);
+  const response = await asked(String(url).replace("/watch", ""), options);
   if (!response.ok || !String(url).endsWith("/watch")) return response;
-  const reader = response.body.getReader();
-  const { value } = await reader.read();
-  await reader.cancel();
-  return new Response(value);
+  return new Response(`data: ${await response.text()}\n\n`);
 };
-byId("token").value = given.token;
+token = given.token;
 const ended = await enter().catch((error) => error.message);
 "#;
 
