@@ -42,7 +42,7 @@ async fn who_may_see_the_node_s_state_sees_it() {
     let show = format!(
         "{ONCE} await showRest(); {JUDGE}
          const text = (id) => byId(id).textContent;
-         return {{ ended, broken, alarms: text('alarms'), node: text('node'), logs: text('logs'),
+         return {{ ended, broken, worst: document.querySelectorAll('#alarms .bad').length, alarms: text('alarms'), node: text('node'), logs: text('logs'),
            audit: text('audit'), charts: document.querySelectorAll('#growth svg polyline').length }};"
     );
     let refuse = format!("{ONCE} return {{ ended, hidden: byId('console').hidden }};");
@@ -60,7 +60,8 @@ async fn who_may_see_the_node_s_state_sees_it() {
         assert!(text.contains(what), "{id}: {text}");
     };
     says("ended", "连接已断开");
-    says("alarms", "没有警示");
+    assert_eq!(shown["worst"], 0, "{}", shown["alarms"]);
+    assert_ne!(shown["alarms"], "");
     says("node", "31");
     says("logs", "log/33");
     says("logs", "正常");
