@@ -17,8 +17,6 @@ fuzz *ARGS:
     .ci/fuzz {{ARGS}}
 demo *ARGS:
     cargo run --release --locked --bin huren -- demo {{ARGS}}
-compose *ARGS:
-    compose/smoke.sh {{ARGS}}
 bench *ARGS:
     cargo run --release --locked --bin huren -- bench {{ARGS}}
 simulate *ARGS:

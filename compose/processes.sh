@@ -119,7 +119,7 @@ ask() {
 
 logs() {
     [[ -n ${state:-} ]] || return
-    tail -n 20 "$state"/*.log "$state"/db-*/log
+    tail -n 15 "$state"/{setup,node-*,prometheus}.log "$state"/db-*/log
 }
 
 down() {

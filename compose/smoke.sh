@@ -34,7 +34,7 @@ fi
 
 finish() {
     local status=$?
-    if ((status)); then logs >&2 || true; fi
+    if ((status && status != 130)); then logs >&2 || true; fi
     down
     if ((status == 0)); then
         echo "通过，用时 passed in ${SECONDS} s"

@@ -224,3 +224,21 @@ where
         () = driving => bail!("连接中断 / the connection ended early"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_listens_everywhere_is_reached_here() {
+        for (listens, reached) in [
+            ("0.0.0.0:4433", "127.0.0.1:4433"),
+            ("[::]:4433", "127.0.0.1:4433"),
+            ("10.0.0.3:4433", "10.0.0.3:4433"),
+            ("[::1]:4433", "[::1]:4433"),
+        ] {
+            let found = on_this_machine(listens.parse().unwrap());
+            assert_eq!(found.to_string(), reached);
+        }
+    }
+}
