@@ -1,7 +1,7 @@
 //! Reaching a node: over gRPC with a client certificate, and over HTTP for the public log.
 
 use std::{
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
     sync::Arc,
 };
@@ -138,13 +138,11 @@ impl NodeArgs {
 /// Where a node is reached from its own machine: one that listens on every address has no
 /// certificate for "every address", but always one for this.
 pub(crate) fn on_this_machine(listens: SocketAddr) -> SocketAddr {
-    let ip = match listens.ip() {
-        IpAddr::V4(Ipv4Addr::UNSPECIFIED) | IpAddr::V6(Ipv6Addr::UNSPECIFIED) => {
-            Ipv4Addr::LOCALHOST.into()
-        }
-        ip => ip,
-    };
-    SocketAddr::new(ip, listens.port())
+    if listens.ip().is_unspecified() {
+        SocketAddr::from((Ipv4Addr::LOCALHOST, listens.port()))
+    } else {
+        listens
+    }
 }
 
 /// Fetches a public resource of a log. `None` if there is no such resource.

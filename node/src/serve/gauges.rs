@@ -10,7 +10,7 @@ use crate::{
     http::health::Readiness,
 };
 
-/// How often they are looked at.
+/// How often they are looked at, and how long that may take.
 const INTERVAL: Duration = Duration::from_secs(5);
 
 /// Whose state they tell.
