@@ -4,9 +4,12 @@
 
 compose() { docker compose --file "$here/compose.yaml" --project-name huren-smoke "$@"; }
 
+prerequisites() {
+    docker info >/dev/null 2>&1 && docker compose version >/dev/null 2>&1 ||
+        fail '没有可用的容器引擎与 docker compose；可用 --processes / no container engine with docker compose: try --processes'
+}
+
 up() {
-    docker info >/dev/null 2>&1 ||
-        fail '没有可用的容器引擎；可用 --processes / no container engine runs: try --processes'
     "$here/setup.sh" passwords "$here/secrets"
     compose up --build --detach
     for province in "${provinces[@]}"; do

@@ -25,8 +25,10 @@ unprivileged() {
     fi
 }
 
-find_postgres() {
+prerequisites() {
     local found
+    [[ -x $bin/huren ]] || fail "没有 $bin/huren，请先构建 / build it first: cargo build --release --locked --bin huren"
+    bin=$(cd "$bin" && pwd)
     found=$(compgen -G '/usr/lib/postgresql/*/bin/initdb' | sort -V | tail -n 1) ||
         found=$(command -v initdb) ||
         fail '未安装 PostgreSQL / PostgreSQL is not installed (Debian: apt install postgresql)'
@@ -49,10 +51,7 @@ start_database() {
 }
 
 up() {
-    bin=$(cd "$bin" && pwd) || fail '没有此文件夹 / no such folder'
-    [[ -x $bin/huren ]] || fail "没有 $bin/huren，请先构建 / build it first: cargo build --release --locked --bin huren"
     export PATH=$bin:$PATH
-    find_postgres
     state=$(mktemp -d)
     chmod 0711 "$state"
     "$here/setup.sh" passwords "$state/secrets"

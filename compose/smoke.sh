@@ -5,6 +5,7 @@
 #   compose/smoke.sh                           with docker compose
 #   compose/smoke.sh --processes [--bin DIR]   the same as processes of this machine; `huren` is
 #                                              taken from DIR, target/release unless said otherwise
+# shellcheck source-path=SCRIPTDIR
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 stage=containers bin=$here/../target/release
@@ -43,6 +44,7 @@ finish() {
 }
 
 command -v jq >/dev/null || fail '需要 jq / jq is needed (Debian: apt install jq)'
+prerequisites
 trap finish EXIT
 trap 'exit 130' INT TERM
 up

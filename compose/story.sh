@@ -4,6 +4,7 @@
 #   strike PROVINCE          kills its node, as a power cut would
 #   revive PROVINCE          starts it again
 #   ask EXPRESSION           what Prometheus says; fails where there is none
+# and, for smoke.sh, prerequisites, up, logs and down.
 
 provinces=(31 32 33 34)
 readonly certificates=40 late=20
