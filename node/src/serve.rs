@@ -1,6 +1,7 @@
 //! A running node: everything wired together, until it is told to stop.
 
 mod charge;
+mod gauges;
 mod readiness;
 mod reloading;
 mod trail;
@@ -32,6 +33,7 @@ use crate::{
     tls::{self, Clients, ServerTls},
 };
 use charge::Charge;
+use gauges::Gauges;
 use readiness::EngineReadiness;
 use reloading::{Listeners, Reloading};
 
@@ -191,26 +193,30 @@ pub async fn serve(
     } else {
         Router::new()
     };
-    let routes = health::routes(
-        Arc::new(EngineReadiness {
-            engine,
-            clock: Arc::clone(&clock),
-            elsewhere: charge.elsewhere(),
-        }),
-        metrics,
-    )
-    .merge(tiles::routes(
-        store,
-        config.origin.clone(),
-        config.log_path(),
-    ))
-    .merge(policies)
-    .merge(statuses)
-    .merge(submissions)
-    .merge(checking)
-    .merge(programs)
-    .merge(console::routes())
-    .merge(employers);
+    let readiness = Arc::new(EngineReadiness {
+        engine: Arc::clone(&engine),
+        clock: Arc::clone(&clock),
+        elsewhere: charge.elsewhere(),
+    });
+    let gauges = Gauges {
+        engine,
+        readiness: Arc::clone(&readiness) as Arc<dyn health::Readiness>,
+        clock: Arc::clone(&clock),
+    };
+    tasks.spawn(stop.clone().run_until_cancelled_owned(gauges.run()));
+    let routes = health::routes(readiness, metrics)
+        .merge(tiles::routes(
+            store,
+            config.origin.clone(),
+            config.log_path(),
+        ))
+        .merge(policies)
+        .merge(statuses)
+        .merge(submissions)
+        .merge(checking)
+        .merge(programs)
+        .merge(console::routes())
+        .merge(employers);
     let http_tls = config.http_tls.then_some(listeners.http);
     tracing::info!(region = %config.region, http = %config.http_listen, "the node serves");
     http::serve(http, http::with_limits(routes, limits), http_tls, stop).await;

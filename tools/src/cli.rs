@@ -9,7 +9,7 @@ use huren_proto::v1::issuance_service_client::IssuanceServiceClient;
 
 use crate::{
     audit, bench, connect::NodeArgs, decide, demo, doctor, draw, evidence, generate, import, log,
-    monitor, peers, privacy, registry, signed, stats, token, trust, verify,
+    monitor, peers, privacy, ready, registry, signed, stats, token, trust, verify,
 };
 
 /// 互认：长三角技能人才评价证书互查互认 / Huren: mutual recognition of skill certificates
@@ -62,6 +62,8 @@ pub enum Command {
     Log(log::LogCommand),
     /// 成员与复制状态 / members and how far each is replicated
     Peers(NodeArgs),
+    /// 本机节点是否就绪 / whether the node on this machine is ready
+    Ready(ready::ReadyArgs),
     /// 信任清单 / the trust list
     #[command(subcommand)]
     Trust(trust::TrustCommand),
@@ -178,6 +180,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode> {
         Command::Evidence(command) => evidence::run(&command, json).await,
         Command::Log(command) => log::run(&command, json).await.map(done),
         Command::Peers(node) => peers::run(&node, json).await.map(done),
+        Command::Ready(args) => ready::run(&args, json).await,
         Command::Trust(command) => trust::run(&command, json),
         Command::Audit(command) => audit::run(&command, json).await,
         Command::Token(command) => token::run(&command, json).await.map(done),

@@ -1,6 +1,10 @@
 //! Reaching a node: over gRPC with a client certificate, and over HTTP for the public log.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    sync::Arc,
+};
 
 use anyhow::{Context as _, Result, bail};
 use bytes::Bytes;
@@ -88,7 +92,8 @@ impl NodeArgs {
         let (mut node, mut ca) = (self.node.clone(), self.ca.clone());
         if let Some(dir) = &self.dir {
             let config = Config::load(&dir.join("config.toml"))?;
-            node = node.or_else(|| Some(format!("https://{}", config.grpc_listen)));
+            node =
+                node.or_else(|| Some(format!("https://{}", on_this_machine(config.grpc_listen))));
             ca = ca.or(Some(config.tls.ca));
         }
         let (Some(node), Some(ca)) = (node, ca) else {
@@ -112,7 +117,8 @@ impl NodeArgs {
         );
         if let Some(dir) = &self.dir {
             let config = Config::load(&dir.join("config.toml"))?;
-            node = node.or_else(|| Some(format!("https://{}", config.grpc_listen)));
+            node =
+                node.or_else(|| Some(format!("https://{}", on_this_machine(config.grpc_listen))));
             ca = ca.or(Some(config.tls.ca));
             cert = cert.or_else(|| Some(dir.join("clients/issuer.crt")));
             key = key.or_else(|| Some(dir.join("clients/issuer.key")));
@@ -129,8 +135,27 @@ impl NodeArgs {
     }
 }
 
+/// Where a node is reached from its own machine: one that listens on every address has no
+/// certificate for "every address", but always one for this.
+pub(crate) fn on_this_machine(listens: SocketAddr) -> SocketAddr {
+    if listens.ip().is_unspecified() {
+        SocketAddr::from((Ipv4Addr::LOCALHOST, listens.port()))
+    } else {
+        listens
+    }
+}
+
 /// Fetches a public resource of a log. `None` if there is no such resource.
 pub async fn get(url: &str, ca: Option<&PathBuf>) -> Result<Option<Bytes>> {
+    match fetch(url, ca).await? {
+        (http::StatusCode::NOT_FOUND, _) => Ok(None),
+        (http::StatusCode::OK, body) => Ok(Some(body)),
+        (status, _) => bail!("节点答复 / the node answered {status}"),
+    }
+}
+
+/// Fetches whatever a node answers, with its status.
+pub(crate) async fn fetch(url: &str, ca: Option<&PathBuf>) -> Result<(http::StatusCode, Bytes)> {
     let uri: http::Uri = url
         .parse()
         .with_context(|| format!("不是网址 / not a URL: {url}"))?;
@@ -149,7 +174,7 @@ pub async fn get(url: &str, ca: Option<&PathBuf>) -> Result<Option<Bytes>> {
             uri.authority().map_or("", |a| a.as_str()),
         )
         .body(Empty::<Bytes>::new())?;
-    let (status, body) = if is_tls {
+    if is_tls {
         let mut roots = rustls::RootCertStore::empty();
         let ca = ca.context("https 需要 --ca / https needs --ca")?;
         for certificate in load_certificates(ca)? {
@@ -164,14 +189,9 @@ pub async fn get(url: &str, ca: Option<&PathBuf>) -> Result<Option<Bytes>> {
         let stream = connector
             .connect(ServerName::try_from(host)?, stream)
             .await?;
-        exchange(stream, request).await?
+        exchange(stream, request).await
     } else {
-        exchange(stream, request).await?
-    };
-    match status {
-        http::StatusCode::NOT_FOUND => Ok(None),
-        http::StatusCode::OK => Ok(Some(body)),
-        status => bail!("节点答复 / the node answered {status}"),
+        exchange(stream, request).await
     }
 }
 
@@ -200,5 +220,23 @@ where
     tokio::select! {
         answer = answer => answer,
         () = driving => bail!("连接中断 / the connection ended early"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_listens_everywhere_is_reached_here() {
+        for (listens, reached) in [
+            ("0.0.0.0:4433", "127.0.0.1:4433"),
+            ("[::]:4433", "127.0.0.1:4433"),
+            ("10.0.0.3:4433", "10.0.0.3:4433"),
+            ("[::1]:4433", "[::1]:4433"),
+        ] {
+            let found = on_this_machine(listens.parse().unwrap());
+            assert_eq!(found.to_string(), reached);
+        }
     }
 }

@@ -17,6 +17,7 @@ pub mod log;
 pub mod monitor;
 pub mod peers;
 pub mod privacy;
+pub mod ready;
 pub mod registry;
 pub mod signed;
 pub mod stats;

@@ -1,7 +1,7 @@
 //! What a node serves to everybody: its health, and every log that it holds in the format of
 //! C2SP `tlog-tiles`, as somebody else's monitor reads it.
 
-use std::{collections::BTreeSet, net::SocketAddr};
+use std::{collections::BTreeSet, net::SocketAddr, process::Command};
 
 use huren_core::{
     checkpoint::SignedCheckpoint,
@@ -20,7 +20,7 @@ use tonic_reflection::pb::v1::{
 
 use crate::support::{
     http,
-    nodes::{Node, Nodes},
+    nodes::{HUREN, Node, Nodes, until},
     samples::Sample,
 };
 
@@ -169,6 +169,37 @@ async fn refuse_what_is_not_there(node: SocketAddr, base: &str) {
             "{path}: it may come to be"
         );
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn readiness_is_told_to_people_and_to_prometheus() {
+    let mut nodes = Nodes::start(&[Region::ZHEJIANG], 0, &[]).await;
+    let node = nodes.at(Region::ZHEJIANG);
+    let (address, dir) = (node.http, node.dir.clone());
+    until("the state in the metrics", async || {
+        let metrics = http::get(address, "/metrics").await;
+        let metrics = String::from_utf8(metrics.into_body().to_vec()).unwrap();
+        [
+            "huren_ready 1",
+            "huren_build_info{version=",
+            "huren_log_held_leaves{origin=\"huren.zj.example/log/33\"} 1",
+            "huren_log_known_leaves{origin=\"huren.zj.example/log/33\"} 1",
+            "huren_log_quarantined_leaves{origin=\"huren.zj.example/log/33\"} 0",
+        ]
+        .iter()
+        .all(|expected| metrics.contains(expected))
+    })
+    .await;
+    let ready = || {
+        let mut command = Command::new(HUREN);
+        command.args(["ready", "--dir"]).arg(&dir);
+        command.output().unwrap()
+    };
+    let said = ready();
+    assert!(said.status.success(), "{said:?}");
+    assert_eq!(String::from_utf8(said.stdout).unwrap(), "就绪 ready\n");
+    nodes.kill(Region::ZHEJIANG).await;
+    assert_eq!(ready().status.code(), Some(1));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
