@@ -81,9 +81,12 @@ pub enum NodeCommand {
     /// database from its SQLite file into PostgreSQL, compared table by table. Stop the node first; what
     /// was cut off is taken up when it is run again.
     MigrateStore(MigrateArgs),
-    /// 核对整个数据库：日志条目、树块、签名，以及登记簿与日志重建的结果；退出码 3 为有损坏 / Check the whole
-    /// database: entries, tiles and signatures of every log, and the registers against folding the logs
-    /// anew. Exit code 3: it is damaged.
+    /// 核对整个数据库：日志条目、树块、签名，以及登记簿与日志重建的结果；可从其他成员修复 / Check the whole database:
+    /// entries, tiles and signatures of every log, and the registers against folding the logs anew. What
+    /// is damaged can be repaired from other members.
+    ///
+    /// 退出码 / exit codes: 0 无损坏或已修复 / in order, or repaired; 3 有损坏 / damaged; 1 无法核对 / it could not
+    /// be checked.
     Fsck(FsckArgs),
     /// 从密钥备份恢复节点文件夹 / Restore a node's folder from a backup of its keys.
     RestoreKeys(RestoreKeysArgs),

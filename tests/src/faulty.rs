@@ -21,8 +21,8 @@ use huren_core::{
 };
 use huren_store::{
     Advance, Append, AuditQuery, AuditRow, Bundle, Cosigned, DataKey, DisclosureRow, Erased, Error,
-    Found, Head, KeptCell, Leaves, LogState, Notes, Package, Rekey, Rekeyed, Release, Role, Store,
-    Tag, TokenRow,
+    Found, Head, KeptCell, Leaves, LogState, Mending, Notes, Package, Rekey, Rekeyed, Release,
+    Role, Store, Tag, TokenRow,
 };
 
 macro_rules! operations {
@@ -51,6 +51,7 @@ operations! {
     Append,
     PutPackages,
     Advance,
+    Mend,
     Apply,
     PutCounts,
     PutDisclosures,
@@ -230,6 +231,11 @@ impl<M: Mishaps> Store for FaultyStore<M> {
     async fn advance(&self, origin: &Origin, advance: Advance) -> Result<(), Error> {
         let call = self.inner.advance(origin, advance);
         self.write(Operation::Advance, call).await
+    }
+
+    async fn mend(&self, origin: &Origin, mending: Mending) -> Result<(), Error> {
+        let call = self.inner.mend(origin, mending);
+        self.write(Operation::Mend, call).await
     }
 
     async fn apply(

@@ -239,7 +239,7 @@ impl Federation {
     }
 
     /// Every other member, of the list that one holds if it runs.
-    fn peers_of(&self, region: Region) -> Peers {
+    pub fn peers_of(&self, region: Region) -> Peers {
         let chain = self.running.get(&region).map(|at| at.engine.trust());
         let is_member = |other: &Region| {
             let list = chain.as_ref().map(|chain| &chain.newest().list);

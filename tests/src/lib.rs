@@ -4,6 +4,7 @@
 
 mod audit;
 mod clock;
+mod damage;
 mod faulty;
 mod federation;
 mod forge;
@@ -25,7 +26,7 @@ pub use federation::{Federation, Place};
 pub use forge::{Draft, Leaf, Pen};
 pub use fork::{Fork, Shown};
 pub use history::History;
-pub use machine::Machine;
+pub use machine::{Database, Machine};
 pub use members::{
     Closed, REGIONS, RETIRED_AT, county, county_pen, log_signer, member, mirror, newer_pen,
     next_list, next_member, next_record_key, next_signing_keys, origin, outside_signer, record_pen,

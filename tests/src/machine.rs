@@ -5,6 +5,7 @@ use std::{
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use age::secrecy::ExposeSecret as _;
@@ -14,11 +15,46 @@ use huren_node::{
     backup::{self, BackupError, Keys, Lock, RestoreError, Wanted},
     config::{self, Config},
 };
-use huren_store::{Sqlite, SqliteOptions};
+use huren_store::{Held, Postgres, Sqlite, SqliteOptions, Store};
 use indicatif::ProgressBar;
 use tempfile::TempDir;
 
-use crate::members::{key_files, origin, trust_lists};
+use crate::{
+    members::{key_files, origin, trust_lists},
+    stores,
+};
+
+/// For how long a member whose database is PostgreSQL is in charge of it: longer than a test takes.
+const LEASE: Duration = Duration::from_secs(600);
+
+/// A member's database, open.
+pub enum Database {
+    /// A file.
+    File(Arc<Sqlite>),
+    /// PostgreSQL, of which this process is in charge.
+    Shared(Arc<Postgres>),
+}
+
+impl Database {
+    /// It, by its contract.
+    pub fn store(&self) -> Arc<dyn Store> {
+        match self {
+            Self::File(store) => Arc::clone(store) as Arc<dyn Store>,
+            Self::Shared(store) => Arc::clone(store) as Arc<dyn Store>,
+        }
+    }
+
+    /// Closes it, and lets others take charge of it.
+    pub async fn close(self) {
+        match self {
+            Self::File(store) => store.close().await,
+            Self::Shared(store) => {
+                store.resign().await.expect("a lease");
+                store.close().await;
+            }
+        }
+    }
+}
 
 /// A machine, with configuration and keys.
 pub struct Machine {
@@ -71,6 +107,31 @@ impl Machine {
         )
         .await;
         Arc::new(opened.expect("a database"))
+    }
+
+    /// Keeps its database in the back end that is tried, unless that is memory: then in a file.
+    pub fn keep_as_tried(&mut self) {
+        if let Some(url) = stores::empty_database() {
+            self.config.database = config::Database::Shared(config::Shared {
+                url,
+                address: String::new(),
+                options: stores::few_connections(),
+            });
+        }
+    }
+
+    /// Opens its database, whichever it is, or makes it.
+    pub async fn database(&self) -> Database {
+        match &self.config.database {
+            config::Database::File(_) => Database::File(self.open().await),
+            config::Database::Shared(at) => {
+                let store = Postgres::open(&at.url, &at.options).await;
+                let store = store.expect("a database");
+                let held = store.acquire("test", LEASE).await.expect("a lease");
+                assert_eq!(held, Held::Here);
+                Database::Shared(Arc::new(store))
+            }
+        }
     }
 
     /// Loses its database, which no process has open any more.

@@ -13,21 +13,32 @@ pub const BACK_END: &str = "TEST_STORE";
 /// # Panics
 /// If there is no such back end, or it cannot be had.
 pub fn store() -> Arc<dyn Store> {
+    let Some(url) = empty_database() else {
+        return Arc::new(Memory::new());
+    };
+    // It connects in the runtime of its test.
+    let store = Postgres::lazy(&url, &few_connections());
+    Arc::new(store.expect("an address"))
+}
+
+/// The address of a new database that has its tables, if PostgreSQL is tried.
+pub(crate) fn empty_database() -> Option<String> {
     match std::env::var(BACK_END).as_deref() {
-        Err(_) | Ok("memory") => Arc::new(Memory::new()),
+        Err(_) | Ok("memory") => None,
         Ok("postgres") => {
             let server = huren_postgres_server::server().expect("PostgreSQL, which was asked for");
-            let url = server.copy_of(empty(server)).expect("a database");
-            // It connects in the runtime of its test.
-            let options = PostgresOptions {
-                writers: 1,
-                readers: 2,
-                ..PostgresOptions::default()
-            };
-            let store = Postgres::lazy(&url, &options);
-            Arc::new(store.expect("an address"))
+            Some(server.copy_of(empty(server)).expect("a database"))
         }
         Ok(other) => panic!("{BACK_END} is {other}: it is memory or postgres"),
+    }
+}
+
+/// As many connections as a test needs, of which many run at once.
+pub(crate) fn few_connections() -> PostgresOptions {
+    PostgresOptions {
+        writers: 1,
+        readers: 2,
+        ..PostgresOptions::default()
     }
 }
 

@@ -2,13 +2,13 @@
 //! entries and tiles up to the checkpoint that its province signed.
 
 use huren_core::{
-    checkpoint::Origin,
+    checkpoint::{Origin, SignedCheckpoint},
     disclosure,
-    merkle::{Hash, RightEdge, TILE_WIDTH, decode_bundle, leaf_hash},
+    merkle::{Hash, RightEdge, TILE_WIDTH, TileId, decode_bundle, leaf_hash},
     replicate::{PACKAGE, packages, read_checkpoint, width},
     trust::TrustChain,
 };
-use huren_store::{Error as StoreError, LogState, Store};
+use huren_store::{Bundle, Error as StoreError, LogState, Package, Store};
 use indicatif::ProgressBar;
 
 use super::step;
@@ -54,7 +54,7 @@ pub(crate) async fn logs(
             what,
         };
         if state.head.size > 0 {
-            is_signed(state, chain).map_err(wrong)?;
+            signed(state, chain).map_err(wrong)?;
         }
         let root = root(store, state, progress).await?.map_err(wrong)?;
         if root != state.head.root {
@@ -65,8 +65,12 @@ pub(crate) async fn logs(
     Ok(())
 }
 
-/// A member that has left is found in an older list.
-fn is_signed(state: &LogState, chain: &TrustChain) -> Result<(), &'static str> {
+/// The checkpoint of a log's head, as its province signed it. A member that has left is found in an
+/// older list.
+pub(crate) fn signed(
+    state: &LogState,
+    chain: &TrustChain,
+) -> Result<SignedCheckpoint, &'static str> {
     let lists = chain.lists().iter().rev();
     let members = lists.filter_map(|list| list.list.member_of(&state.origin));
     let signed = members
@@ -75,7 +79,7 @@ fn is_signed(state: &LogState, chain: &TrustChain) -> Result<(), &'static str> {
         .ok_or("检查点签名无效 / its checkpoint is not signed by its province")?;
     let (checkpoint, head) = (signed.checkpoint(), &state.head);
     if (checkpoint.size, checkpoint.root) == (head.size, head.root) {
-        Ok(())
+        Ok(signed)
     } else {
         Err("检查点不符 / its checkpoint is of another tree")
     }
@@ -90,31 +94,99 @@ async fn root(
     let (origin, size) = (&state.origin, state.head.size);
     let mut edge = RightEdge::empty();
     let mut hashes = Vec::with_capacity(STRIDE * usize::from(TILE_WIDTH));
+    let mut widths = Vec::with_capacity(STRIDE);
     for number in 0..packages(size) {
-        let Some(bundle) = store.bundle(origin, number).await? else {
-            return Ok(Err("缺少条目 / entries are missing"));
+        let Some(held) = package(store, origin, number, size).await? else {
+            return Ok(Err(
+                "缺少条目，或条目已损坏 / entries are missing or damaged",
+            ));
         };
-        let entries = decode_bundle(&bundle.entries).ok();
-        let wanted = usize::from(width(number, size));
-        let Some(entries) = entries.as_ref().and_then(|entries| entries.get(..wanted)) else {
-            return Ok(Err("缺少条目 / entries are missing"));
-        };
-        hashes.extend(entries.iter().map(|entry| leaf_hash(entry)));
-        progress.inc(entries.len() as u64);
-        if number + 1 < packages(size) && hashes.len() < STRIDE * PACKAGE as usize {
+        progress.inc(held.package.leaves.len() as u64);
+        hashes.extend(held.package.leaves);
+        widths.push((number, held.width));
+        if number + 1 < packages(size) && widths.len() < STRIDE {
             continue;
         }
-        let tiles = edge.append(&hashes);
-        hashes.clear();
-        let ids: Vec<_> = tiles.iter().map(|(id, _)| *id).collect();
-        let held = store.tiles(origin, &ids).await?;
-        let is_held =
-            |(id, tile): &(_, Vec<Hash>)| held.get(id).is_some_and(|held| held.starts_with(tile));
-        if !tiles.iter().all(is_held) {
-            return Ok(Err("树块不符 / its tiles are not those of its entries"));
+        let first = number + 1 - widths.len() as u64;
+        if store.held_packages(origin, first..number + 1).await? != widths {
+            return Ok(Err(
+                "条目登记不符 / its entries are not those that are listed",
+            ));
         }
+        widths.clear();
+        for (id, tile) in edge.append(&hashes) {
+            if !holds_tile(store, origin, id, &tile).await? {
+                return Ok(Err("树块不符 / its tiles are not those of its entries"));
+            }
+        }
+        hashes.clear();
     }
     Ok(Ok(edge.root()))
+}
+
+/// A package as wide as in the tree.
+pub(crate) struct HeldPackage {
+    /// It.
+    pub(crate) package: Package,
+    /// How many entries are held of it, which may be more.
+    pub(crate) width: u16,
+}
+
+/// What is held of a package of the tree of `size` leaves; none unless it is as wide as there.
+pub(crate) async fn package(
+    store: &dyn Store,
+    origin: &Origin,
+    number: u64,
+    size: u64,
+) -> Result<Option<HeldPackage>, StoreError> {
+    let bundle = match store.bundle(origin, number).await {
+        Err(StoreError::Corrupt(_)) => None,
+        bundle => bundle?,
+    };
+    let Some(Bundle {
+        entries: bytes,
+        width: held,
+        ..
+    }) = bundle
+    else {
+        return Ok(None);
+    };
+    let width = width(number, size);
+    let entries = decode_bundle(&bytes).ok();
+    let Some(entries) = entries
+        .as_ref()
+        .and_then(|entries| entries.get(..usize::from(width)))
+    else {
+        return Ok(None);
+    };
+    // Each stands behind two bytes that say how long it is.
+    let length: usize = entries.iter().map(|entry| entry.len() + 2).sum();
+    let leaves = entries.iter().map(|entry| leaf_hash(entry)).collect();
+    let entries = bytes.slice(..length);
+    Ok(Some(HeldPackage {
+        package: Package {
+            bundle: Bundle {
+                number,
+                width,
+                entries,
+            },
+            leaves,
+        },
+        width: held,
+    }))
+}
+
+/// Whether a tile is held, and is this one.
+pub(crate) async fn holds_tile(
+    store: &dyn Store,
+    origin: &Origin,
+    id: TileId,
+    hashes: &[Hash],
+) -> Result<bool, StoreError> {
+    match store.tiles(origin, &[id]).await {
+        Err(StoreError::Corrupt(_)) => Ok(false),
+        tiles => Ok(tiles?.get(&id).is_some_and(|held| held.starts_with(hashes))),
+    }
 }
 
 /// Tries the key on the first disclosures of a log.

@@ -84,6 +84,7 @@ pub use recover::RecoverError;
 pub use registers::ListError;
 pub use rekey::{DataKeyState, DataKeysError, Rekeying, take_data_keys};
 pub use replicate::SyncError;
+pub(crate) use replicate::check as check_package;
 pub(crate) use restored::revoke_tokens;
 pub use sharing::{ShareError, Shared};
 pub use signing::{Rotating, SigningKeys};

@@ -467,7 +467,7 @@ pub(super) async fn root_before(
 }
 
 /// Checks a package that is to be kept for a tree.
-pub(super) fn check(
+pub(crate) fn check(
     tree: &Checkpoint,
     expected: u64,
     package: PeerPackage,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use huren_core::register::Changes;
+use huren_core::{register::Changes, trust::TrustChain};
 use huren_node::fsck::{Damaged, fsck};
 use huren_proto::v1::StatusAction;
 use huren_store::{Erased, Sqlite, Store};
@@ -32,7 +32,7 @@ async fn registers_that_are_not_what_the_logs_give_are_found_and_built_anew() {
     submit(&federation, HOME, &change(StatusAction::Revoke, 2)).await;
     submit(&federation, HOME, &erasure(3)).await;
     // Beside a node that runs.
-    let told = fsck(&machine.config, None, false).await.expect("in order");
+    let told = fsck(&machine.config, None, None).await.expect("in order");
     assert!(told.contains("certificates"), "{told}");
     federation.stop(HOME).await;
 
@@ -45,13 +45,15 @@ async fn registers_that_are_not_what_the_logs_give_are_found_and_built_anew() {
     let folded = database.apply(&log, 0..size, nothing.0, nothing.1);
     folded.await.expect("a store");
     database.close().await;
-    let found = fsck(&machine.config, None, false).await;
+    let found = fsck(&machine.config, None, None).await;
     let found = found.expect_err("damage");
     assert!(found.is::<Damaged>(), "{found:#}");
     for table in ["certificates", "statuses", "erasures"] {
         assert!(found.to_string().contains(table), "{found:#}");
     }
-    let repaired = fsck(&machine.config, None, true).await.expect("repaired");
+    let nobody = |_: &TrustChain| -> _ { panic!("nobody is needed") };
+    let repaired = fsck(&machine.config, None, Some(&nobody)).await;
+    let repaired = repaired.expect("repaired");
     assert!(repaired.contains("certificates"), "{repaired}");
 
     let database = machine.open().await;
@@ -60,5 +62,5 @@ async fn registers_that_are_not_what_the_logs_give_are_found_and_built_anew() {
     federation.until(HOME, |engine| engine.is_writable()).await;
     federation.until_known(HOME, HOME, size).await;
     is_valid_at(&federation, HOME, (HOME, 1)).await;
-    fsck(&machine.config, None, false).await.expect("in order");
+    fsck(&machine.config, None, None).await.expect("in order");
 }

@@ -7,6 +7,7 @@ mod closed;
 mod form;
 mod frozen;
 mod home;
+mod mended;
 mod recovery;
 mod refused_backups;
 mod rekeyed;

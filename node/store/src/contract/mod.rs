@@ -303,6 +303,15 @@ pub trait Store: Send + Sync + 'static {
     /// An entry bundle (tlog-tiles format) as wide as it is held.
     async fn bundle(&self, origin: &Origin, number: u64) -> Result<Option<Bundle>, Error>;
 
+    /// Puts packages and tiles of a log's tree in the place of what is held for them and is damaged:
+    /// what was there goes, as far as it was wider too, so that nothing of it is relied on. Nothing
+    /// else of the log changes.
+    ///
+    /// # Errors
+    /// `Conflict` unless the head is exactly `mending.tree`, and unless each of them lies in that tree
+    /// and is as wide as there.
+    async fn mend(&self, origin: &Origin, mending: Mending) -> Result<(), Error>;
+
     // ---- what the own witness cosigned -----------------------------------------------
 
     /// Makes a checkpoint the latest that this node's witness cosigned of a log, which need not

@@ -127,6 +127,35 @@ pub struct Package {
     pub leaves: Vec<Hash>,
 }
 
+/// What takes the place of damaged packages and tiles of a log.
+#[derive(Clone, Debug)]
+pub struct Mending {
+    /// The head, to whose tree each of them is proven.
+    pub tree: Head,
+    /// Packages.
+    pub packages: Vec<Package>,
+    /// Tiles above level 0: those of that level come with their packages.
+    pub tiles: Vec<(TileId, Vec<Hash>)>,
+}
+
+impl Mending {
+    /// Whether all of it lies in the tree and is as wide as there.
+    pub(crate) fn fits(&self) -> bool {
+        let size = self.tree.size;
+        let package = |package: &Package| {
+            let (number, width) = (package.bundle.number, package.bundle.width);
+            let id = TileId::in_tree(0, number, size);
+            id.is_some_and(|id| id.width() == width) && package.leaves.len() == usize::from(width)
+        };
+        let tile = |(id, hashes): &(TileId, Vec<Hash>)| {
+            id.level() > 0
+                && TileId::in_tree(id.level(), id.index(), size) == Some(*id)
+                && hashes.len() == usize::from(id.width())
+        };
+        self.packages.iter().all(package) && self.tiles.iter().all(tile)
+    }
+}
+
 /// An entry bundle: leaves `256 * number ..`, `width` of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bundle {

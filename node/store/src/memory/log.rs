@@ -15,8 +15,8 @@ use huren_core::{
 };
 
 use crate::{
-    Advance, Append, Bundle, DisclosureRow, Error, Found, FoundStatus, Head, LogState, Notes,
-    Release, Resealed, Role,
+    Advance, Append, Bundle, DisclosureRow, Error, Found, FoundStatus, Head, LogState, Mending,
+    Notes, Release, Resealed, Role,
 };
 
 pub(super) struct Log {
@@ -99,6 +99,21 @@ impl Log {
         self.state.checkpoint = advance.checkpoint;
         for (id, hashes) in advance.tiles {
             self.put_tile(id.level(), id.index(), hashes);
+        }
+        Ok(())
+    }
+
+    pub(super) fn mend(&mut self, mending: Mending) -> Result<(), Error> {
+        if self.state.head != mending.tree || !mending.fits() {
+            return Err(Error::Conflict);
+        }
+        for package in mending.packages {
+            let number = package.bundle.number;
+            self.tiles.insert((0, number), package.leaves);
+            self.bundles.insert(number, package.bundle);
+        }
+        for (id, hashes) in mending.tiles {
+            self.tiles.insert((id.level(), id.index()), hashes);
         }
         Ok(())
     }

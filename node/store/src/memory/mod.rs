@@ -23,8 +23,8 @@ use huren_core::{
 
 use crate::{
     Advance, Append, AuditQuery, AuditRow, Bundle, COSIGNED_KEPT, Cosigned, DataKey, DisclosureRow,
-    Erased, Error, Found, Head, KeptCell, Leaves, LogState, Notes, Package, Rekey, Rekeyed,
-    Release, Role, Store, Tag, TokenRow,
+    Erased, Error, Found, Head, KeptCell, Leaves, LogState, Mending, Notes, Package, Rekey,
+    Rekeyed, Release, Role, Store, Tag, TokenRow,
 };
 use cells::Cells;
 use log::Log;
@@ -187,6 +187,10 @@ impl Store for Memory {
 
     async fn advance(&self, origin: &Origin, advance: Advance) -> Result<(), Error> {
         self.write(origin, |log| log.advance(advance))
+    }
+
+    async fn mend(&self, origin: &Origin, mending: Mending) -> Result<(), Error> {
+        self.write(origin, |log| log.mend(mending))
     }
 
     async fn apply(

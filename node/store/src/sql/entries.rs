@@ -64,6 +64,19 @@ pub(super) async fn put(db: &mut Db, log: LogId, bundles: &[&Bundle]) -> Result<
         .await
 }
 
+pub(super) async fn remove(db: &mut Db, log: LogId, bundles: &[&Bundle]) -> Result<(), Error> {
+    for bundle in bundles {
+        let first = log.place(bundle.number * IN_BUNDLE)? >> IN_ROW.ilog2();
+        let rows = values![first, first + (IN_BUNDLE / IN_ROW).cast_signed()];
+        let sql = "DELETE FROM entries WHERE place >= $1 AND place < $2";
+        db.execute(sql, rows).await?;
+        let sql = "DELETE FROM bundles WHERE log = $1 AND number = $2";
+        db.execute(sql, values![log, integer(bundle.number)?])
+            .await?;
+    }
+    Ok(())
+}
+
 pub(super) async fn bundle(
     db: &Pool,
     origin: &Origin,

@@ -20,8 +20,8 @@ use super::{
 };
 use crate::{
     Advance, Append, AuditQuery, AuditRow, Bundle, Cosigned, DataKey, DisclosureRow, Erased, Error,
-    Found, Head, KeptCell, Leaves, LogState, Notes, Package, Rekey, Rekeyed, Release, Role, Store,
-    Tag, TokenRow,
+    Found, Head, KeptCell, Leaves, LogState, Mending, Notes, Package, Rekey, Rekeyed, Release,
+    Role, Store, Tag, TokenRow,
 };
 
 /// What a transaction writes, where several processes share a database.
@@ -323,6 +323,12 @@ impl<D: Database> Store for D {
 
     async fn bundle(&self, origin: &Origin, number: u64) -> Result<Option<Bundle>, Error> {
         entries::bundle(self.readers(), origin, number).await
+    }
+
+    async fn mend(&self, origin: &Origin, mending: Mending) -> Result<(), Error> {
+        let mut tx = self.begin(Writes::Logs).await?;
+        write::mend(&mut tx, origin, &mending).await?;
+        self.commit(tx, false).await
     }
 
     async fn put_cosigned(

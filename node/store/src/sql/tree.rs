@@ -37,6 +37,19 @@ pub(super) async fn put_tiles(db: &mut Db, log: LogId, tiles: &[NewTile<'_>]) ->
         .await
 }
 
+pub(super) async fn remove_tiles(
+    db: &mut Db,
+    log: LogId,
+    tiles: &[NewTile<'_>],
+) -> Result<(), Error> {
+    let sql = "DELETE FROM tiles WHERE log = $1 AND level = $2 AND number = $3";
+    for (level, number, _) in tiles {
+        let tile = values![log, u32::from(*level), integer(*number)?];
+        db.execute(sql, tile).await?;
+    }
+    Ok(())
+}
+
 pub(super) async fn tiles(
     db: &Pool,
     origin: &Origin,

@@ -13,7 +13,7 @@ use super::{
     register, submissions,
     tree::{self, NewTile},
 };
-use crate::{Advance, Append, Bundle, DisclosureRow, Erased, Error, Package};
+use crate::{Advance, Append, Bundle, DisclosureRow, Erased, Error, Head, Mending, Package};
 
 pub(super) async fn append(db: &mut Db, origin: &Origin, append: &Append) -> Result<(), Error> {
     if append.head.size < append.expected.size {
@@ -92,6 +92,36 @@ pub(super) async fn advance(db: &mut Db, origin: &Origin, advance: &Advance) -> 
         .iter()
         .map(|(id, hashes)| (id.level(), id.index(), &hashes[..]))
         .collect();
+    tree::put_tiles(db, log, &tiles).await
+}
+
+pub(super) async fn mend(db: &mut Db, origin: &Origin, mending: &Mending) -> Result<(), Error> {
+    if !mending.fits() {
+        return Err(Error::Conflict);
+    }
+    let Head { size, root } = mending.tree;
+    // Nothing moves: the comparison holds until the transaction ends.
+    let moved = logs::moved(
+        db,
+        "UPDATE logs SET size = size WHERE origin = $1 AND size = $2 AND root = $3 RETURNING id",
+        values![origin, integer(size)?, root],
+    );
+    let log = moved.await?;
+
+    let bundles = mending.packages.iter().map(|package| &package.bundle);
+    let bundles: Vec<&Bundle> = bundles.collect();
+    entries::remove(db, log, &bundles).await?;
+    entries::put(db, log, &bundles).await?;
+    let leaves = mending
+        .packages
+        .iter()
+        .map(|package| (0, package.bundle.number, &package.leaves[..]));
+    let above = mending
+        .tiles
+        .iter()
+        .map(|(id, hashes)| (id.level(), id.index(), &hashes[..]));
+    let tiles: Vec<NewTile<'_>> = leaves.chain(above).collect();
+    tree::remove_tiles(db, log, &tiles).await?;
     tree::put_tiles(db, log, &tiles).await
 }
 

@@ -119,7 +119,9 @@ contract! {
         tiles_widen_and_never_narrow
         a_bundle_is_as_wide_as_it_is_held
         many_tiles_at_once
-        numbers_beyond_every_log_are_not_held;
+        numbers_beyond_every_log_are_not_held
+        what_is_mended_takes_the_place_of_what_was_held
+        only_what_lies_in_the_tree_is_mended;
     cosigned:
         the_latest_cosigned_checkpoint_is_swapped_as_expected
         a_witness_never_goes_back_nor_aside
