@@ -1,6 +1,7 @@
 //! A running node: everything wired together, until it is told to stop.
 
 mod charge;
+mod manager;
 mod readiness;
 mod reloading;
 mod trail;
@@ -32,6 +33,7 @@ use crate::{
     tls::{self, Clients, ServerTls},
 };
 use charge::Charge;
+use manager::Telling;
 use readiness::EngineReadiness;
 use reloading::{Listeners, Reloading};
 
@@ -185,25 +187,30 @@ pub async fn serve(
     } else {
         Router::new()
     };
-    let routes = health::routes(
-        Arc::new(EngineReadiness {
-            engine,
-            clock: Arc::clone(&clock),
-            elsewhere: charge.elsewhere(),
-        }),
-        metrics,
-    )
-    .merge(tiles::routes(
-        store,
-        config.origin.clone(),
-        config.log_path(),
-    ))
-    .merge(policies)
-    .merge(submissions)
-    .merge(checking)
-    .merge(employers);
+    let readiness = Arc::new(EngineReadiness {
+        engine: Arc::clone(&engine),
+        clock: Arc::clone(&clock),
+        elsewhere: charge.elsewhere(),
+    });
+    let telling = Telling {
+        engine,
+        readiness: Arc::clone(&readiness) as _,
+        clock: Arc::clone(&clock),
+    };
+    let routes = health::routes(readiness, metrics)
+        .merge(tiles::routes(
+            store,
+            config.origin.clone(),
+            config.log_path(),
+        ))
+        .merge(policies)
+        .merge(submissions)
+        .merge(checking)
+        .merge(employers);
     let http_tls = config.http_tls.then_some(listeners.http);
     tracing::info!(region = %config.region, http = %config.http_listen, "the node serves");
+    // Both ports are open: whoever connects is answered.
+    tasks.spawn(telling.run(stop.clone()));
     http::serve(http, http::with_limits(routes, limits), http_tls, stop).await;
     tasks.close();
     tasks.wait().await;

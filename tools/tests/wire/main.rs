@@ -18,6 +18,8 @@ mod evidence;
 #[cfg(test)]
 mod logs;
 #[cfg(test)]
+mod manager;
+#[cfg(test)]
 mod monitoring;
 #[cfg(test)]
 mod page;
