@@ -18,6 +18,7 @@ use crate::{
     backup::command::{BackupArgs, BackupKeysArgs, CommandError, RestoreArgs, RestoreKeysArgs},
     config::{self, Config},
     data_key::DataKeyCommand,
+    doctor::{self, DoctorArgs, Problems},
     engine::{Clock, SystemClock},
     fsck::{Damaged, FsckArgs},
     init::{self, InitError, InitOptions, InitReport},
@@ -34,8 +35,8 @@ pub use key::{KeyCommand, NextArgs, NextRole};
 /// Exit code for a command that was refused and changed nothing.
 const REFUSED: u8 = 2;
 
-/// Exit code for a database that is not what it should be.
-const DAMAGED: u8 = 3;
+/// Exit code for a database that is not what it should be, and for a node that is not in order.
+const NOT_IN_ORDER: u8 = 3;
 
 /// A province's Huren node.
 #[derive(Debug, Parser)]
@@ -85,6 +86,16 @@ pub enum NodeCommand {
     /// database: entries, tiles and signatures of every log, and the registers against folding the logs
     /// anew. Exit code 3: it is damaged.
     Fsck(FsckArgs),
+    /// 检查节点：密钥、证书、信任清单、时钟、磁盘、数据库、成员、备份，并说明怎么办 / Examine the node, and say
+    /// what to do: keys, certificates, trust list, clock, disk, database, peers, backups.
+    ///
+    /// 不作任何改动，节点可照常运行，请以节点的用户运行。退出码 0：正常（可有提示）；3：有问题。程序内置的数据表由
+    /// huren doctor 检查。
+    ///
+    /// Nothing is changed and the node may be running; run it as the node's user. Exit codes: 0 in order,
+    /// though there may be notices; 3 there are problems. `huren doctor` examines the tables that are built
+    /// into the program.
+    Doctor(DoctorArgs),
     /// 从密钥备份恢复节点文件夹 / Restore a node's folder from a backup of its keys.
     RestoreKeys(RestoreKeysArgs),
 }
@@ -193,6 +204,7 @@ pub async fn run(args: NodeArgs) -> ExitCode {
         NodeCommand::BackupKeys(args) => say(args.run()),
         NodeCommand::RestoreKeys(args) => say(args.run()),
         NodeCommand::Fsck(args) => args.run().await.map(|told| print!("{told}")),
+        NodeCommand::Doctor(args) => examine(&args).await,
         NodeCommand::MigrateStore(args) => args.run().await.map(|told| print!("{told}")),
     };
     let Err(error) = done else {
@@ -201,8 +213,8 @@ pub async fn run(args: NodeArgs) -> ExitCode {
     eprintln!("错误 / error: {error:#}");
     let refused = matches!(error.downcast_ref(), Some(InitError::NotEmpty { .. }))
         || error.is::<CommandError>();
-    ExitCode::from(match error.is::<Damaged>() {
-        true => DAMAGED,
+    ExitCode::from(match error.is::<Damaged>() || error.is::<Problems>() {
+        true => NOT_IN_ORDER,
         false if refused => REFUSED,
         false => 1,
     })
@@ -238,6 +250,20 @@ fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
             _ = terminate.recv() => {}
         }
     })
+}
+
+async fn examine(args: &DoctorArgs) -> anyhow::Result<()> {
+    let report = doctor::examine(args, &SystemClock).await;
+    let text = match args.json {
+        true => serde_json::to_string_pretty(&report)? + "\n",
+        false => report.to_string(),
+    };
+    // Whoever reads no further has the exit code.
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    match report.problems {
+        0 => Ok(()),
+        problems => Err(Problems(problems).into()),
+    }
 }
 
 fn check(file: &Path) -> anyhow::Result<()> {

@@ -37,6 +37,9 @@ use manager::Telling;
 use readiness::EngineReadiness;
 use reloading::{Listeners, Reloading};
 
+pub(crate) use readiness::expiry;
+pub(crate) use reloading::EXPIRY_WARNING;
+
 /// How often collected durations are put into their buckets.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 

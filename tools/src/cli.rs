@@ -77,6 +77,7 @@ pub enum Command {
     /// 检查内置数据文件，列出尚待核实之处 / the built-in tables, and what in them is to be verified
     ///
     /// 退出码 / exit codes: 0 均可读取 all can be read, 1 否 otherwise.
+    /// 检查一个节点用 huren-node doctor / huren-node doctor examines a node.
     Doctor,
     /// 演示：三省一市四个节点互查互认 / four provincial nodes on this machine
     Demo(demo::DemoArgs),

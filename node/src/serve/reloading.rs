@@ -26,7 +26,7 @@ use super::{manager, readiness, trail};
 const RELOAD_INTERVAL: Duration = Duration::from_secs(60);
 
 /// A certificate or trust list that ends within this time is warned of.
-pub(super) const EXPIRY_WARNING: Duration = Duration::from_secs(30 * DAY);
+pub(crate) const EXPIRY_WARNING: Duration = Duration::from_secs(30 * DAY);
 pub(super) const DAY: u64 = 24 * 60 * 60;
 
 /// What the ports present and whom they let in.

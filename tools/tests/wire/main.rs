@@ -12,6 +12,8 @@ mod ceremony;
 #[cfg(test)]
 mod commands;
 #[cfg(test)]
+mod doctor;
+#[cfg(test)]
 mod draws;
 #[cfg(test)]
 mod evidence;
