@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::Context;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use huren_core::{checkpoint::Origin, codes::Region, keys::Algorithm};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -29,8 +29,10 @@ use crate::{
 };
 
 mod key;
+mod pages;
 
 pub use key::{KeyCommand, NextArgs, NextRole};
+pub use pages::{CompletionsArgs, ManArgs};
 
 /// Exit code for a command that was refused and changed nothing.
 const REFUSED: u8 = 2;
@@ -98,6 +100,10 @@ pub enum NodeCommand {
     Doctor(DoctorArgs),
     /// 从密钥备份恢复节点文件夹 / Restore a node's folder from a backup of its keys.
     RestoreKeys(RestoreKeysArgs),
+    /// 输出 shell 补全脚本 / Print the script by which a shell completes these commands.
+    Completions(CompletionsArgs),
+    /// 写出全部命令的手册页 / Write the man pages of all commands.
+    Man(ManArgs),
 }
 
 /// What can be done with configurations.
@@ -204,6 +210,8 @@ pub async fn run(args: NodeArgs) -> ExitCode {
         NodeCommand::BackupKeys(args) => say(args.run()),
         NodeCommand::RestoreKeys(args) => say(args.run()),
         NodeCommand::Fsck(args) => args.run().await.map(|told| print!("{told}")),
+        NodeCommand::Completions(args) => args.print(NodeArgs::command()).map_err(Into::into),
+        NodeCommand::Man(args) => args.write(NodeArgs::command()).map_err(Into::into),
         NodeCommand::Doctor(args) => examine(&args).await,
         NodeCommand::MigrateStore(args) => args.run().await.map(|told| print!("{told}")),
     };
@@ -328,8 +336,6 @@ fn next_steps(directory: &Path, report: &InitReport) -> String {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     fn parse(line: &str) -> NodeArgs {
