@@ -44,10 +44,16 @@ pub struct DoctorArgs {
 #[error("发现 {0} 个问题 / problems found: {0}")]
 pub struct Problems(pub usize);
 
-/// An error with its causes, in one line.
+/// An error with its causes, in one line. Some say those of theirs already.
 fn in_full(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+    let causes = causes.map(ToString::to_string);
+    causes.fold(error.to_string(), |text, cause| {
+        match text.ends_with(&cause) {
+            true => text,
+            false => format!("{text}: {cause}"),
+        }
+    })
 }
 
 /// Examines a node. What rests on something that cannot be read is left out: that it cannot is what

@@ -52,7 +52,8 @@ pub(super) fn check(
         });
     }
     if findings.is_empty() {
-        let (version, members, expires) = (list.version, list.members.len(), list.expires);
+        let (version, members) = (list.version, list.members.len());
+        let expires = list.expires.strftime("%Y-%m-%d");
         let words = Words::new(
             format!("第 {version} 版，{members} 个成员，有效至 {expires}"),
             format!("version {version}, {members} members, until {expires}"),
