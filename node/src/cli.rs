@@ -155,6 +155,10 @@ pub struct InitArgs {
     /// The new folder.
     #[arg(long)]
     pub dir: PathBuf,
+    /// 数据库与 high-water 所在文件夹 / folder of the database and the high-water file [default: the new
+    /// folder itself].
+    #[arg(long, value_name = "DIR")]
+    pub state: Option<PathBuf>,
     /// The province's name [default: that of GB/T 2260].
     #[arg(long)]
     pub name: Option<String>,
@@ -298,6 +302,7 @@ fn init(args: InitArgs) -> anyhow::Result<()> {
         host: args.host,
         holder_key,
         record_algorithm: args.record_alg,
+        state: args.state,
         ..defaults
     };
     let now = SystemTime::UNIX_EPOCH + Duration::from_secs(SystemClock.now());
