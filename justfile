@@ -25,3 +25,7 @@ chaos *ARGS:
     cargo test --release --locked -p huren --test chaos -- {{ARGS}}
 node *ARGS:
     cargo run --release --locked --bin huren-node -- {{ARGS}}
+deb:
+    cargo build --release --locked --bin huren --bin huren-node && packaging/deb
+sbom:
+    cargo cyclonedx --manifest-path node/Cargo.toml --describe binaries --no-build-deps --format json --spec-version 1.5

@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::Context;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use huren_core::{checkpoint::Origin, codes::Region, keys::Algorithm};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -18,6 +18,7 @@ use crate::{
     backup::command::{BackupArgs, BackupKeysArgs, CommandError, RestoreArgs, RestoreKeysArgs},
     config::{self, Config},
     data_key::DataKeyCommand,
+    doctor::{self, DoctorArgs, Problems},
     engine::{Clock, SystemClock},
     fsck::{Damaged, FsckArgs},
     init::{self, InitError, InitOptions, InitReport},
@@ -28,14 +29,16 @@ use crate::{
 };
 
 mod key;
+mod pages;
 
 pub use key::{KeyCommand, NextArgs, NextRole};
+pub use pages::{CompletionsArgs, ManArgs};
 
 /// Exit code for a command that was refused and changed nothing.
 const REFUSED: u8 = 2;
 
-/// Exit code for a database that is not what it should be.
-const DAMAGED: u8 = 3;
+/// Exit code for a database that is not what it should be, and for a node that is not in order.
+const NOT_IN_ORDER: u8 = 3;
 
 /// A province's Huren node.
 #[derive(Debug, Parser)]
@@ -88,8 +91,22 @@ pub enum NodeCommand {
     /// 退出码 / exit codes: 0 无损坏或已修复 / in order, or repaired; 3 有损坏 / damaged; 1 无法核对 / it could not
     /// be checked.
     Fsck(FsckArgs),
+    /// 检查节点：密钥、证书、信任清单、时钟、磁盘、数据库、成员、备份，并说明怎么办 / Examine the node, and say
+    /// what to do: keys, certificates, trust list, clock, disk, database, peers, backups.
+    ///
+    /// 不作任何改动，节点可照常运行，请以节点的用户运行。退出码 0：正常（可有提示）；3：有问题。程序内置的数据表由
+    /// huren doctor 检查。
+    ///
+    /// Nothing is changed and the node may be running; run it as the node's user. Exit codes: 0 in order,
+    /// though there may be notices; 3 there are problems. `huren doctor` examines the tables that are built
+    /// into the program.
+    Doctor(DoctorArgs),
     /// 从密钥备份恢复节点文件夹 / Restore a node's folder from a backup of its keys.
     RestoreKeys(RestoreKeysArgs),
+    /// 输出 shell 补全脚本 / Print the script by which a shell completes these commands.
+    Completions(CompletionsArgs),
+    /// 写出全部命令的手册页 / Write the man pages of all commands.
+    Man(ManArgs),
 }
 
 /// What can be done with configurations.
@@ -141,6 +158,10 @@ pub struct InitArgs {
     /// The new folder.
     #[arg(long)]
     pub dir: PathBuf,
+    /// 数据库与 high-water 所在文件夹 / folder of the database and the high-water file [default: the new
+    /// folder itself].
+    #[arg(long, value_name = "DIR")]
+    pub state: Option<PathBuf>,
     /// The province's name [default: that of GB/T 2260].
     #[arg(long)]
     pub name: Option<String>,
@@ -196,6 +217,9 @@ pub async fn run(args: NodeArgs) -> ExitCode {
         NodeCommand::BackupKeys(args) => say(args.run()),
         NodeCommand::RestoreKeys(args) => say(args.run()),
         NodeCommand::Fsck(args) => args.run().await.map(|told| print!("{told}")),
+        NodeCommand::Completions(args) => args.print(NodeArgs::command()).map_err(Into::into),
+        NodeCommand::Man(args) => args.write(NodeArgs::command()).map_err(Into::into),
+        NodeCommand::Doctor(args) => examine(&args).await,
         NodeCommand::MigrateStore(args) => args.run().await.map(|told| print!("{told}")),
     };
     let Err(error) = done else {
@@ -204,8 +228,8 @@ pub async fn run(args: NodeArgs) -> ExitCode {
     eprintln!("错误 / error: {error:#}");
     let refused = matches!(error.downcast_ref(), Some(InitError::NotEmpty { .. }))
         || error.is::<CommandError>();
-    ExitCode::from(match error.is::<Damaged>() {
-        true => DAMAGED,
+    ExitCode::from(match error.is::<Damaged>() || error.is::<Problems>() {
+        true => NOT_IN_ORDER,
         false if refused => REFUSED,
         false => 1,
     })
@@ -243,6 +267,20 @@ fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
     })
 }
 
+async fn examine(args: &DoctorArgs) -> anyhow::Result<()> {
+    let report = doctor::examine(args, &SystemClock).await;
+    let text = match args.json {
+        true => serde_json::to_string_pretty(&report)? + "\n",
+        false => report.to_string(),
+    };
+    // Whoever reads no further has the exit code.
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    match report.problems {
+        0 => Ok(()),
+        problems => Err(Problems(problems).into()),
+    }
+}
+
 fn check(file: &Path) -> anyhow::Result<()> {
     let config = Config::load(file)?;
     NodeKeys::load(&config)?;
@@ -267,6 +305,7 @@ fn init(args: InitArgs) -> anyhow::Result<()> {
         host: args.host,
         holder_key,
         record_algorithm: args.record_alg,
+        state: args.state,
         ..defaults
     };
     let now = SystemTime::UNIX_EPOCH + Duration::from_secs(SystemClock.now());
@@ -305,8 +344,6 @@ fn next_steps(directory: &Path, report: &InitReport) -> String {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     fn parse(line: &str) -> NodeArgs {

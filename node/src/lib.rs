@@ -4,6 +4,7 @@ pub mod backup;
 pub mod cli;
 pub mod config;
 pub mod data_key;
+pub mod doctor;
 pub mod engine;
 pub mod fsck;
 pub mod http;

@@ -2,6 +2,7 @@
 
 mod charge;
 mod gauges;
+mod manager;
 mod readiness;
 mod reloading;
 mod trail;
@@ -34,8 +35,12 @@ use crate::{
 };
 use charge::Charge;
 use gauges::Gauges;
+use manager::Telling;
 use readiness::EngineReadiness;
 use reloading::{Listeners, Reloading};
+
+pub(crate) use readiness::expiry;
+pub(crate) use reloading::EXPIRY_WARNING;
 
 /// How often collected durations are put into their buckets.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
@@ -199,11 +204,16 @@ pub async fn serve(
         elsewhere: charge.elsewhere(),
     });
     let gauges = Gauges {
-        engine,
+        engine: Arc::clone(&engine),
         readiness: Arc::clone(&readiness) as Arc<dyn health::Readiness>,
         clock: Arc::clone(&clock),
     };
     tasks.spawn(stop.clone().run_until_cancelled_owned(gauges.run()));
+    let telling = Telling {
+        engine,
+        readiness: Arc::clone(&readiness) as _,
+        clock: Arc::clone(&clock),
+    };
     let routes = health::routes(readiness, metrics)
         .merge(tiles::routes(
             store,
@@ -219,6 +229,8 @@ pub async fn serve(
         .merge(employers);
     let http_tls = config.http_tls.then_some(listeners.http);
     tracing::info!(region = %config.region, http = %config.http_listen, "the node serves");
+    // Both ports are open: whoever connects is answered.
+    tasks.spawn(telling.run(stop.clone()));
     http::serve(http, http::with_limits(routes, limits), http_tls, stop).await;
     tasks.close();
     tasks.wait().await;

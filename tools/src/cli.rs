@@ -4,7 +4,8 @@ use std::io::{Write as _, stdout};
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
+use huren_node::cli::{CompletionsArgs, ManArgs};
 use huren_proto::v1::issuance_service_client::IssuanceServiceClient;
 
 use crate::{
@@ -79,11 +80,16 @@ pub enum Command {
     /// 检查内置数据文件，列出尚待核实之处 / the built-in tables, and what in them is to be verified
     ///
     /// 退出码 / exit codes: 0 均可读取 all can be read, 1 否 otherwise.
+    /// 检查一个节点用 huren-node doctor / huren-node doctor examines a node.
     Doctor,
     /// 演示：三省一市四个节点互查互认 / four provincial nodes on this machine
     Demo(demo::DemoArgs),
     /// 测速，与极限并列 / speed beside its limits
     Bench(bench::BenchArgs),
+    /// 输出 shell 补全脚本 / print the script by which a shell completes these commands
+    Completions(CompletionsArgs),
+    /// 写出全部命令的手册页 / write the man pages of all commands
+    Man(ManArgs),
     /// 节点命令，同 huren-node / the node's own commands
     #[command(hide = true)]
     Node(huren_node::cli::NodeArgs),
@@ -186,6 +192,8 @@ async fn dispatch(cli: Cli) -> Result<ExitCode> {
         Command::Token(command) => token::run(&command, json).await.map(done),
         Command::Privacy(command) => privacy::run(&command, json).await,
         Command::Doctor => doctor::run(json),
+        Command::Completions(args) => Ok(args.print(Cli::command()).map(done)?),
+        Command::Man(args) => Ok(args.write(Cli::command()).map(done)?),
         Command::Demo(args) => demo::run(&args, json).await,
         Command::Bench(args) => bench::run(&args, json).await,
         Command::Node(args) => Ok(huren_node::cli::run(args).await),

@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// Behind the name of a backup that is not finished.
-const PARTIAL: &str = ".partial";
+pub(super) const PARTIAL: &str = ".partial";
 
 /// Why there is no backup. What had been written is deleted.
 #[derive(Debug, thiserror::Error)]

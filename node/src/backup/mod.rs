@@ -13,6 +13,7 @@ mod keys;
 mod lock;
 mod make;
 mod manifest;
+mod newest;
 mod restore;
 mod seal;
 
@@ -20,6 +21,7 @@ pub use keys::{KeysError, back_up_keys, restore_keys};
 pub use lock::{Keys, Lock, LockError};
 pub use make::{BackupError, back_up};
 pub use manifest::{LogSize, Manifest, Part};
+pub(crate) use newest::{Newest, newest};
 pub use restore::{RestoreError, Wanted, restore, try_out};
 
 use indicatif::{ProgressBar, ProgressStyle};

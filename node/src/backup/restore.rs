@@ -282,14 +282,17 @@ async fn check(
     }
 }
 
-fn answer_key(config: &Config) -> Result<VerifierKey, RestoreError> {
+pub(super) fn answer_key(config: &Config) -> Result<VerifierKey, RestoreError> {
     let key = keys::load(&Purpose::Answer.file_in(&config.keys_dir), Purpose::Answer)?;
     let signer = key.note_signer(&config.origin);
     let signer = signer.map_err(StartupError::Origin)?;
     Ok(signer.verifier_key().clone())
 }
 
-fn read_manifest(config: &Config, folder: &Path) -> Result<UnverifiedManifest, RestoreError> {
+pub(super) fn read_manifest(
+    config: &Config,
+    folder: &Path,
+) -> Result<UnverifiedManifest, RestoreError> {
     let path = folder.join(MANIFEST);
     let bytes = fs::read(&path).map_err(|error| missing(&path, error))?;
     let unverified = UnverifiedManifest::parse(&bytes).map_err(|refusal| match refusal {

@@ -17,6 +17,9 @@ pub struct Values<'a> {
     pub name: &'a str,
     /// The log's origin.
     pub origin: &'a Origin,
+    /// Where database and high-water file lie, without quotes and backslashes; the configuration's
+    /// own folder if empty.
+    pub state: &'a str,
     /// Where gRPC is served.
     pub grpc: SocketAddr,
     /// Where HTTP is served.
@@ -31,14 +34,20 @@ pub fn render(values: &Values<'_>) -> String {
         region,
         name,
         origin,
+        state,
         grpc,
         http,
         issuer,
     } = values;
+    let state = match *state {
+        "" => String::new(),
+        folder => format!("{}/", folder.trim_end_matches('/')),
+    };
     fill([
         ("{{region}}", region.to_string()),
         ("{{name}}", (*name).to_owned()),
         ("{{origin}}", origin.as_str().to_owned()),
+        ("{{state}}", state),
         ("{{grpc}}", grpc.to_string()),
         ("{{http}}", http.to_string()),
         (
@@ -55,6 +64,7 @@ pub fn example() -> String {
         ("{{region}}", "33".to_owned()),
         ("{{name}}", "浙江省".to_owned()),
         ("{{origin}}", "huren.zj.example/log/33".to_owned()),
+        ("{{state}}", String::new()),
         ("{{grpc}}", "0.0.0.0:4433".to_owned()),
         ("{{http}}", "0.0.0.0:8443".to_owned()),
         ("{{caller}}", caller("33", &no_key)),
@@ -72,7 +82,7 @@ fn caller(region: &str, tls_key: &str) -> String {
     )
 }
 
-fn fill(values: [(&str, String); 6]) -> String {
+fn fill(values: [(&str, String); 7]) -> String {
     values
         .into_iter()
         .fold(TEMPLATE.to_owned(), |text, (name, value)| {

@@ -480,6 +480,12 @@ impl Engine {
         *self.writable.borrow()
     }
 
+    /// Whether whoever writes the own log is there, or waits for its turn: without it the node never
+    /// takes a submission again.
+    pub fn has_writer(&self) -> bool {
+        !self.queue.is_closed()
+    }
+
     /// Follows whether the own log takes submissions.
     pub fn writability(&self) -> watch::Receiver<bool> {
         self.writable.subscribe()

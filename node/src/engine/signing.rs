@@ -139,12 +139,7 @@ impl SigningKeys {
 
     /// The roles for which the newest list names none of the keys held at the end of a log: the
     /// list names a new one whose file is not here.
-    pub(super) fn unnamed(
-        &self,
-        chain: &TrustChain,
-        origin: &Origin,
-        size: u64,
-    ) -> Vec<&'static str> {
+    pub fn unnamed(&self, chain: &TrustChain, origin: &Origin, size: u64) -> Vec<&'static str> {
         let newest = chain.newest();
         let record = self.record_at(chain, origin, (newest.list.version, size));
         let named = [

@@ -54,6 +54,8 @@ pub struct InitOptions {
     pub holder_key: Option<SecretKey>,
     /// What its records are signed with.
     pub record_algorithm: Algorithm,
+    /// Folder of its database and high-water file, if that is another one.
+    pub state: Option<PathBuf>,
 }
 
 impl InitOptions {
@@ -78,6 +80,7 @@ impl InitOptions {
             host: None,
             holder_key: None,
             record_algorithm: Algorithm::Ed25519,
+            state: None,
         })
     }
 
@@ -124,8 +127,8 @@ pub enum InitError {
         /// The text.
         origin: String,
     },
-    /// The name would not fit into the configuration.
-    #[error("the name must not hold quotation marks, backslashes or control characters")]
+    /// The name, or a folder's, would not fit into the configuration.
+    #[error("names must not hold quotation marks, backslashes or control characters")]
     Name,
     /// The configuration that follows from the options would be refused.
     #[error("the options make no usable configuration")]
@@ -188,14 +191,20 @@ pub fn init(
         http,
         ..
     } = options;
-    if name.contains(|c: char| c == '"' || c == '\\' || c.is_control()) {
+    let is_plain = |text: &str| !text.contains(|c: char| c == '"' || c == '\\' || c.is_control());
+    // Where a working directory is, the configuration does not say.
+    let state = options.state.as_ref().map(std::path::absolute).transpose();
+    let state = state.map_err(|source| io_error(directory, source))?;
+    let state = state.as_deref().map_or(Some(""), Path::to_str);
+    let Some(state) = state.filter(|state| is_plain(state) && is_plain(name)) else {
         return Err(InitError::Name);
-    }
+    };
     let text = |issuer| {
         config::render(&Values {
             region: *region,
             name,
             origin,
+            state,
             grpc: *grpc,
             http: *http,
             issuer,
@@ -204,6 +213,7 @@ pub fn init(
     // Before anything is written: the same check that the node makes when it starts.
     let config = Config::parse(&text(SpkiSha256([0; 32])), directory)?;
     make_empty(directory)?;
+    make_empty(&config.data_dir)?;
 
     let keys = make_keys(&config, options, rng)?;
     let host = options.host();
@@ -231,7 +241,6 @@ pub fn init(
         &(serde_json::to_string_pretty(&member)? + "\n"),
     )?;
     // From the first moment on: a node whose mark is missing has lost it, and signs nothing.
-    make_directory(&config.data_dir)?;
     config.trust.roots.parent().map_or(Ok(()), make_directory)?;
     let nothing = Head {
         size: 0,

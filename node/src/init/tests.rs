@@ -45,6 +45,25 @@ fn a_new_node_has_all_that_its_configuration_names() {
 }
 
 #[test]
+fn its_state_may_lie_elsewhere() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = dir.path().join("state");
+    let elsewhere = |directory: &str| InitOptions {
+        state: Some(state.clone()),
+        ..options(&dir.path().join(directory))
+    };
+    let report = make(&elsewhere("node")).unwrap();
+    let config = Config::load(&report.config).unwrap();
+    assert_eq!(config.data_dir, state.join("data"));
+    assert_eq!(config.high_water, state.join("high-water"));
+    assert!(config.data_dir.is_dir() && config.high_water.exists());
+    // Another node does not begin over the database of this one.
+    fs::write(config.data_dir.join("huren.db"), "").unwrap();
+    let refused = make(&elsewhere("other")).unwrap_err();
+    assert!(matches!(refused, InitError::NotEmpty { directory } if directory == config.data_dir));
+}
+
+#[test]
 fn what_it_tells_the_federation_makes_a_trust_list() {
     let dir = tempfile::tempdir().unwrap();
     let mut members = Vec::new();

@@ -4,7 +4,11 @@ use std::{collections::BTreeMap, ops::Range, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use futures::{StreamExt as _, TryStreamExt as _, stream::BoxStream};
-use huren_core::{checkpoint::Origin, merkle::Hash, trust::TrustList};
+use huren_core::{
+    checkpoint::Origin,
+    merkle::Hash,
+    trust::{Member, TrustList},
+};
 use huren_proto::v1::{
     self, federation_service_client::FederationServiceClient,
     verification_service_client::VerificationServiceClient,
@@ -74,12 +78,7 @@ impl Links {
         let mut before = std::mem::take(&mut self.links);
         let others = list.members.iter();
         for member in others.filter(|member| member.origin != own.as_str()) {
-            let entry = Reach {
-                presented: identity.spki_sha256(),
-                grpc: member.grpc.clone(),
-                tls_keys: member.tls_keys.clone(),
-                tls_ca: member.tls_ca.clone(),
-            };
+            let entry = Reach::of(member, identity);
             let known = before.remove(&member.region);
             let link = match known.filter(|known| known.entry == entry) {
                 Some(known) => known.renewed(identity),
@@ -95,12 +94,19 @@ impl Links {
     }
 }
 
+/// A channel to a member that is bound to the TLS keys of its entry. It connects when it is first
+/// used.
+///
+/// # Errors
+/// What of the entry cannot be used.
+pub fn channel_to(member: &Member, identity: &Identity) -> Result<Channel, String> {
+    let (_, channel) = Reach::of(member, identity).open(identity)?;
+    Ok(channel)
+}
+
 impl Link {
     fn new(entry: Reach, identity: &Identity) -> Result<Self, String> {
-        let (roots, pins) = entry.expected()?;
-        let tls = ClientTls::new(identity, &roots, Some(pins)).map_err(|e| e.to_string())?;
-        let tls = Arc::new(tls);
-        let channel = tls::channel(&entry.grpc, Arc::clone(&tls)).map_err(|e| e.to_string())?;
+        let (tls, channel) = entry.open(identity)?;
         Ok(Self {
             entry,
             tls,
@@ -117,6 +123,23 @@ impl Link {
 }
 
 impl Reach {
+    fn of(member: &Member, identity: &Identity) -> Self {
+        Self {
+            presented: identity.spki_sha256(),
+            grpc: member.grpc.clone(),
+            tls_keys: member.tls_keys.clone(),
+            tls_ca: member.tls_ca.clone(),
+        }
+    }
+
+    fn open(&self, identity: &Identity) -> Result<(Arc<ClientTls>, Channel), String> {
+        let (roots, pins) = self.expected()?;
+        let tls = ClientTls::new(identity, &roots, Some(pins)).map_err(|e| e.to_string())?;
+        let tls = Arc::new(tls);
+        let channel = tls::channel(&self.grpc, Arc::clone(&tls)).map_err(|e| e.to_string())?;
+        Ok((tls, channel))
+    }
+
     fn expected(&self) -> Result<(Vec<CertificateDer<'static>>, Vec<SpkiSha256>), String> {
         let roots = tls::parse_roots(self.tls_ca.as_bytes()).map_err(|error| error.to_string())?;
         let pins = self.tls_keys.iter().filter_map(|key| key.parse().ok());

@@ -48,7 +48,7 @@ use crate::{
 };
 
 pub use caller::Caller;
-pub use client::{Links, RemotePeer};
+pub use client::{Links, RemotePeer, channel_to};
 pub use forward::Forward;
 
 /// The largest message that a member may send: a package of 256 leaves of the largest size.

@@ -86,7 +86,7 @@ impl Readiness for EngineReadiness {
 }
 
 /// What is to be said of a trust list that expires in so many seconds.
-pub(super) fn expiry(left: i64) -> Option<Obstacle> {
+pub(crate) fn expiry(left: i64) -> Option<Obstacle> {
     if left <= 0 {
         return Some(Obstacle {
             code: Reason::TrustListExpired.code(),

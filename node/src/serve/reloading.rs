@@ -20,13 +20,13 @@ use crate::{
     tls::{self, Clients, ServerTls, SpkiSha256},
 };
 
-use super::{readiness, trail};
+use super::{manager, readiness, trail};
 
 /// How often files are looked at for renewed certificates, and trust lists for new members.
 const RELOAD_INTERVAL: Duration = Duration::from_secs(60);
 
 /// A certificate or trust list that ends within this time is warned of.
-pub(super) const EXPIRY_WARNING: Duration = Duration::from_secs(30 * DAY);
+pub(crate) const EXPIRY_WARNING: Duration = Duration::from_secs(30 * DAY);
 pub(super) const DAY: u64 = 24 * 60 * 60;
 
 /// What the ports present and whom they let in.
@@ -67,11 +67,15 @@ impl Reloading {
                     None => std::future::pending().await,
                 }
             };
-            tokio::select! {
+            let told_to = tokio::select! {
                 biased;
-                () = hangup => tracing::info!("reading keys, trust lists and certificates again"),
-                changed = trust.changed() => if changed.is_err() { return },
-                () = self.clock.sleep(RELOAD_INTERVAL) => {}
+                () = hangup => true,
+                changed = trust.changed() => if changed.is_err() { return } else { false },
+                () = self.clock.sleep(RELOAD_INTERVAL) => false,
+            };
+            if told_to {
+                tracing::info!("reading keys, trust lists and certificates again");
+                manager::reloading();
             }
             // Keys first: a list that names the next one may come right behind it.
             match NodeKeys::signing(&self.config) {
@@ -94,6 +98,9 @@ impl Reloading {
                 tracing::error!(error, "the certificates in use stay in use");
             }
             self.warn_of_expiry();
+            if told_to {
+                manager::reloaded();
+            }
         }
     }
 

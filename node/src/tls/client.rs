@@ -5,7 +5,7 @@ use std::{
     io,
     sync::Arc,
     task::{Context, Poll},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use arc_swap::ArcSwap;
@@ -109,6 +109,29 @@ pub fn channel(endpoint: &str, tls: Arc<ClientTls>) -> Result<Channel, ChannelEr
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW);
     Ok(endpoint.connect_with_connector_lazy(Connector { tls }))
+}
+
+/// Whether clients that trust `roots` take an identity for the server at `endpoint`
+/// (`https://host:port`) at a time: its chain, its names and its validity.
+///
+/// # Errors
+/// [`TlsError::Rustls`], which says what they would not take.
+pub fn check_server(
+    identity: &Identity,
+    (roots, endpoint): (&[CertificateDer<'static>], &str),
+    now: SystemTime,
+) -> Result<(), TlsError> {
+    let unnamed = || rustls::Error::from(CertificateError::NotValidForName);
+    let name = endpoint.parse::<Uri>().ok();
+    let name = name.and_then(|uri| server_name(&uri).ok());
+    let name = name.ok_or_else(unnamed)?;
+    let since_1970 = now.duration_since(SystemTime::UNIX_EPOCH);
+    let now = UnixTime::since_unix_epoch(since_1970.unwrap_or_default());
+    let roots = Arc::new(root_store(roots)?);
+    let verifier = WebPkiServerVerifier::builder_with_provider(roots, provider()).build()?;
+    let intermediates = identity.chain.get(1..).unwrap_or_default();
+    verifier.verify_server_cert(identity.certificate(), intermediates, &name, &[], now)?;
+    Ok(())
 }
 
 /// The text is no endpoint.

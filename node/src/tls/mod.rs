@@ -23,7 +23,7 @@ use rustls::{
 };
 use sha2::{Digest, Sha256};
 
-pub use client::{ChannelError, ClientTls, PinMismatch, channel, connect};
+pub use client::{ChannelError, ClientTls, PinMismatch, channel, check_server, connect};
 pub use issue::{Authority, IssueError, Issued};
 pub use server::{Clients, Remote, ServerTls, TlsStream, incoming};
 pub(crate) use server::{connections, handshakes};

@@ -159,6 +159,20 @@ async fn it_works_without_settings_at_the_start() {
 }
 
 #[tokio::test]
+async fn its_schema_is_known_before_it_is_opened() {
+    let Some(server) = huren_postgres_server::server() else {
+        return;
+    };
+    let (url, options) = (server.database().unwrap(), PostgresOptions::default());
+    let looking = Postgres::lazy(&url, &options).unwrap();
+    assert!(looking.schema().await.is_err(), "no node's database yet");
+    open(&url).await.close().await;
+    let (held, known) = (looking.schema().await.unwrap(), Postgres::newest_schema());
+    assert!(held == known && known > 0, "{held} {known}");
+    looking.close().await;
+}
+
+#[tokio::test]
 async fn an_address_that_is_none_and_a_server_that_is_none_are_told() {
     let options = PostgresOptions {
         acquire_timeout: Duration::from_millis(200),

@@ -11,7 +11,7 @@ use huren_core::{
 };
 use huren_store::{
     Append, Bundle, DisclosureRow, Error, Head, Notes, Rekey, Rekeyed, Resealed, Role, Sqlite,
-    SqliteOptions, Store, Tag,
+    SqliteOptions, Store, Tag, newest_schema, schema,
 };
 
 fn own() -> Origin {
@@ -260,4 +260,37 @@ async fn what_is_no_database_is_refused() {
     let missing = directory.path().join("missing/huren.sqlite");
     let opened = Sqlite::open(&missing, SqliteOptions::default()).await;
     assert!(matches!(opened.err(), Some(Error::Unavailable(_))));
+}
+
+/// Who looks while another one writes sees what was committed; afterwards the file is as it was,
+/// with what lies in the write-ahead log still to be moved there.
+#[tokio::test]
+async fn who_looks_changes_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("huren.db");
+    let store = open(&path).await;
+    store.create_log(&own(), Role::Own).await.unwrap();
+    let before = fs::read(&path).unwrap();
+
+    // As a crash leaves it: nobody empties the write-ahead log.
+    let crashed = tempfile::tempdir().unwrap();
+    for file in ["huren.db", "huren.db-wal"] {
+        fs::copy(directory.path().join(file), crashed.path().join(file)).unwrap();
+    }
+    for folder in [directory.path(), crashed.path()] {
+        let path = folder.join("huren.db");
+        assert_eq!(schema(&path).await.unwrap(), newest_schema());
+        let options = SqliteOptions::default();
+        let looking = Sqlite::look_at(&path, options.clone()).await.unwrap();
+        assert!(looking.log(&own()).await.unwrap().is_some());
+        looking
+            .create_log(&mirror(), Role::Mirror)
+            .await
+            .unwrap_err();
+        looking.close().await;
+        assert_eq!(fs::read(&path).unwrap(), before);
+        let missing = folder.join("nothing.db");
+        assert!(Sqlite::look_at(&missing, options).await.is_err() && !missing.exists());
+    }
+    store.close().await;
 }

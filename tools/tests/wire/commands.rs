@@ -2,6 +2,9 @@
 
 use std::process::{Command, Stdio};
 
+use clap::CommandFactory as _;
+use huren::cli::Cli;
+
 const PROGRAM: &str = env!("CARGO_BIN_EXE_huren");
 
 #[test]
@@ -72,4 +75,26 @@ fn the_doctor_reads_every_table_and_names_what_is_to_be_verified() {
     ] {
         assert!(text.contains(word), "{word}");
     }
+}
+
+#[test]
+fn every_command_that_is_shown_has_its_page_and_is_completed() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str]| {
+        let output = Command::new(PROGRAM).args(arguments).output().unwrap();
+        assert!(output.status.success(), "{arguments:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    run(&["man", folder.path().to_str().unwrap()]);
+    let script = run(&["completions", "bash"]);
+    let shown = Cli::command();
+    let shown = shown.get_subcommands().filter(|one| !one.is_hide_set());
+    for command in shown {
+        let name = command.get_name();
+        let page = folder.path().join(format!("huren-{name}.1"));
+        assert!(page.exists(), "{name}");
+        assert!(script.contains(&format!("huren,{name})")), "{name}");
+    }
+    // The node's commands have pages of their own, of another program.
+    assert!(!folder.path().join("huren-node.1").exists());
 }

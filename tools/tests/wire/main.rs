@@ -14,11 +14,15 @@ mod ceremony;
 #[cfg(test)]
 mod commands;
 #[cfg(test)]
+mod doctor;
+#[cfg(test)]
 mod draws;
 #[cfg(test)]
 mod evidence;
 #[cfg(test)]
 mod logs;
+#[cfg(test)]
+mod manager;
 #[cfg(test)]
 mod monitoring;
 #[cfg(test)]

@@ -76,11 +76,17 @@ pub(super) fn pool(
         .connect_lazy_with(target)
 }
 
+/// The steps that make the tables.
+pub(super) fn migrations() -> Migrator {
+    let mut migrations: Migrator = sqlx::migrate!("migrations/postgres");
+    // Under a lock of our own: see `migrate`.
+    migrations.set_locking(false);
+    migrations
+}
+
 /// Brings the schema up to date, in one transaction and under one lock, both of which work
 /// through a pooler too.
 pub(super) async fn migrate(pool: &PgPool) -> Result<(), Error> {
-    let mut migrations: Migrator = sqlx::migrate!("migrations/postgres");
-    migrations.set_locking(false);
     let mut transaction = pool.begin().await?;
     // That a table is there already is no news.
     sqlx::query("SET LOCAL client_min_messages = warning")
@@ -90,6 +96,6 @@ pub(super) async fn migrate(pool: &PgPool) -> Result<(), Error> {
         .bind(MIGRATING)
         .execute(&mut *transaction)
         .await?;
-    migrations.run(&mut *transaction).await?;
+    migrations().run(&mut *transaction).await?;
     Ok(transaction.commit().await?)
 }

@@ -71,6 +71,24 @@ impl Postgres {
         })
     }
 
+    /// Version of the schema of the database.
+    ///
+    /// # Errors
+    /// If it cannot be read, or is no database of a node's.
+    pub async fn schema(&self) -> Result<u64, Error> {
+        let version = "SELECT coalesce(max(version), 0) FROM _sqlx_migrations";
+        let version: i64 = sqlx::query_scalar(version).fetch_one(&self.writers).await?;
+        sql::unsigned(version)
+    }
+
+    /// Version of the schema of this program.
+    pub fn newest_schema() -> u64 {
+        let newest = connect::migrations().iter().map(|one| one.version).max();
+        newest
+            .and_then(|version| version.try_into().ok())
+            .unwrap_or(0)
+    }
+
     /// As [`Sqlite::extract`].
     ///
     /// # Errors

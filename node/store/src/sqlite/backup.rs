@@ -57,7 +57,8 @@ pub fn newest_schema() -> u64 {
 /// # Errors
 /// If it cannot be read, or is no database of a node's.
 pub async fn schema(database: &Path) -> Result<u64, Error> {
-    let mut db = connect(database).await?;
+    // To read only: otherwise whoever closes last moves the write-ahead log into the database.
+    let mut db = options(database).read_only(true).connect().await?;
     let sql = AssertSqlSafe(format!("SELECT max(version) FROM {MIGRATION_TABLE}"));
     let version: Option<i64> = sqlx::query_scalar(sql).fetch_one(&mut db).await?;
     db.close().await?;

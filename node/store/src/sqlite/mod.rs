@@ -63,6 +63,22 @@ impl Sqlite {
         Ok(store)
     }
 
+    /// Opens a database that another process may be writing, to look at it: nothing is changed, and
+    /// whatever would change it fails. Its schema must be that of this program ([`schema`],
+    /// [`newest_schema`]).
+    ///
+    /// # Errors
+    /// `Unavailable` if it is not there or cannot be read.
+    pub async fn look_at(path: impl AsRef<Path>, options: SqliteOptions) -> Result<Self, Error> {
+        let readers = connect::readers(path.as_ref(), &options).await?;
+        Ok(Self {
+            writer: readers.clone(),
+            readers: Pool::Sqlite(readers),
+            unscrubbed: AtomicBool::new(false),
+            busy_timeout: options.busy_timeout,
+        })
+    }
+
     /// Waits for what is under way and closes the files. Calls after it fail.
     pub async fn close(&self) {
         // The writer last: whoever closes last empties and removes the WAL.
