@@ -71,11 +71,16 @@ impl Postgres {
         })
     }
 
-    /// Version of the schema of the database.
+    /// Version of the schema of the database; 0 if no node ever used it.
     ///
     /// # Errors
-    /// If it cannot be read, or is no database of a node's.
+    /// If it cannot be read.
     pub async fn schema(&self) -> Result<u64, Error> {
+        let made = "SELECT to_regclass('_sqlx_migrations') IS NOT NULL";
+        let is_made: bool = sqlx::query_scalar(made).fetch_one(&self.writers).await?;
+        if !is_made {
+            return Ok(0);
+        }
         let version = "SELECT coalesce(max(version), 0) FROM _sqlx_migrations";
         let version: i64 = sqlx::query_scalar(version).fetch_one(&self.writers).await?;
         sql::unsigned(version)
