@@ -23,7 +23,7 @@ use crate::{
     http::{
         self, RequestLimits, api,
         check::{self, CheckPage},
-        console, health, page, policy, status,
+        console, health, map, page, policy, status,
         submit::WitnessLinks,
         tiles,
         witness::{self, SubmitLimits},
@@ -226,6 +226,7 @@ pub async fn serve(
         .merge(checking)
         .merge(programs)
         .merge(console::routes())
+        .merge(map::routes())
         .merge(employers);
     let http_tls = config.http_tls.then_some(listeners.http);
     tracing::info!(region = %config.region, http = %config.http_listen, "the node serves");

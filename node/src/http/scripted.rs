@@ -9,10 +9,29 @@ use axum::{
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use sha2::{Digest as _, Sha256};
 
+use super::html::Html;
+
 /// What a page's policy admits a script as (CSP Level 3, section 2.3.1): it and no other runs.
 pub(super) fn source(script: &str) -> String {
     let hash = BASE64_STANDARD.encode(Sha256::digest(script));
     format!("'sha256-{hash}'")
+}
+
+/// A page of our own that asks the JSON API of its node, and nobody else, with a token that its
+/// reader types: it holds nothing by itself, and every question goes past the gate.
+pub(super) fn asking(path: &str, template: &'static str, style: &str, scripts: &[&str]) -> Router {
+    let script = format!("\n{}", scripts.join("\n"));
+    let source = source(&script);
+    let policy = format!(
+        "default-src 'none'; script-src {source}; style-src 'unsafe-inline'; connect-src 'self'; \
+         base-uri 'none'; form-action 'none'"
+    );
+    let style = format!("{}{style}", include_str!("style.css"));
+    let values = [
+        ("style", Html::ours(style.trim_end())),
+        ("script", Html::ours(script)),
+    ];
+    route(path, Html::fill(template, &values).into_string(), &policy)
 }
 
 /// A page that is the same for everybody, under its policy. Nobody frames it.

@@ -56,7 +56,7 @@ impl<'a> Program<'a> {
             .header(header::AUTHORIZATION, format!("Bearer {}", self.token))
     }
 
-    async fn get(&self, path: &str) -> Response<Bytes> {
+    pub(crate) async fn get(&self, path: &str) -> Response<Bytes> {
         let request = self.request("GET", path).body(Full::default()).unwrap();
         http::send(self.node.http, request).await.unwrap()
     }

@@ -1,6 +1,5 @@
 // The console: a token in, the node's state as it changes. Whatever may be asked, the gate decides.
 
-const API = "api/v1";
 /** Points of the chart that are kept: an hour at one a second. */
 const KEPT = 3600;
 /** Days before the trust list expires from which on that is an alarm. */
@@ -16,18 +15,7 @@ const ERRORS = {
   RESTORED_NOT_CAUGHT_UP: ["由备份恢复，尚未补齐删除记录", "restored from a backup, erasures not caught up yet"],
 };
 
-let token = "";
 const sizes = [];
-
-/** Asks the API; a problem is thrown as what it says. */
-async function ask(path, body) {
-  const headers = { Authorization: `Bearer ${token}` };
-  const options = body ? { method: "POST", headers: { ...headers, "Content-Type": "application/json" }, body: JSON.stringify(body) } : { headers };
-  const response = await fetch(`${API}${path}`, options);
-  if (response.ok) return response;
-  const problem = await response.json().catch(() => ({ code: response.status, detail: response.statusText }));
-  throw new Error(`${problem.code} ${problem.detail}`);
-}
 
 /** The data of server-sent events, one after the other. */
 async function* events(response) {
@@ -44,11 +32,6 @@ async function* events(response) {
     }
   }
 }
-
-const count = (text) => Number(text).toLocaleString("zh-CN");
-const cell = (text, figure = true) => element("td", { className: figure ? "figure" : "" }, text);
-const heads = (names) => element("thead", {}, element("tr", {}, ...names.map(([zh, english, figure]) =>
-  element("th", { scope: "col", className: figure ? "figure" : "" }, ...both([zh, english])))));
 
 function age(seconds) {
   if (seconds === undefined) return "—";
@@ -136,8 +119,6 @@ async function showRest() {
   const names = [["序号", "No."], ["时间", "Time"], ["事项", "Act"], ["何人", "Actor"], ["调用", "Call"], ["结果", "Outcome"], ["次数", "Count", true]];
   byId("audit").replaceChildren(element("table", {}, heads(names), element("tbody", {}, ...rows)));
 }
-
-const failed = (error) => byId("told").replaceChildren(element("p", { className: "verdict bad" }, error.message));
 
 async function enter() {
   const response = await ask("/status/watch");

@@ -1,7 +1,7 @@
-//! The operator's console in a browser, asking a node.
+//! Pages that ask the JSON API, in a browser, asking a node: the operator's console and the map.
 
 use huren_core::codes::Region;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     chromium::{browser, returned},
@@ -10,7 +10,11 @@ use super::{
 use crate::{
     api::Program,
     page::{issued, text},
-    support::http,
+    support::{
+        http,
+        nodes::{Node, until},
+    },
+    tokens::token,
 };
 
 /// One event of a watch, and its end: the browser is done with a page once it has nothing open.
@@ -25,6 +29,16 @@ token = given.token;
 const ended = await enter().catch((error) => error.message);
 "#;
 
+/// A page that asks that node wherever it lies, with the rules of accessibility.
+async fn page(node: &Node, path: &str, axe: &str) -> String {
+    let page = text(&http::get(node.http, path).await);
+    assert!(page.len() < 100_000);
+    let api = format!("const API = \"http://{}/api/v1\"", node.http);
+    page.replacen("const API = \"api/v1\"", &api, 1)
+        .replacen("<script>", "<script type=\"module\">", 1)
+        .replacen("</head>", &format!("<script>{axe}</script></head>"), 1)
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_may_see_the_node_s_state_sees_it() {
     let Some((browser, axe)) = browser().zip(axe()) else {
@@ -32,13 +46,7 @@ async fn who_may_see_the_node_s_state_sees_it() {
     };
     let nodes = issued().await;
     let node = nodes.at(Region::SHANGHAI);
-    let page = text(&http::get(node.http, "/console").await);
-    assert!(page.len() < 100_000);
-    let api = format!("const API = \"http://{}/api/v1\"", node.http);
-    let page = page
-        .replacen("const API = \"api/v1\"", &api, 1)
-        .replacen("<script>", "<script type=\"module\">", 1)
-        .replacen("</head>", &format!("<script>{axe}</script></head>"), 1);
+    let page = page(node, "/console", &axe).await;
     let show = format!(
         "{ONCE} await showRest(); {JUDGE}
          const text = (id) => byId(id).textContent;
@@ -70,4 +78,47 @@ async fn who_may_see_the_node_s_state_sees_it() {
     assert_eq!(refused["hidden"], true);
     let ended = refused["ended"].as_str().unwrap();
     assert!(ended.starts_with("CALLER_NOT_AUDITOR"), "{ended}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_map_shows_every_city_and_its_figures() {
+    let Some((browser, axe)) = browser().zip(axe()) else {
+        return;
+    };
+    let nodes = issued().await;
+    let node = nodes.at(Region::ZHEJIANG);
+    let made = token(node, &["statistician"], &["33"]).await.token;
+    let program = Program {
+        node,
+        token: made.clone(),
+    };
+    let size = node.size().await.to_string();
+    let counted = async || {
+        let answer = program.get("/statistics?basis=STATISTICS_BASIS_WORK").await;
+        let answer: Value = serde_json::from_slice(answer.body()).unwrap();
+        let counted = answer["counted"].as_object().unwrap();
+        counted.values().any(|counted| *counted == size)
+    };
+    until("the log is counted", counted).await;
+    let page = page(node, "/map", &axe).await;
+    let script = format!(
+        "token = given.token; await enter(); {JUDGE}
+         byId('tiles').querySelector('button').click();
+         const text = (id) => byId(id).textContent;
+         return {{ broken, tiles: document.querySelectorAll('#tiles button').length,
+           total: text('total'), told: text('told'), csv: await (await fetch(byId('csv').href)).text(),
+           hidden: byId('shown').hidden }};"
+    );
+    let look = move || returned(browser, &page, &json!({ "token": made }), &script);
+    let shown = tokio::task::spawn_blocking(look).await.unwrap();
+    assert_eq!(shown["broken"], json!([]));
+    assert_eq!(shown["tiles"], 41);
+    assert_eq!(
+        (&shown["hidden"], &shown["told"]),
+        (&json!(false), &json!(""))
+    );
+    // Who asks for no exact figures is told none about one person.
+    assert!(shown["total"].as_str().unwrap().contains('—'), "{shown}");
+    let csv = shown["csv"].as_str().unwrap();
+    assert!(csv.contains("code,city,persons"), "{csv}");
 }
