@@ -94,30 +94,29 @@ async fn root(
     let (origin, size) = (&state.origin, state.head.size);
     let mut edge = RightEdge::empty();
     let mut hashes = Vec::with_capacity(STRIDE * usize::from(TILE_WIDTH));
-    let mut widths = Vec::with_capacity(STRIDE);
+    let mut listed = Vec::new();
     for number in 0..packages(size) {
+        if hashes.is_empty() {
+            let stride = number..number + STRIDE as u64;
+            listed = store.held_packages(origin, stride).await?;
+        }
         let Some(held) = package(store, origin, number, size).await? else {
             return Ok(Err(
                 "缺少条目，或条目已损坏 / entries are missing or damaged",
             ));
         };
-        progress.inc(held.package.leaves.len() as u64);
-        hashes.extend(held.package.leaves);
-        widths.push((number, held.width));
-        if number + 1 < packages(size) && widths.len() < STRIDE {
-            continue;
-        }
-        let first = number + 1 - widths.len() as u64;
-        if store.held_packages(origin, first..number + 1).await? != widths {
+        if !held.is_in(&listed) {
             return Ok(Err(
                 "条目登记不符 / its entries are not those that are listed",
             ));
         }
-        widths.clear();
-        for (id, tile) in edge.append(&hashes) {
-            if !holds_tile(store, origin, id, &tile).await? {
-                return Ok(Err("树块不符 / its tiles are not those of its entries"));
-            }
+        progress.inc(held.package.leaves.len() as u64);
+        hashes.extend(held.package.leaves);
+        if number + 1 < packages(size) && hashes.len() < STRIDE * PACKAGE as usize {
+            continue;
+        }
+        if !holds_tiles(store, origin, &edge.append(&hashes)).await? {
+            return Ok(Err("树块不符 / its tiles are not those of its entries"));
         }
         hashes.clear();
     }
@@ -129,7 +128,17 @@ pub(crate) struct HeldPackage {
     /// It.
     pub(crate) package: Package,
     /// How many entries are held of it, which may be more.
-    pub(crate) width: u16,
+    width: u16,
+}
+
+impl HeldPackage {
+    /// Whether it is as wide as a list of widths says that was read before it: a node that runs may have
+    /// widened it since.
+    pub(crate) fn is_in(&self, listed: &[(u64, u16)]) -> bool {
+        let Bundle { number, width, .. } = self.package.bundle;
+        let found = listed.iter().find(|(listed, _)| *listed == number);
+        found.is_some_and(|(_, listed)| (width..=self.width).contains(listed))
+    }
 }
 
 /// What is held of a package of the tree of `size` leaves; none unless it is as wide as there.
@@ -176,17 +185,20 @@ pub(crate) async fn package(
     }))
 }
 
-/// Whether a tile is held, and is this one.
-pub(crate) async fn holds_tile(
+/// Whether these tiles are held, perhaps wider.
+pub(crate) async fn holds_tiles(
     store: &dyn Store,
     origin: &Origin,
-    id: TileId,
-    hashes: &[Hash],
+    tiles: &[(TileId, Vec<Hash>)],
 ) -> Result<bool, StoreError> {
-    match store.tiles(origin, &[id]).await {
-        Err(StoreError::Corrupt(_)) => Ok(false),
-        tiles => Ok(tiles?.get(&id).is_some_and(|held| held.starts_with(hashes))),
-    }
+    let ids: Vec<_> = tiles.iter().map(|(id, _)| *id).collect();
+    let held = match store.tiles(origin, &ids).await {
+        Err(StoreError::Corrupt(_)) => return Ok(false),
+        held => held?,
+    };
+    let is_held =
+        |(id, tile): &(_, Vec<Hash>)| held.get(id).is_some_and(|held| held.starts_with(tile));
+    Ok(tiles.iter().all(is_held))
 }
 
 /// Tries the key on the first disclosures of a log.

@@ -186,7 +186,7 @@ impl Run<'_> {
             let range = first..first + u64::from(width(number, tree.size));
             let own = own_proof(&reader, tree, number).await?;
             let Some((region, package)) = self.fetch(tree, number, own).await? else {
-                let why = "没有成员给出与检查点相符的条目 / no member gave entries that fit its checkpoint";
+                let why = "未能证明，也没有成员给出能证明的条目 / not proven, nor did a member give entries that are";
                 self.mended.left(&tree.origin, What::Entries, range, why);
                 all = false;
                 continue;
@@ -255,19 +255,21 @@ impl Run<'_> {
         let (origin, size) = (&tree.origin, tree.size);
         let (mut edge, mut wrong) = (RightEdge::empty(), Vec::new());
         for number in 0..packages(size) {
-            let held = check::package(self.store(), origin, number, size).await?;
-            let held = held.context(UNSTEADY)?;
             let place = number..number + 1;
             let listed = self.store().held_packages(origin, place).await?;
-            let is_listed = listed == [(number, held.width)];
-            for (id, hashes) in edge.append(&held.package.leaves) {
+            let held = check::package(self.store(), origin, number, size).await?;
+            let held = held.context(UNSTEADY)?;
+            let is_listed = held.is_in(&listed);
+            for tile in edge.append(&held.package.leaves) {
+                let id = tile.0;
                 // Narrower ones are on the way to those that are kept.
                 if TileId::in_tree(id.level(), id.index(), size) != Some(id) {
                     continue;
                 }
-                let is_held = check::holds_tile(self.store(), origin, id, &hashes).await?;
+                let tile = [tile];
+                let is_held = check::holds_tiles(self.store(), origin, &tile).await?;
                 if !is_held || (id.level() == 0 && !is_listed) {
-                    wrong.push((id, hashes));
+                    wrong.extend(tile);
                 }
             }
             self.progress.inc(held.package.leaves.len() as u64);

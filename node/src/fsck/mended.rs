@@ -113,14 +113,17 @@ impl fmt::Display for Pieces {
             what,
             range,
         } = self;
-        let (first, last) = (range.start, range.end - 1);
+        let places = match (range.start, range.end - 1) {
+            (only, last) if only == last => only.to_string(),
+            (first, last) => format!("{first}–{last}"),
+        };
         match what {
             What::Checkpoint => write!(f, "{origin} 检查点 / checkpoint"),
-            What::Entries => write!(f, "{origin} 条目 / entries {first}–{last}"),
+            What::Entries => write!(f, "{origin} 条目 / entries {places}"),
             What::Tiles(level) => {
                 write!(
                     f,
-                    "{origin} 第 {level} 层树块 / tiles of level {level}, {first}–{last}"
+                    "{origin} 第 {level} 层树块 / tiles of level {level}, {places}"
                 )
             }
         }
