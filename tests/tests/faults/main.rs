@@ -2,6 +2,7 @@
 //! the log is checked from end to end, in the running members and after a restart.
 
 mod beside;
+mod mended;
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -11,21 +12,16 @@ use huren_core::{
     codes::Region,
     cosign::verify_cosignature,
     disclosure::{KeyRing, SecretKey},
-    merkle::{Hash, decode_bundle, leaf_hash},
-    trust::TrustChain,
+    merkle::Hash,
     witness::Refusal,
 };
-use huren_node::{
-    engine::{Engine, Placed, WitnessError},
-    fsck::Mending,
-};
+use huren_node::engine::{Engine, Placed, WitnessError};
 use huren_proto::v1;
-use huren_store::{Bundle, DataKeyKind, Package, Release, Role, Store};
+use huren_store::{DataKeyKind, Release, Role, Store};
 use huren_tests::{
     Fault, FaultyStore, Federation, Fork, History, Honest, Lie, Operation, Outcome, REGIONS, Shown,
     audit, certificate, change, erasure, origin, outside_signer, question, witness, writer_keys,
 };
-use indicatif::ProgressBar;
 
 const HOME: Region = Region::ZHEJIANG;
 
@@ -368,62 +364,6 @@ async fn registers_are_rebuilt(operation: Operation) {
     }
 }
 
-/// Damaged entries of a member are mended, as often as it takes.
-async fn logs_are_mended(operation: Operation) {
-    for faults in scripts(operation) {
-        let (mut federation, faulty) = with_faults(HOME, Vec::new()).await;
-        let mut places = BTreeMap::new();
-        for round in rounds() {
-            submit_round(&federation, &round, &mut places).await;
-        }
-        let trust = federation.engine(HOME).trust();
-        federation.stop(HOME).await;
-        for of in REGIONS {
-            damage(&faulty, &origin(of)).await;
-        }
-        faulty.arm(faults);
-        let peers = |_: &TrustChain| Ok(federation.peers_of(HOME));
-        let mending = Mending {
-            store: Arc::clone(&faulty) as Arc<dyn Store>,
-            trust: &trust,
-            signed: None,
-            members: &peers,
-        };
-        while mending.run(&ProgressBar::hidden()).await.is_err() {}
-        let mended = mending.run(&ProgressBar::hidden()).await;
-        let mended = mended.expect("a store");
-        assert!(mended.is_whole() && mended.to_string().is_empty());
-        assert_eq!(faulty.outstanding(), []);
-        federation.open(HOME).await.expect("an engine");
-        federation.until(HOME, |engine| engine.is_writable()).await;
-        check(&federation, &places).await;
-    }
-}
-
-/// Changes a bit of a log's last entry.
-async fn damage(store: &FaultyStore, log: &Origin) {
-    let tree = store.log(log).await.expect("a store").expect("a log").head;
-    let bundle = store
-        .bundle(log, 0)
-        .await
-        .expect("a store")
-        .expect("a bundle");
-    let entries = decode_bundle(&bundle.entries).expect("a bundle");
-    let leaves = entries.into_iter().map(leaf_hash).collect();
-    let mut entries = bundle.entries.to_vec();
-    *entries.last_mut().expect("an entry") ^= 1;
-    let bundle = Bundle {
-        entries: entries.into(),
-        ..bundle
-    };
-    let damaged = huren_store::Mending {
-        tree,
-        packages: vec![Package { bundle, leaves }],
-        tiles: Vec::new(),
-    };
-    store.mend(log, damaged).await.expect("no fault yet");
-}
-
 /// A member is given other keys for its database, under which everything comes.
 async fn keys_are_changed(operation: Operation) {
     for faults in scripts(operation) {
@@ -574,6 +514,7 @@ async fn a_lost_log_is_taken_back_through_faults() {
 }
 
 use beside::{counts_are_whole, the_trail_is_whole, tokens_are_whole};
+use mended::logs_are_mended;
 
 macro_rules! survive {
     ($($name:ident: $operation:ident $test:ident,)*) => {
