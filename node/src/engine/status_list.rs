@@ -2,9 +2,11 @@
 
 use std::{
     collections::BTreeMap,
+    io::Write as _,
     sync::{Mutex, PoisonError},
 };
 
+use flate2::{Compression, write::GzEncoder};
 use huren_core::{
     codes::Date,
     status_list::{LIST_LEN, Purpose, StatusList},
@@ -104,7 +106,8 @@ impl Engine {
         };
         let (signing, chain) = (self.signing(), self.trust());
         let signer = signing.answer(&chain, &self.origin);
-        let token = list.sign(&changes, signer.ok_or(StatusListError::NoKey)?);
+        let signer = signer.ok_or(StatusListError::NoKey)?;
+        let token = list.sign(&compressed(&list.bits(&changes)), signer);
         let signed = Signed {
             basis,
             at: now,
@@ -112,5 +115,38 @@ impl Engine {
         };
         self.status_lists.keep((purpose, number), signed);
         Ok(token)
+    }
+}
+
+fn compressed(bits: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    // Writing to memory does not fail.
+    let written = encoder.write_all(bits).and_then(|()| encoder.finish());
+    written.unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+
+    use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+    use flate2::read::GzDecoder;
+
+    use super::*;
+
+    fn decompressed(compressed: &[u8]) -> Vec<u8> {
+        let mut bits = Vec::new();
+        GzDecoder::new(compressed).read_to_end(&mut bits).unwrap();
+        bits
+    }
+
+    /// Section 3.2 of the standard shows this list, of which no bit is set.
+    #[test]
+    fn the_example_of_the_standard_is_a_list_of_ours() {
+        let example = "H4sIAAAAAAAAA-3BMQEAAADCoPVPbQwfoAAAAAAAAAAAAAAAAAAAAIC3AYbSVKsAQAAA";
+        let none = vec![0; 16_384];
+        let example = BASE64_URL_SAFE_NO_PAD.decode(example).unwrap();
+        assert_eq!(decompressed(&example), none);
+        assert_eq!(decompressed(&compressed(&none)), none);
     }
 }

@@ -90,7 +90,7 @@ impl Idempotency {
     }
 
     /// Nothing was done under that key, so it may be asked again.
-    pub(super) fn release(&self, key: &Key) {
+    pub(super) fn forget(&self, key: &Key) {
         self.seen.invalidate(key);
     }
 }
@@ -169,7 +169,7 @@ mod tests {
         let headers = headers("a", "1");
         let key = keys.take(create, &headers, b"x").unwrap().unwrap();
         assert_eq!(keys.take(create, &headers, b"x"), Err(Problem::DONE_BEFORE));
-        keys.release(&key);
+        keys.forget(&key);
         assert_eq!(keys.take(create, &headers, b"x"), Ok(Some(key)));
     }
 }

@@ -150,7 +150,7 @@ impl Api {
         let answers = self.pass_on(call, caller, messages, method.output()).await;
         let mut answers = answers.map_err(|problem| {
             if let Some(key) = reading.key.get() {
-                self.idempotency.release(key);
+                self.idempotency.forget(key);
             }
             reading.problem.get().cloned().unwrap_or(problem)
         })?;
