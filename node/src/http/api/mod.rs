@@ -3,8 +3,8 @@
 //! It is a translation and nothing else. A request becomes the message of its gRPC call, in
 //! protobuf's own JSON form (<https://protobuf.dev/programming-guides/json/>), and goes through
 //! the same gate to the same service; what is refused there is refused here, with the same code
-//! ([`problem`]). One table ([`CALLS`]) says which calls there are, and the description of the
-//! interface ([`openapi`]) follows from it and from the messages' own comments.
+//! (`problem`). One table (`calls`) says which calls there are, and the description of the
+//! interface (`openapi`) follows from it and from the messages' own comments.
 
 mod calls;
 mod codec;
