@@ -1,7 +1,7 @@
-//! The employers' page: number and name in, a plain answer and a receipt out.
+//! The employers' page: number and name (or ID) in, a plain answer and a receipt out.
 //!
 //! It needs no JavaScript, and puts nothing personal into an address: questions are forms that
-//! are posted. Number and name are needed together, and 'no such number' and 'name does not
+//! are posted. Number and holder are needed together, and 'no such number' and 'name does not
 //! match' are one page, so that nobody finds out by trying which numbers or names there are.
 
 mod qr;
@@ -98,8 +98,17 @@ struct Page {
 struct Asked {
     #[serde(default)]
     number: String,
+    /// Name or number of an identity document.
     #[serde(default)]
     name: String,
+}
+
+impl Asked {
+    /// Whether the holder is presented by a document: no name has digits, and no document is
+    /// without.
+    fn is_by_id(&self) -> bool {
+        normalise::id(&self.name).bytes().any(|byte| byte.is_ascii_digit())
+    }
 }
 
 /// Why there is no answer.
@@ -109,7 +118,7 @@ enum Problem {
     Form,
     /// No number, or one that is too long.
     Number,
-    /// No name, or one that is too long.
+    /// No holder, or one that is too long.
     Name,
     /// Too many questions; the seconds to wait.
     TooMany(u64),
@@ -155,8 +164,8 @@ impl Problem {
                 "Please give the certificate number, at most 64 characters.",
             ),
             Self::Name => (
-                "请填写持证人姓名，不超过 64 字。",
-                "Please give the holder's name, at most 64 characters.",
+                "请填写持证人姓名或证件号码，不超过 64 字。",
+                "Please give the holder's name or ID number, at most 64 characters.",
             ),
             Self::TooMany(_) => (
                 "查询过于频繁，请稍后再试。",
@@ -319,7 +328,7 @@ impl Page {
     }
 }
 
-/// The question to the engine. Without a name there is none: whoever knows only a number
+/// The question to the engine. Without a holder there is none: whoever knows only a number
 /// learns nothing here.
 fn question(asked: &Asked) -> Result<v1::VerifyRequest, Problem> {
     if normalise::number(&asked.number).is_empty() {
@@ -329,9 +338,15 @@ fn question(asked: &Asked) -> Result<v1::VerifyRequest, Problem> {
     if name.is_empty() || name.chars().count() > MAX_CHARS {
         return Err(Problem::Name);
     }
+    let presented = asked.name.clone();
+    let (holder_name, holder_id) = match asked.is_by_id() {
+        true => (String::new(), presented),
+        false => (presented, String::new()),
+    };
     Ok(v1::VerifyRequest {
         number: asked.number.clone(),
-        holder_name: asked.name.clone(),
+        holder_name,
+        holder_id,
         max_age_seconds: MAX_AGE,
         want_receipt: true,
         purpose: v1::Purpose::PublicPage.into(),
@@ -386,7 +401,12 @@ mod tests {
     #[test]
     fn the_engine_is_asked_to_check_the_name() {
         let request = asked("A1", "张三").unwrap();
-        assert_eq!(request.holder_name, "张三");
+        assert_eq!((request.holder_name, request.holder_id), ("张三".into(), String::new()));
+        for id in ["330102198807150415", "３３０１０２１９８８０７１５０４１５", "E12345678"] {
+            let request = asked("A1", id).unwrap();
+            assert_eq!((request.holder_name, request.holder_id), (String::new(), id.into()));
+        }
+        let request = asked("A1", "张三").unwrap();
         assert!(request.want_receipt && !request.local_only);
     }
 

@@ -84,6 +84,12 @@ async fn who_knows_number_and_name_gets_the_verdict_and_a_receipt_to_keep() {
     let receipt = text(&file);
     assert!(!receipt.contains(ISSUED.name) && !receipt.contains(ISSUED.id));
 
+    // So does who knows the number of the identity document, which is not shown again.
+    let by_id = text(&ask(node, "/verify", ISSUED.number, ISSUED.id).await);
+    assert!(by_id.contains("verdict good") && by_id.contains("证件号码相符"));
+    let shown = by_id.replace(&format!("name=\"name\" value=\"{}\"", ISSUED.id), "");
+    assert!(!shown.contains(ISSUED.id) && !shown.contains(ISSUED.name));
+
     // It holds without any node, and still says 'valid as of then' after the revocation.
     let roots = nodes.roots();
     let revocation = ISSUED.change(v1::StatusAction::Revoke);
@@ -121,6 +127,8 @@ async fn who_does_not_know_both_learns_nothing() {
         (UNKNOWN.number, ISSUED.name),
         (ISSUED.number, UNKNOWN.name),
         (ISSUED.number, "欧阳凌"),
+        (ISSUED.number, UNKNOWN.id),
+        (UNKNOWN.number, ISSUED.id),
         (ERASED.number, ERASED.name),
         (ERASED.number, ISSUED.name),
     ];
@@ -147,7 +155,7 @@ async fn who_does_not_know_both_learns_nothing() {
             let page: String = page.chars().filter(|c| !c.is_ascii_digit()).collect();
             seen.push((told, page));
         }
-        assert!(seen[0].1.contains("未能核到编号与姓名同时相符的证书"));
+        assert!(seen[0].1.contains("未能核到编号与持证人同时相符的证书"));
         for (question, answer) in seen.iter().enumerate() {
             assert!(
                 *answer == seen[0],

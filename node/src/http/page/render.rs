@@ -198,9 +198,13 @@ fn facts(asked: &Asked, response: &v1::VerifyResponse) -> Html {
         field("job_name"),
         field("occupation_code"),
     ];
+    let holder = match asked.is_by_id() {
+        true => "证件号码相符 The ID number matches".to_owned(),
+        false => mask_name(&asked.name),
+    };
     let rows = [
         ("编号 Number", field("number").to_owned()),
-        ("持证人 Holder", mask_name(&asked.name)),
+        ("持证人 Holder", holder),
         ("职业 Occupation", occupation.join(" ")),
         ("等级 Level", level),
         ("评价机构 Institution", field("institution_name").to_owned()),
