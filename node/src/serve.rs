@@ -232,7 +232,13 @@ pub async fn serve(
     tracing::info!(region = %config.region, http = %config.http_listen, "the node serves");
     // Both ports are open: whoever connects is answered.
     tasks.spawn(telling.run(stop.clone()));
-    http::serve(http, http::with_limits(routes, limits), http_tls, stop).await;
+    http::serve(
+        http,
+        http::with_limits(routes, limits, Arc::new(SystemRandom)),
+        http_tls,
+        stop,
+    )
+    .await;
     tasks.close();
     tasks.wait().await;
     done.cancel();

@@ -340,7 +340,8 @@ impl LocalNode {
         }
     }
 
-    fn log_file(&self) -> PathBuf {
+    /// Where the node's log lines go.
+    pub fn log_file(&self) -> PathBuf {
         self.dir.join("node.log")
     }
 }

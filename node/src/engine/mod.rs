@@ -66,6 +66,7 @@ pub use anchor::AnchorError;
 pub use append::{AppendError, Placed};
 pub use audit::{Audit, AuditError};
 pub use book::{Book, Entry};
+pub(crate) use clock::random;
 pub use clock::{Clock, Random, SystemClock, SystemRandom};
 pub use disclose::DiscloseError;
 pub use erasure::{ErasureError, ErasureState, MemberErasure};
@@ -375,6 +376,11 @@ impl Engine {
     /// The tokens that callers come with.
     pub const fn tokens(&self) -> &Tokens {
         &self.tokens
+    }
+
+    /// Where what nobody foresees comes from.
+    pub(crate) fn random(&self) -> &dyn Random {
+        self.random.as_ref()
     }
 
     /// Time.

@@ -8,6 +8,7 @@ mod html;
 pub mod map;
 pub mod page;
 pub mod policy;
+pub(crate) mod request_id;
 mod scripted;
 pub mod status;
 pub mod submit;
@@ -37,8 +38,13 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt;
+use tracing::Instrument as _;
 
-use crate::tls::{self, ServerTls};
+use crate::{
+    engine::Random,
+    tls::{self, ServerTls},
+};
+use request_id::RequestId;
 
 /// Connections at once; further ones wait in the kernel's queue.
 const CONNECTIONS: usize = 4096;
@@ -67,18 +73,32 @@ pub struct RequestLimits {
     pub timeout: Duration,
 }
 
-/// Bounds and records requests to all of `routes`. To be applied once, after merging.
-pub fn with_limits(routes: Router, limits: RequestLimits) -> Router {
+/// Bounds, names and records requests to all of `routes`. To be applied once, after merging.
+pub fn with_limits(routes: Router, limits: RequestLimits, random: Arc<dyn Random>) -> Router {
+    let state = (limits, random);
     routes
         .layer(DefaultBodyLimit::max(limits.body_bytes))
-        .layer(middleware::from_fn_with_state(limits, bound_and_record))
+        .layer(middleware::from_fn_with_state(state, name))
 }
 
-async fn bound_and_record(
-    State(limits): State<RequestLimits>,
-    request: Request,
+/// Every log line about a request names it as its answer does.
+async fn name(
+    State((limits, random)): State<(RequestLimits, Arc<dyn Random>)>,
+    mut request: Request,
     next: Next,
 ) -> Response {
+    let id = RequestId::new(random.as_ref());
+    request.extensions_mut().insert(id);
+    let answered = bound_and_record(limits, request, next);
+    let mut response = answered
+        .instrument(tracing::info_span!("request", %id))
+        .await;
+    let headers = response.headers_mut();
+    headers.insert(request_id::HEADER, id.value());
+    response
+}
+
+async fn bound_and_record(limits: RequestLimits, request: Request, next: Next) -> Response {
     let started = Instant::now();
     let method = request.method().clone();
     // The route, never the URL: what a client writes there may tell about a person.

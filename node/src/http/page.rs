@@ -107,7 +107,9 @@ impl Asked {
     /// Whether the holder is presented by a document: no name has digits, and no document is
     /// without.
     fn is_by_id(&self) -> bool {
-        normalise::id(&self.name).bytes().any(|byte| byte.is_ascii_digit())
+        normalise::id(&self.name)
+            .bytes()
+            .any(|byte| byte.is_ascii_digit())
     }
 }
 
@@ -401,10 +403,20 @@ mod tests {
     #[test]
     fn the_engine_is_asked_to_check_the_name() {
         let request = asked("A1", "张三").unwrap();
-        assert_eq!((request.holder_name, request.holder_id), ("张三".into(), String::new()));
-        for id in ["330102198807150415", "３３０１０２１９８８０７１５０４１５", "E12345678"] {
+        assert_eq!(
+            (request.holder_name, request.holder_id),
+            ("张三".into(), String::new())
+        );
+        for id in [
+            "330102198807150415",
+            "３３０１０２１９８８０７１５０４１５",
+            "E12345678",
+        ] {
             let request = asked("A1", id).unwrap();
-            assert_eq!((request.holder_name, request.holder_id), (String::new(), id.into()));
+            assert_eq!(
+                (request.holder_name, request.holder_id),
+                (String::new(), id.into())
+            );
         }
         let request = asked("A1", "张三").unwrap();
         assert!(request.want_receipt && !request.local_only);

@@ -9,6 +9,7 @@ use hyper_util::rt::TokioIo;
 use tokio::{io::AsyncReadExt, net::TcpStream, sync::oneshot};
 
 use super::*;
+use crate::engine::SystemRandom;
 
 const LIMITS: RequestLimits = RequestLimits {
     body_bytes: 1024,
@@ -28,7 +29,7 @@ impl TestServer {
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         tasks.spawn(serve(
             listener,
-            with_limits(routes, limits),
+            with_limits(routes, limits, Arc::new(SystemRandom)),
             None,
             stop.clone(),
         ));

@@ -6,8 +6,10 @@ use futures::future::{BoxFuture, FutureExt as _};
 use http::{Request, Response};
 use tonic::{Status, body::Body};
 use tower::{Layer, Service};
+use tracing::Instrument as _;
 
 use super::Context;
+use crate::http::request_id::{HEADER, RequestId};
 
 /// Puts every call before [`Context::authorise`], and what is refused into the audit trail.
 #[derive(Clone)]
@@ -46,6 +48,9 @@ where
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let context = self.context.clone();
+        // What came in by the JSON API has one already.
+        let named = request.extensions().get().copied();
+        let id = named.unwrap_or_else(|| RequestId::new(context.engine.random()));
         let judged = context.authorise(
             request.uri().path(),
             request.headers(),
@@ -55,22 +60,26 @@ where
             Ok(who) => who,
             Err(refusal) => {
                 context.note_refusal(&refusal.actor, refusal.method, &refusal.status);
-                let response = refusal.status.into_http();
+                let mut response = refusal.status.into_http();
+                response.headers_mut().insert(HEADER, id.value());
                 return async move { Ok(response) }.boxed();
             }
         };
         let (actor, method) = (who.actor.clone(), who.method);
         request.extensions_mut().insert(who);
         let answer = self.inner.call(request);
-        async move {
-            let response = answer.await?;
+        let answering = async move {
+            let mut response = answer.await?;
+            response.headers_mut().insert(HEADER, id.value());
             // There at once if nothing else was answered; a stream has it at its end, and says
             // itself what it refused.
             if let Some(status) = Status::from_header_map(response.headers()) {
                 context.note_refusal(&actor, method, &status);
             }
             Ok(response)
-        }
-        .boxed()
+        };
+        answering
+            .instrument(tracing::info_span!("call", %id, method))
+            .boxed()
     }
 }

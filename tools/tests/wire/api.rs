@@ -278,6 +278,33 @@ async fn nothing_is_submitted_or_made_twice() {
     assert_eq!(trail["links"].as_array().unwrap().len(), 2);
 }
 
+/// Whoever asks about an answer names it, and the node's log names it too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_answer_has_a_name_that_the_log_knows() {
+    let nodes = Nodes::start(&[Region::ZHEJIANG], 0, &[]).await;
+    let node = nodes.at(Region::ZHEJIANG);
+    let auditor = Program::of(node, &["auditor"]).await;
+    let named = |answer: &Response<Bytes>| {
+        let id = answer.headers()["x-request-id"].to_str().unwrap();
+        assert!(id.len() == 16 && id.bytes().all(|b| b.is_ascii_hexdigit()));
+        id.to_owned()
+    };
+    let (first, second) = (auditor.get("/status").await, auditor.get("/nothing").await);
+    let ids = [named(&first), named(&second)];
+    assert_ne!(ids[0], ids[1]);
+    let log = fs::read_to_string(node.log_file()).unwrap();
+    for id in ids {
+        assert!(log.contains(&format!("id={id}")), "{log}");
+    }
+    // Over gRPC as well, refused or not.
+    let mut operator = OperatorServiceClient::new(node.channel());
+    let granted = operator.get_status(v1::GetStatusRequest {}).await.unwrap();
+    assert_eq!(granted.metadata().get("x-request-id").unwrap().len(), 16);
+    let refused = node.verification().verify(v1::VerifyRequest::default());
+    let refused = refused.await.unwrap_err();
+    assert_eq!(refused.metadata().get("x-request-id").unwrap().len(), 16);
+}
+
 /// What other people's software finds out about a certificate without asking about it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn status_lists_tell_what_was_revoked_and_by_whose_key() {

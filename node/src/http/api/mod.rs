@@ -39,6 +39,7 @@ use tonic::{
     metadata::{Ascii, MetadataValue},
 };
 
+use super::request_id::RequestId;
 use crate::{engine::Clock, rpc::Local, tls::Remote};
 use calls::{CALLS, Call, Given};
 use codec::DynamicCodec;
@@ -105,6 +106,7 @@ struct Api {
 struct Caller {
     remote: Remote,
     token: Option<MetadataValue<Ascii>>,
+    id: Option<RequestId>,
 }
 
 impl Caller {
@@ -113,6 +115,7 @@ impl Caller {
         let token = token.map(|token| MetadataValue::try_from(token.as_bytes()));
         Ok(Self {
             remote: Remote { key: None, address },
+            id: request.extensions().get().copied(),
             token: token.transpose().map_err(|_| Problem::HEADER)?,
         })
     }
@@ -173,6 +176,9 @@ impl Api {
     ) -> Result<Vec<Value>, Problem> {
         let mut asked = tonic::Request::new(messages);
         asked.extensions_mut().insert(caller.remote);
+        if let Some(id) = caller.id {
+            asked.extensions_mut().insert(id);
+        }
         if let Some(token) = caller.token {
             asked.metadata_mut().insert("authorization", token);
         }
