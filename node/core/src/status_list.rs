@@ -6,6 +6,9 @@
 //! is its leaf index divided by that number, its place in the list the remainder. What a list says
 //! is in the public log anyway; that a certificate's own term is over is not in it, as the day is
 //! in a salted digest.
+//!
+//! How old the evidence is counts for verdicts and not here: the list is the province's own word
+//! about its own log, as of the size that it names.
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use jiff::Timestamp;
@@ -97,19 +100,24 @@ impl StatusList<'_> {
         format!("{signed}.{signature}")
     }
 
-    /// Its bits by the status changes of its certificates, ascending by certificate and index.
+    /// Its bits by the status changes of its certificates, ascending by certificate and index, and
+    /// by its leaves that take no effect: what a stolen key signed is good for nothing, for good.
     /// Section 3.3: the first leaf's is the first byte's highest bit. They are to be compressed
     /// with GZIP.
-    pub fn bits(&self, changes: &[StatusRow]) -> Vec<u8> {
+    pub fn bits(&self, changes: &[StatusRow], void: &[u64]) -> Vec<u8> {
+        let of_certificates = changes.chunk_by(|a, b| a.target_index == b.target_index);
+        let changed = of_certificates.filter_map(|rows| {
+            let (verdict, _) = fold_statuses(rows.iter(), self.day);
+            let is_set = self.purpose.is_set(verdict);
+            is_set.then_some(rows[0].target_index)
+        });
+        let void = void.iter().filter(|_| self.purpose == Purpose::Revocation);
         let mut bits = vec![0; usize::try_from(LIST_LEN / 8).unwrap_or_default()];
         let first = self.number.saturating_mul(LIST_LEN);
-        for rows in changes.chunk_by(|a, b| a.target_index == b.target_index) {
-            let (verdict, _) = fold_statuses(rows.iter(), self.day);
-            let place = rows[0].target_index.wrapping_sub(first);
+        for index in changed.chain(void.copied()) {
+            let place = index.wrapping_sub(first);
             let byte = usize::try_from(place / 8).ok();
-            if let Some(byte) = byte.and_then(|byte| bits.get_mut(byte))
-                && self.purpose.is_set(verdict)
-            {
+            if let Some(byte) = byte.and_then(|byte| bits.get_mut(byte)) {
                 *byte |= 0x80 >> (place % 8);
             }
         }
@@ -189,7 +197,7 @@ mod tests {
     /// Which certificates a list of that number and purpose has set.
     fn set(purpose: Purpose, number: u64, changes: &[StatusRow]) -> Vec<u64> {
         let origin = origin();
-        let bits = list(&origin, purpose, number).bits(changes);
+        let bits = list(&origin, purpose, number).bits(changes, &[7]);
         assert_eq!(bits.len() as u64 * 8, LIST_LEN);
         let is_set = |place: &u64| {
             let byte = bits[usize::try_from(place / 8).unwrap()];
@@ -218,7 +226,8 @@ mod tests {
             change(9, Effect::Correct, DAY),
             change(131_071, Effect::Supersede, DAY),
         ];
-        assert_eq!(set(Purpose::Revocation, 0, &changes), [0, 131_071]);
+        // The seventh takes no effect.
+        assert_eq!(set(Purpose::Revocation, 0, &changes), [0, 7, 131_071]);
         assert_eq!(set(Purpose::Suspension, 0, &changes), [1]);
         // The same certificate, suspended, released and revoked.
         let several = [

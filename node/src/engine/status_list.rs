@@ -3,11 +3,13 @@
 use std::{
     collections::BTreeMap,
     io::Write as _,
+    ops::Range,
     sync::{Mutex, PoisonError},
 };
 
 use flate2::{Compression, write::GzEncoder};
 use huren_core::{
+    checkpoint::SignedCheckpoint,
     codes::Date,
     status_list::{LIST_LEN, Purpose, StatusList},
 };
@@ -24,7 +26,8 @@ pub enum StatusListError {
     /// The log has no leaf that would be in it.
     #[error("the log has no such list")]
     Beyond,
-    /// The register is being built anew, or the log contradicted itself: nothing can be said.
+    /// The register is being built anew, the database was restored and has not caught up, or the log
+    /// contradicted itself: nothing can be said.
     #[error("the register of this log cannot be relied on at present")]
     Doubtful,
     /// The trust list names no answer key of this node.
@@ -37,7 +40,10 @@ pub enum StatusListError {
 
 /// Lists that were signed: at most two for each 131,072 leaves.
 #[derive(Default)]
-pub(super) struct StatusLists(Mutex<BTreeMap<(Purpose, u64), Signed>>);
+pub(super) struct StatusLists {
+    signed: Mutex<BTreeMap<(Purpose, u64), Signed>>,
+    making: tokio::sync::Mutex<()>,
+}
 
 struct Signed {
     basis: Basis,
@@ -54,14 +60,19 @@ struct Basis {
 
 impl StatusLists {
     fn held(&self, list: (Purpose, u64), basis: Basis, now: u64) -> Option<String> {
-        let held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let held = self.signed.lock().unwrap_or_else(PoisonError::into_inner);
         let signed = held.get(&list)?;
         let is_good = signed.basis == basis && now.saturating_sub(signed.at) < FRESH;
         is_good.then(|| signed.token.clone())
     }
 
+    fn forget(&self) {
+        let mut held = self.signed.lock().unwrap_or_else(PoisonError::into_inner);
+        held.clear();
+    }
+
     fn keep(&self, list: (Purpose, u64), signed: Signed) {
-        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = self.signed.lock().unwrap_or_else(PoisonError::into_inner);
         held.insert(list, signed);
     }
 }
@@ -76,26 +87,44 @@ impl Engine {
         purpose: Purpose,
         number: u64,
     ) -> Result<String, StatusListError> {
+        // One at a time: whoever asks for many lists does not keep the node from its work.
+        let _one = self.status_lists.making.lock().await;
+        loop {
+            let doubts = self.book.doubts();
+            let list = self.made_list(purpose, number).await?;
+            if self.is_following() {
+                // Whoever is in charge may have dropped the register meanwhile.
+                self.book.freshen().await?;
+            }
+            if doubts == self.book.doubts() {
+                return Ok(list);
+            }
+            self.status_lists.forget();
+        }
+    }
+
+    async fn made_list(&self, purpose: Purpose, number: u64) -> Result<String, StatusListError> {
         let log = self.store.log(&self.origin).await?;
         let log = log.ok_or(StatusListError::Beyond)?;
-        let first = number.checked_mul(LIST_LEN);
-        let first = first.filter(|first| *first < log.head.size);
+        // What nobody has been shown is not told here either.
+        let published = SignedCheckpoint::parse(&log.notes.published);
+        let size = published.map_or(0, |published| published.checkpoint().size);
+        let first = number.checked_mul(LIST_LEN).filter(|first| *first < size);
         let first = first.ok_or(StatusListError::Beyond)?;
-        if log.frozen.is_some() || log.folded < log.head.size {
+        let is_doubtful = log.frozen.is_some() || log.restored.is_some() || log.folded < size;
+        if is_doubtful || !self.is_writable() && !self.is_following() {
             return Err(StatusListError::Doubtful);
         }
         let now = self.clock.now();
-        let basis = Basis {
-            size: log.folded,
-            day: Date::today_in_shanghai(now.cast_signed()),
-        };
+        let day = Date::today_in_shanghai(now.cast_signed());
+        let basis = Basis { size, day };
         if let Some(token) = self.status_lists.held((purpose, number), basis, now) {
             return Ok(token);
         }
         let range = first..first.saturating_add(LIST_LEN);
-        // It may hold changes that came since: then it says less than it could.
-        let mut changes = self.store.statuses(&self.origin, range).await?;
-        changes.retain(|change| change.index < basis.size);
+        let mut changes = self.store.statuses(&self.origin, range.clone()).await?;
+        changes.retain(|change| change.index < size);
+        let void = self.void_leaves(range).await?;
         let list = StatusList {
             origin: &self.origin,
             purpose,
@@ -107,7 +136,7 @@ impl Engine {
         let (signing, chain) = (self.signing(), self.trust());
         let signer = signing.answer(&chain, &self.origin);
         let signer = signer.ok_or(StatusListError::NoKey)?;
-        let token = list.sign(&compressed(&list.bits(&changes)), signer);
+        let token = list.sign(&compressed(&list.bits(&changes, &void)), signer);
         let signed = Signed {
             basis,
             at: now,
@@ -116,7 +145,26 @@ impl Engine {
         self.status_lists.keep((purpose, number), signed);
         Ok(token)
     }
+
+    /// The leaves of a range that take no effect, ascending.
+    async fn void_leaves(&self, range: Range<u64>) -> Result<Vec<u64>, StoreError> {
+        let (mut void, mut from) = (Vec::new(), range.start);
+        loop {
+            let (_, rows) = self.store.quarantined(&self.origin, from, PAGE).await?;
+            let within = rows.iter().map(|row| row.index);
+            void.extend(within.take_while(|index| range.contains(index)));
+            match rows.last() {
+                Some(last) if rows.len() == PAGE as usize && range.contains(&last.index) => {
+                    from = last.index + 1;
+                }
+                _ => return Ok(void),
+            }
+        }
+    }
 }
+
+/// Entries of the quarantine that are read at once.
+const PAGE: u32 = 1000;
 
 fn compressed(bits: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());

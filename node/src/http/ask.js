@@ -1,6 +1,8 @@
 // Asking the JSON API with a token that the reader types: whatever may be asked, the gate decides.
 
-const API = "api/v1";
+/** The node that the page came from. */
+const NODE = "";
+const API = `${NODE}api/v1`;
 let token = "";
 
 /** Asks the API; a problem is thrown as what it says. */

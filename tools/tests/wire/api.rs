@@ -321,12 +321,13 @@ async fn status_lists_tell_what_was_revoked_and_by_whose_key() {
     let revocation = ISSUED.change(v1::StatusAction::Revoke);
     let revocation = submission(v1::submit_request::Body::Status(revocation));
     home.issuance().submit(revocation).await.unwrap();
+    // What is not published yet is in no list.
+    nodes.settle().await;
     let after = list("revocation/0").await;
     assert!(is_set(&after, index));
     assert!(!is_set(&list("suspension/0").await, index));
 
     // Its issuer is the key that the trust list names for answers.
-    nodes.settle().await;
     let issuer = payload(&after)["issuer"].as_str().unwrap().to_owned();
     let jwk = BASE64_URL_SAFE_NO_PAD.decode(issuer.strip_prefix("did:jwk:").unwrap());
     let jwk: Value = serde_json::from_slice(&jwk.unwrap()).unwrap();

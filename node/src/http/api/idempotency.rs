@@ -2,13 +2,14 @@
 //! sends the request again, and nothing is done twice.
 //!
 //! What is submitted is recognised by its content, in the log, for ever: there a key adds that one
-//! stands for one request. What would act twice is refused under a key that has done it. Keys are
-//! remembered in memory, a day at most.
+//! stands for one request. What would act twice is refused under a key that has done it, or may
+//! have. Keys are remembered in the memory of this process, a day at most: a token that was made
+//! twice all the same stands in the list of tokens.
 
 use std::sync::Arc;
 
 use axum::http::{HeaderMap, HeaderName, header};
-use moka::sync::Cache;
+use moka::{policy::EvictionPolicy, sync::Cache};
 use sha2::{Digest as _, Sha256};
 
 use super::{
@@ -47,12 +48,16 @@ pub(super) type Key = [u8; 32];
 impl Idempotency {
     pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
         Self {
-            seen: Cache::new(KEYS),
+            seen: Cache::builder()
+                .max_capacity(KEYS)
+                .eviction_policy(EvictionPolicy::lru())
+                .build(),
             clock,
         }
     }
 
-    /// Takes a request under the key that it names, if it names one, and returns that.
+    /// Takes a request under the key that it names, and returns that if it is new; none if there
+    /// is none, or if it is of no consequence.
     ///
     /// # Errors
     /// What speaks against carrying it out.
@@ -62,7 +67,10 @@ impl Idempotency {
         headers: &HeaderMap,
         body: &[u8],
     ) -> Result<Option<Key>, Problem> {
-        let Some(key) = headers.get(HEADER) else {
+        let Some(key) = headers
+            .get(HEADER)
+            .filter(|_| call.again != Again::Harmless)
+        else {
             return Ok(None);
         };
         let key = key.as_bytes();
@@ -85,11 +93,11 @@ impl Idempotency {
         match call.again {
             _ if before.request != asked.request => Err(Problem::KEY_REUSED),
             Again::Refused if !is_new => Err(Problem::DONE_BEFORE),
-            Again::Refused | Again::Same => Ok(Some(key)),
+            _ => Ok(is_new.then_some(key)),
         }
     }
 
-    /// Nothing was done under that key, so it may be asked again.
+    /// Nothing was done under that new key, so it may be asked again.
     pub(super) fn forget(&self, key: &Key) {
         self.seen.invalidate(key);
     }
@@ -148,7 +156,7 @@ mod tests {
             taken.map(|key| key.is_some())
         };
         assert_eq!(take("a", "1", "x"), Ok(true));
-        assert_eq!(take("a", "1", "x"), Ok(true));
+        assert_eq!(take("a", "1", "x"), Ok(false));
         assert_eq!(take("a", "1", "y"), Err(Problem::KEY_REUSED));
         assert_eq!(take("b", "1", "y"), Ok(true));
         assert_eq!(take("a", "2", "y"), Ok(true));
@@ -160,6 +168,8 @@ mod tests {
         assert_eq!(take("a", "a b", "x"), Err(Problem::KEY_MALFORMED));
         let none = keys.take(submit, &HeaderMap::new(), b"x");
         assert_eq!(none, Ok(None));
+        let asks = keys.take(call("/Verify"), &headers("a", "1"), b"z");
+        assert_eq!(asks, Ok(None));
     }
 
     #[test]

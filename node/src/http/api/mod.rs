@@ -33,6 +33,7 @@ use futures::{Stream, StreamExt as _, TryStreamExt as _, stream};
 use http_body_util::LengthLimitError;
 use prost_reflect::{DynamicMessage, MessageDescriptor};
 use serde_json::{Value, json};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tonic::{
     client::Grpc,
@@ -52,6 +53,9 @@ pub const PREFIX: &str = "/api/v1";
 /// Messages in one batch.
 const MAX_BATCH: usize = 1000;
 
+/// Batches under way at once: each holds its questions and its answers.
+const BATCHES: usize = 16;
+
 /// All calls and their description. Bodies are at most `longest` bytes; watches end on `stop`.
 pub fn routes(
     services: Local,
@@ -63,11 +67,13 @@ pub fn routes(
         services,
         longest,
         idempotency: Arc::new(Idempotency::new(Arc::clone(&clock))),
+        batches: Arc::new(Semaphore::new(BATCHES)),
         clock,
         stop,
     };
-    let described = openapi::describe();
-    let mut routes = Router::new().route("/openapi.json", get(async move || Json(described)));
+    let json = [(header::CONTENT_TYPE, problem::value("application/json"))];
+    let described = Bytes::from(openapi::describe().to_string());
+    let mut routes = Router::new().route("/openapi.json", get(async move || (json, described)));
     for call in CALLS {
         let answer = async move |State(api): State<Api>,
                                  ConnectInfo(client): ConnectInfo<SocketAddr>,
@@ -97,6 +103,7 @@ struct Api {
     services: Local,
     longest: usize,
     idempotency: Arc<Idempotency>,
+    batches: Arc<Semaphore>,
     clock: Arc<dyn Clock>,
     stop: CancellationToken,
 }
@@ -125,6 +132,10 @@ impl Caller {
 #[derive(Default)]
 struct Reading {
     key: OnceLock<Key>,
+    /// How many messages it has.
+    count: OnceLock<usize>,
+    /// Kept until a batch is answered.
+    turn: OnceLock<OwnedSemaphorePermit>,
     problem: OnceLock<Problem>,
 }
 
@@ -152,7 +163,10 @@ impl Api {
         };
         let answers = self.pass_on(call, caller, messages, method.output()).await;
         let mut answers = answers.map_err(|problem| {
-            if let Some(key) = reading.key.get() {
+            // A refusal has done nothing; what failed may be done all the same.
+            if let Some(key) = reading.key.get()
+                && problem.status.is_client_error()
+            {
                 self.idempotency.forget(key);
             }
             reading.problem.get().cloned().unwrap_or(problem)
@@ -161,6 +175,10 @@ impl Api {
             return Err(problem.clone());
         }
         let answer = match call.given {
+            // The stream ends early, and well, when the node stops.
+            Given::Batch if reading.count.get() != Some(&answers.len()) => {
+                return Err(Problem::BROKEN_BATCH);
+            }
             Given::Batch => json!({ translate::LIST: answers }),
             Given::Query | Given::Body | Given::Watch => answers.pop().ok_or(Problem::INTERNAL)?,
         };
@@ -223,6 +241,11 @@ impl Api {
         if !is_json(&head.headers) {
             return Err(Problem::NOT_JSON);
         }
+        if call.given == Given::Batch
+            && let Ok(turn) = Arc::clone(&self.batches).acquire_owned().await
+        {
+            let _ = reading.turn.set(turn);
+        }
         let body = self.whole(body).await?;
         let messages = match call.given {
             Given::Batch => translate::from_batch(input, &body)?,
@@ -231,6 +254,7 @@ impl Api {
         if let Some(key) = self.idempotency.take(call, &head.headers, &body)? {
             let _ = reading.key.set(key);
         }
+        let _ = reading.count.set(messages.len());
         Ok(messages)
     }
 

@@ -12,18 +12,19 @@ use serde_json::{Map, Value, json};
 
 use super::{
     MAX_BATCH, PREFIX,
-    calls::{CALLS, Call, Given},
+    calls::{Again, CALLS, Call, Given},
     idempotency, problem, translate,
 };
 
 /// What can come of any call, with what it means.
-const REFUSALS: [(&str, &str); 6] = [
+const REFUSALS: [(&str, &str); 7] = [
     ("400", "请求无效 The request is not valid"),
     ("401", "需要令牌 A token is needed"),
     ("403", "无权 Not permitted"),
     ("429", "过于频繁 Too many calls"),
     ("500", "内部错误 An internal error"),
     ("503", "暂不可用 Not available at present"),
+    ("504", "未能及时答复 No answer in time"),
 ];
 
 /// What can come of a call with a body besides.
@@ -158,13 +159,16 @@ fn operation(call: &Call, schemas: &mut Schemas) -> Option<Value> {
         let content = json!({ "application/json": { "schema": message } });
         let body = json!({ "required": true, "content": content });
         fields.insert("requestBody".into(), body);
-        let key = json!({
-            "name": idempotency::HEADER.as_str(),
-            "in": "header",
-            "schema": { "type": "string", "pattern": "^[!-~]{1,128}$" },
-            "description": "重试时用同一值 The same when a request is sent again",
+        let key = (call.again != Again::Harmless).then(|| {
+            json!({
+                "name": idempotency::HEADER.as_str(),
+                "in": "header",
+                "schema": { "type": "string", "pattern": "^[!-~]{1,128}$" },
+                "description": "重试时用同一值 The same when a request is sent again",
+            })
         });
-        fields.insert("parameters".into(), json!([key]));
+        let parameters: Vec<Value> = key.into_iter().collect();
+        fields.insert("parameters".into(), parameters.into());
     }
     Some(operation)
 }

@@ -68,11 +68,18 @@ impl Problem {
         "IDEMPOTENCY_KEY_REUSED",
         "同一 Idempotency-Key 已用于另一请求。 This Idempotency-Key stood for another request.",
     );
+    /// The node stops, or another process takes over: what is not answered was not done, or is done
+    /// and recognised.
+    pub(super) const BROKEN_BATCH: Self = Self::later(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "BATCH_CUT_OFF",
+        "批次未答复完，请原样重发。 The batch was not answered as a whole: send it again as it is.",
+    );
     pub(super) const DONE_BEFORE: Self = Self::new(
         StatusCode::CONFLICT,
         "DONE_BEFORE",
-        "该请求已执行过，不再重复；答复中的密钥只给出一次。 This was done before and is not done again; a secret in \
-         its answer is told once.",
+        "同一 Idempotency-Key 的请求已执行或正在执行，不再重复；令牌可在列表中查到，密钥只给出一次。 This was done under \
+         the same key, or is under way, and is not done again: the list has its token, whose secret is told once.",
     );
 
     /// Something that no caller caused.
@@ -90,6 +97,12 @@ impl Problem {
             fields: Vec::new(),
             retry_after: None,
         }
+    }
+
+    const fn later(status: StatusCode, code: &'static str, detail: &'static str) -> Self {
+        let mut problem = Self::new(status, code, detail);
+        problem.retry_after = Some(2);
+        problem
     }
 
     /// RFC 9457 section 3.1, with our two members.
@@ -120,20 +133,20 @@ impl Problem {
     }
 }
 
-/// As `google.rpc.Code` says, but for what HTTP has a status of its own.
+/// As `google.rpc.Code` says, but for what HTTP has a fitter status for.
 fn status_of(code: Code, reason: &str) -> StatusCode {
     match (code, reason) {
         (_, "MESSAGE_TOO_LARGE") => StatusCode::PAYLOAD_TOO_LARGE,
         (Code::ResourceExhausted, "STORE_FULL") | (Code::Unavailable, _) => {
             StatusCode::SERVICE_UNAVAILABLE
         }
-        (Code::InvalidArgument | Code::FailedPrecondition | Code::OutOfRange, _) => {
-            StatusCode::BAD_REQUEST
-        }
+        (Code::InvalidArgument | Code::OutOfRange, _) => StatusCode::BAD_REQUEST,
         (Code::Unauthenticated, _) => StatusCode::UNAUTHORIZED,
         (Code::PermissionDenied, _) => StatusCode::FORBIDDEN,
         (Code::NotFound, _) => StatusCode::NOT_FOUND,
-        (Code::AlreadyExists | Code::Aborted, _) => StatusCode::CONFLICT,
+        // Of the state here, not of the request: later it may be in order.
+        (Code::AlreadyExists | Code::Aborted | Code::FailedPrecondition, _) => StatusCode::CONFLICT,
+        (Code::DeadlineExceeded, _) => StatusCode::GATEWAY_TIMEOUT,
         (Code::ResourceExhausted, _) => StatusCode::TOO_MANY_REQUESTS,
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     }

@@ -2,12 +2,16 @@
 //! register, a message within a message whose type its `kind` tells, is JSON as well; an entry of
 //! the audit trail, of which the exact bytes are what is hashed, is there as both.
 
-use std::fmt::Display;
+use std::fmt::{self, Display};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use huren_proto::{reflect, v1};
 use prost::Message as _;
 use prost_reflect::{DynamicMessage, Kind, MessageDescriptor, SerializeOptions};
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error as _, MapAccess, SeqAccess, Visitor},
+};
 use serde_json::{Map, Value};
 
 use super::{MAX_BATCH, problem::Problem};
@@ -87,9 +91,14 @@ pub(super) fn into_value(message: &DynamicMessage) -> Result<Value, Problem> {
 }
 
 fn parse(body: &[u8]) -> Result<Value, Problem> {
-    serde_json::from_slice(body).map_err(|error| {
+    let strict: serde_json::Result<Strict> = serde_json::from_slice(body);
+    strict.map(|Strict(value)| value).map_err(|error| {
         let (line, column) = (error.line(), error.column());
-        Problem::malformed("", format!("not JSON at line {line}, column {column}"))
+        let what = match error.is_data() {
+            true => "a field stands there twice, at",
+            false => "not JSON at",
+        };
+        Problem::malformed("", format!("{what} line {line}, column {column}"))
     })
 }
 
@@ -98,7 +107,15 @@ fn from_value(
     mut value: Value,
     within: &str,
 ) -> Result<DynamicMessage, Problem> {
-    close_entries(&mut value)?;
+    close_entries(&mut value, within)?;
+    read(message, value, within)
+}
+
+fn read(
+    message: &MessageDescriptor,
+    value: Value,
+    within: &str,
+) -> Result<DynamicMessage, Problem> {
     let mut track = serde_path_to_error::Track::new();
     let reader = serde_path_to_error::Deserializer::new(value, &mut track);
     let read = DynamicMessage::deserialize(message.clone(), reader);
@@ -124,21 +141,22 @@ fn unknown(name: &str) -> Problem {
     Problem::malformed(name, "there is no such field".into())
 }
 
-/// An object that holds an entry: its kind, and the entry.
-fn entry_in(fields: &Map<String, Value>) -> Option<(MessageDescriptor, &Value)> {
+/// The message of the entry that an object holds, by its kind.
+fn entry_in(fields: &Map<String, Value>) -> Option<MessageDescriptor> {
     let kind = v1::Kind::from_str_name(fields.get("kind")?.as_str()?)?;
-    Some((reflect::entry(kind)?, fields.get("body")?))
+    reflect::entry(kind)
 }
 
-/// Encodes the entries that are given as JSON.
-fn close_entries(value: &mut Value) -> Result<(), Problem> {
+/// Encodes the entries that are given as JSON. No entry holds another one.
+fn close_entries(value: &mut Value, within: &str) -> Result<(), Problem> {
     if let Value::Object(fields) = value
-        && let Some((message, body @ Value::Object(_))) = entry_in(fields)
+        && let Some(message) = entry_in(fields)
+        && let Some(body @ Value::Object(_)) = fields.get_mut("body")
     {
-        let entry = from_value(&message, body.clone(), "body.")?.encode_to_vec();
-        fields.insert("body".into(), BASE64_STANDARD.encode(entry).into());
+        let entry = read(&message, body.take(), &format!("{within}body."))?;
+        *body = BASE64_STANDARD.encode(entry.encode_to_vec()).into();
     }
-    children(value).try_for_each(close_entries)
+    children(value).try_for_each(|child| close_entries(child, within))
 }
 
 /// Shows entries as JSON. One that a newer version wrote may be none that is known here: it stays
@@ -150,7 +168,8 @@ fn open_entries(value: &mut Value) {
         fields.insert(READ.into(), read);
     }
     if let Value::Object(fields) = value
-        && let Some((message, Value::String(body))) = entry_in(fields)
+        && let Some(message) = entry_in(fields)
+        && let Some(Value::String(body)) = fields.get("body")
         && let Ok(bytes) = BASE64_STANDARD.decode(body)
         && let Some(entry) = reflect::decode(message, &bytes)
         && let Ok(entry) = into_value(&entry)
@@ -167,6 +186,72 @@ fn audit_entry_in(fields: &Map<String, Value>) -> Option<Value> {
     let message = reflect::pool()?.get_message_by_name("huren.v1.AuditEntry")?;
     let entry = reflect::decode(message, &BASE64_STANDARD.decode(entry).ok()?)?;
     into_value(&entry).ok()
+}
+
+/// JSON in which no object has two fields of one name: who looked at it before may have read the
+/// other one.
+struct Strict(Value);
+
+impl<'de> Deserialize<'de> for Strict {
+    fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
+        reader.deserialize_any(Reading).map(Self)
+    }
+}
+
+struct Reading;
+
+impl<'de> Visitor<'de> for Reading {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_string<E>(self, value: String) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Value, A::Error> {
+        let mut read = Vec::new();
+        while let Some(Strict(value)) = list.next_element()? {
+            read.push(value);
+        }
+        Ok(read.into())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Value, A::Error> {
+        let mut read = Map::new();
+        while let Some((name, Strict(value))) = fields.next_entry::<String, _>()? {
+            if read.insert(name, value).is_some() {
+                return Err(A::Error::custom("twice"));
+            }
+        }
+        Ok(read.into())
+    }
 }
 
 fn children(value: &mut Value) -> Box<dyn Iterator<Item = &mut Value> + '_> {
@@ -208,6 +293,8 @@ mod tests {
         assert!(detail.contains("nummer"), "{detail}");
         assert_eq!(read("{").1, "not JSON at line 1, column 1");
         assert_eq!(read("[]").0, "");
+        let twice = r#"{"messages":[{"question":{"number":"1","number":"2"}}]}"#;
+        assert!(read(twice).1.starts_with("a field stands there twice"));
         assert_eq!(read(r#"{"messages":{}}"#).0, LIST);
         assert_eq!(read(r#"{"messages":[],"more":1}"#).0, "more");
         let many = json!({ LIST: vec![json!({}); MAX_BATCH + 1] }).to_string();
@@ -259,6 +346,10 @@ mod tests {
         let funding = v1::Funding::decode(encoded.body.as_slice()).unwrap();
         assert_eq!(funding.code, "F-1");
         assert_eq!(into_value(&read).unwrap()["body"]["code"], "F-1");
+        // An entry within an entry is none.
+        let nested = json!({ "kind": "KIND_FUNDING", "body": funding }).to_string();
+        let (field, _) = fault(from_body(&message("EntrySubmission"), nested.as_bytes()));
+        assert!(field.starts_with("body"), "{field}");
         let wrong = json!({ "kind": "KIND_FUNDING", "body": { "codes": 1 } }).to_string();
         let (field, _) = fault(from_body(&message("EntrySubmission"), wrong.as_bytes()));
         assert!(field.starts_with("body"), "{field}");

@@ -4,6 +4,8 @@
 const KEPT = 3600;
 /** Days before the trust list expires from which on that is an alarm. */
 const EXPIRES_SOON = 30;
+/** Seconds between looks at whether the node is ready, and without news after which it is taken for gone. */
+const [LOOK, SILENCE] = [5, 45];
 /** Age of a log from which on verdicts about it are `UNKNOWN`: 24 hours, in seconds. */
 const TOO_OLD = 86400;
 
@@ -12,10 +14,16 @@ const ERRORS = {
   PEER_REFUSED: ["成员节点拒绝", "the member's node refused"],
   PEER_MALFORMED: ["成员节点答复不可解析", "the member's node sent a malformed answer"],
   LOG_LOST: ["本省日志缺少已签名的记录，见手册", "signed records of the own log are missing: see the handbook"],
+  LOG_OTHER_TREE: ["数据库与最后签名的不是同一棵树，见手册", "the database holds another tree than was signed: see the handbook"],
+  HIGH_WATER_UNREADABLE: ["high-water 文件不可读", "the high-water file cannot be read"],
+  STORE: ["数据库出错", "the database fails"],
   RESTORED_NOT_CAUGHT_UP: ["由备份恢复，尚未补齐删除记录", "restored from a backup, erasures not caught up yet"],
 };
 
 const sizes = [];
+let obstacles = [];
+let heard = Date.now();
+let seen = "";
 
 /** The data of server-sent events, one after the other. */
 async function* events(response) {
@@ -46,10 +54,13 @@ function alarms(status) {
   const found = status.logs.flatMap((log) => [
     ...(log.extent.frozen ? [of(log, "日志自相矛盾，已冻结", "the log contradicted itself and is frozen")] : []),
     ...(log.lastError ? [of(log, ...words(log.lastError))] : []),
+    ...(log.extent.ageSeconds === undefined && log.heldSize > 0 ? [of(log, "尚无足够见证，核验答复为无法判定", "no quorum has cosigned it: verdicts are UNKNOWN", "unsure")] : []),
     ...(Number(log.extent.ageSeconds ?? 0) > TOO_OLD ? [of(log, "证据超过一天，核验答复为无法判定", "evidence older than a day: verdicts are UNKNOWN")] : []),
-    ...(log.reachable ? [] : [of(log, "成员节点不应答", "the member's node does not answer", "unsure")]),
+    // Only the process in charge of the logs knows that.
+    ...(log.reachable || status.inCharge ? [] : [of(log, "成员节点不应答", "the member's node does not answer", "unsure")]),
     ...(log.quarantined > 0 ? [of(log, `${log.quarantined} 条记录被隔离`, `${log.quarantined} records in quarantine`, "unsure")] : []),
   ]);
+  found.unshift(...obstacles.map(({ code, zh, en: english }) => ({ tone: "bad", zh: `${zh}（${code}）`, english })));
   const days = Math.floor((new Date(status.trustListExpires) - Date.now()) / 86400000);
   if (days < 0) found.unshift({ tone: "bad", zh: "信任清单已过期", english: "the trust list has expired" });
   else if (days < EXPIRES_SOON) found.push({ tone: "unsure", zh: `信任清单 ${days} 天后到期`, english: `the trust list expires in ${days} days` });
@@ -59,17 +70,18 @@ function alarms(status) {
   return found.sort((a, b) => (a.tone === "bad" ? 0 : 1) - (b.tone === "bad" ? 0 : 1));
 }
 
-const words = (code) => (ERRORS[code] ?? ["复制失败", "replication fails"]).map((text) => `${text} (${code})`);
+const words = (code) => (ERRORS[code] ?? ["出错", "it fails"]).map((text) => `${text} (${code})`);
 
 function showLogs(status) {
   const logs = status.logs.toSorted((a, b) => a.extent.region.localeCompare(b.extent.region));
   const rows = logs.map((log) => {
     const { extent } = log;
-    const tone = extent.frozen || log.lastError ? "bad" : !log.reachable || log.quarantined > 0 ? "unsure" : "";
+    const silent = !log.reachable && !status.inCharge;
+    const tone = extent.frozen || log.lastError ? "bad" : silent || log.quarantined > 0 ? "unsure" : "";
     return element("tr", { className: tone }, element("th", { scope: "row" }, `${extent.region} ${extent.origin}`),
       cell(count(log.heldSize)), cell(count(Number(log.knownSize) - Number(extent.size))), cell(count(extent.witnessedSize)),
       cell(age(extent.ageSeconds)), cell(count(log.quarantined)),
-      cell(extent.frozen ? "已冻结 frozen" : log.lastError ? words(log.lastError)[0] : log.reachable ? "正常 fine" : "不应答 silent", false));
+      cell(extent.frozen ? "已冻结 frozen" : log.lastError ? words(log.lastError)[0] : silent ? "不应答 silent" : "正常 fine", false));
   });
   const names = [["日志", "Log"], ["条数", "Held", true], ["落后", "Behind", true], ["已见证", "Witnessed", true],
     ["证据时龄", "Age", true], ["隔离", "Quarantined", true], ["状态", "State"]];
@@ -83,7 +95,8 @@ function showGrowth(status) {
   if (sizes.length > KEPT) sizes.shift();
   const [[start, first], [now, last]] = [sizes[0], sizes.at(-1)];
   const rate = now > start ? ((last - first) / (now - start)).toFixed(1) : "0.0";
-  const said = [`本页打开以来：${count(first)} → ${count(last)}，每秒 ${rate} 条`, `since this page was opened: ${rate} a second`];
+  const minutes = Math.ceil((now - start) / 60);
+  const said = [`近 ${minutes} 分钟：${count(first)} → ${count(last)}，每秒 ${rate} 条`, `in ${minutes} min: ${count(first)} → ${count(last)}, ${rate} a second`];
   byId("growth").replaceChildren(lineChart(sizes, said.join(" ")), element("p", {}, ...both(said)));
 }
 
@@ -101,18 +114,31 @@ function show(status) {
 
 const nothing = () => element("p", {}, ...both(["没有。", "None."]));
 
-async function showRest() {
-  const [quarantine, evidence, audit] = await Promise.all([
-    ask("/quarantine?limit=50"), ask("/evidence"), ask("/audit/search", { newestFirst: true, limit: 50 }),
-  ].map(async (answer) => (await answer).json()));
-  const leaves = quarantine.leaves.map(({ index, code }) => [[`#${index}`, ""], code]);
-  byId("quarantine").replaceChildren(leaves.length > 0 ? table(leaves) : nothing());
-  const contradictions = evidence.evidence.map(({ origin, release }) => [[origin, ""],
+/** Each log's newest leaves in quarantine, with how many there are. */
+async function showQuarantine(status) {
+  const logs = status.logs.filter((log) => log.quarantined > 0);
+  const parts = await Promise.all(logs.map(async ({ extent }) => {
+    const asked = new URLSearchParams({ origin: extent.origin, limit: 50 });
+    const { leaves, total } = await (await ask(`/quarantine?${asked}`)).json();
+    const more = total > leaves.length ? [`前 ${leaves.length} 条，共 ${total} 条`, `the first ${leaves.length} of ${total}`] : [`${total} 条`, `${total} in all`];
+    return [element("h3", {}, `${extent.origin} `, ...both(more)), table(leaves.map(({ index, code }) => [[`#${index}`, ""], code]))];
+  }));
+  byId("quarantine").replaceChildren(...(parts.length > 0 ? parts.flat() : [nothing()]));
+}
+
+async function showEvidence() {
+  const { evidence } = await (await ask("/evidence")).json();
+  const contradictions = evidence.map(({ origin, release }) => [[origin, ""],
     release ? `已解除 released: ${release.reason}` : `已冻结 frozen: huren evidence show --origin ${origin}`]);
   byId("evidence").replaceChildren(contradictions.length > 0 ? table(contradictions) : nothing());
-  const rows = audit.links.map(({ sequence, read: entry }) => {
+}
+
+async function showAudit() {
+  const { links } = await (await ask("/audit/search", { newestFirst: true, limit: 50 })).json();
+  const rows = links.map(({ sequence, read: entry = {} }) => {
     const time = new Date(1000 * Number(entry.time)).toISOString().replace("T", " ").replace(".000Z", "Z");
-    const what = entry.action.replace("AUDIT_ACTION_", "");
+    // One that is newer than this node is a number.
+    const what = String(entry.action).replace("AUDIT_ACTION_", "");
     return element("tr", {}, element("th", { scope: "row" }, sequence), cell(time, false), cell(what, false), cell(entry.actor, false),
       cell(entry.method.split("/").at(-1), false), cell(entry.outcome, false), cell(entry.count));
   });
@@ -120,13 +146,40 @@ async function showRest() {
   byId("audit").replaceChildren(element("table", {}, heads(names), element("tbody", {}, ...rows)));
 }
 
+/** What is asked for again only when something about it has changed. */
+async function showRest(status) {
+  const state = JSON.stringify(status.logs.map(({ extent, quarantined }) => [extent.origin, extent.frozen, quarantined]));
+  if (state === seen) return;
+  seen = state;
+  await Promise.all([showQuarantine(status), showEvidence(), showAudit()].map((part) => part.catch(failed)));
+}
+
+/** Looks whether the node is ready, and whether it still tells anything. */
+async function look() {
+  const answer = await fetch(`${NODE}readyz`).then((response) => response.json()).catch(() => ({ obstacles: [] }));
+  obstacles = answer.obstacles;
+  if (Date.now() - heard > 1000 * SILENCE) {
+    byId("alarms").replaceChildren();
+    failed(new Error(`${SILENCE} 秒没有消息，所示可能已过时。 No news for ${SILENCE} s: what is shown may be old.`));
+  }
+}
+
 async function enter() {
   const response = await ask("/status/watch");
   byId("enter").hidden = true;
   byId("console").hidden = false;
   byId("told").replaceChildren();
-  showRest().catch(failed);
-  for await (const status of events(response)) show(status);
+  await look();
+  const looking = setInterval(look, 1000 * LOOK);
+  try {
+    for await (const status of events(response)) {
+      heard = Date.now();
+      show(status);
+      showRest(status).catch(failed);
+    }
+  } finally {
+    clearInterval(looking);
+  }
   throw new Error("与节点的连接已断开，请重新进入。 The connection has ended: enter again.");
 }
 
@@ -135,7 +188,8 @@ byId("enter").addEventListener("submit", (event) => {
   token = byId("token").value.trim();
   enter().catch((error) => {
     byId("enter").hidden = false;
+    byId("alarms").replaceChildren();
     failed(error);
   });
 });
-byId("again").addEventListener("click", () => showRest().catch(failed));
+byId("again").addEventListener("click", () => showAudit().catch(failed));

@@ -16,6 +16,8 @@ const COLUMNS = 9;
 const MONTHS = 24;
 
 let selected = "";
+/** Which look at the figures is the latest: an earlier one that answers late shows nothing. */
+let latest = 0;
 
 const value = (id) => byId(id).value;
 const monthNow = () => { const now = new Date(); return [now.getFullYear(), now.getMonth() + 1]; };
@@ -70,18 +72,23 @@ function showTiles(cities) {
   byId("tiles").replaceChildren(...tiles);
 }
 
-async function showTrend() {
+async function showTrend(mine) {
   const [year, month] = monthNow();
   const first = new Date(Date.UTC(year, month - MONTHS, 1));
   const from = `${first.getUTCFullYear()}${String(first.getUTCMonth() + 1).padStart(2, "0")}`;
   const region = selected ? [["region", selected]] : [];
   const period = [["fromMonth", from], ["toMonth", `${year}${String(month).padStart(2, "0")}`]];
   const { found } = await rows([...filters(), ...region, ...period, ["by", "STATISTICS_DIMENSION_MONTH"]]);
+  if (mine !== latest) return;
   const points = found.filter((row) => !row.suppressed).map((row) => [Math.floor(row.period / 100) * 12 + (row.period % 100), Number(row.persons)]);
   const where = selected ? FACTS.cities[selected] : "三省一市 all";
-  if (points.length < 2) return byId("trend").replaceChildren(element("p", {}, ...both([`${where}：数据不足`, "not enough to draw"])));
+  if (points.length < 2) {
+    byId("trend").replaceChildren(element("p", {}, ...both([`${where}：数据不足`, "not enough to draw"])));
+    return;
+  }
   const [low, high] = [points[0][1], points.at(-1)[1]];
-  const words = [`${where}，${MONTHS} 个月：${count(low)} → ${count(high)}`, "over 24 months"];
+  const months = points.at(-1)[0] - points[0][0];
+  const words = [`${where}，${months} 个月：${count(low)} → ${count(high)}`, `${months} months: ${count(low)} → ${count(high)}`];
   byId("trend").replaceChildren(lineChart(points, words.join(" ")), element("p", {}, ...both(words)));
 }
 
@@ -94,16 +101,19 @@ function showTable(cities) {
   const csv = [["code", "city", "persons", "persons_new", "certificates", "certificates_new"],
     ...sorted.map(([code, row]) => [code, FACTS.cities[code] ?? "", ...(row.suppressed ? ["", "", "", ""] : [row.persons, row.personsNew, row.certificates, row.certificatesNew])])];
   // With a mark that it is UTF-8, which spreadsheets ask for.
+  URL.revokeObjectURL(byId("csv").href);
   byId("csv").href = URL.createObjectURL(new Blob(["\ufeff", csv.map((line) => line.join(",")).join("\r\n"), "\r\n"], { type: "text/csv" }));
 }
 
 async function show() {
+  const mine = ++latest;
   const { cities, total } = await byCity();
+  if (mine !== latest) return;
   byId("told").replaceChildren();
   byId("total").replaceChildren(...both([`合计 ${said(total)} 人，${total.suppressed ? "—" : count(total.certificates)} 份证书`, "in all"]));
   showTiles(cities);
   showTable(cities);
-  await showTrend();
+  await showTrend(mine);
 }
 
 async function enter() {
