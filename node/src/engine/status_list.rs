@@ -56,6 +56,8 @@ struct Signed {
 struct Basis {
     size: u64,
     day: Date,
+    /// A register that was dropped may give another list of the same size.
+    doubts: u64,
 }
 
 impl StatusLists {
@@ -64,11 +66,6 @@ impl StatusLists {
         let signed = held.get(&list)?;
         let is_good = signed.basis == basis && now.saturating_sub(signed.at) < FRESH;
         is_good.then(|| signed.token.clone())
-    }
-
-    fn forget(&self) {
-        let mut held = self.signed.lock().unwrap_or_else(PoisonError::into_inner);
-        held.clear();
     }
 
     fn keep(&self, list: (Purpose, u64), signed: Signed) {
@@ -91,7 +88,7 @@ impl Engine {
         let _one = self.status_lists.making.lock().await;
         loop {
             let doubts = self.book.doubts();
-            let list = self.made_list(purpose, number).await?;
+            let list = self.made_list(purpose, number, doubts).await?;
             if self.is_following() {
                 // Whoever is in charge may have dropped the register meanwhile.
                 self.book.freshen().await?;
@@ -99,11 +96,15 @@ impl Engine {
             if doubts == self.book.doubts() {
                 return Ok(list);
             }
-            self.status_lists.forget();
         }
     }
 
-    async fn made_list(&self, purpose: Purpose, number: u64) -> Result<String, StatusListError> {
+    async fn made_list(
+        &self,
+        purpose: Purpose,
+        number: u64,
+        doubts: u64,
+    ) -> Result<String, StatusListError> {
         let log = self.store.log(&self.origin).await?;
         let log = log.ok_or(StatusListError::Beyond)?;
         // What nobody has been shown is not told here either.
@@ -117,7 +118,7 @@ impl Engine {
         }
         let now = self.clock.now();
         let day = Date::today_in_shanghai(now.cast_signed());
-        let basis = Basis { size, day };
+        let basis = Basis { size, day, doubts };
         if let Some(token) = self.status_lists.held((purpose, number), basis, now) {
             return Ok(token);
         }
@@ -129,8 +130,8 @@ impl Engine {
             origin: &self.origin,
             purpose,
             number,
-            size: basis.size,
-            day: basis.day,
+            size,
+            day,
             now,
         };
         let (signing, chain) = (self.signing(), self.trust());

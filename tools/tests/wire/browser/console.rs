@@ -127,7 +127,10 @@ async fn the_map_shows_every_city_and_its_figures() {
     // Who asks for no exact figures is told none about one person.
     assert!(shown["total"].as_str().unwrap().contains('—'), "{shown}");
     let of = |n: usize| shown["trends"][n].as_str().unwrap();
-    assert!(of(0).contains("三省一市") && of(1).contains("杭州市"), "{shown}");
+    assert!(
+        of(0).contains("三省一市") && of(1).contains("杭州市"),
+        "{shown}"
+    );
     let csv = shown["csv"].as_str().unwrap();
     assert!(csv.contains("code,city,persons"), "{csv}");
 }
