@@ -300,8 +300,9 @@ async fn every_answer_has_a_name_that_the_log_knows() {
     let mut operator = OperatorServiceClient::new(node.channel());
     let granted = operator.get_status(v1::GetStatusRequest {}).await.unwrap();
     assert_eq!(granted.metadata().get("x-request-id").unwrap().len(), 16);
-    let refused = node.verification().verify(v1::VerifyRequest::default());
-    let refused = refused.await.unwrap_err();
+    let mut asking = node.verification();
+    let refused = asking.verify(v1::VerifyRequest::default()).await;
+    let refused = refused.unwrap_err();
     assert_eq!(refused.metadata().get("x-request-id").unwrap().len(), 16);
 }
 

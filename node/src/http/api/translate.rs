@@ -343,8 +343,8 @@ mod tests {
         let body = funding.to_string();
         let read = from_body(&message("EntrySubmission"), body.as_bytes()).unwrap();
         let encoded = v1::EntrySubmission::decode(read.encode_to_vec().as_slice()).unwrap();
-        let funding = v1::Funding::decode(encoded.body.as_slice()).unwrap();
-        assert_eq!(funding.code, "F-1");
+        let decoded = v1::Funding::decode(encoded.body.as_slice()).unwrap();
+        assert_eq!(decoded.code, "F-1");
         assert_eq!(into_value(&read).unwrap()["body"]["code"], "F-1");
         // An entry within an entry is none.
         let nested = json!({ "kind": "KIND_FUNDING", "body": funding }).to_string();
