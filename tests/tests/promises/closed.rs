@@ -1,11 +1,14 @@
 //! A record key turns out to be stolen: a trust list closes it at a place behind which records
 //! stand already, in every register and in receipts alike.
 
-use std::sync::Arc;
+use std::{io::Read as _, sync::Arc};
 
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use flate2::read::GzDecoder;
 use huren_core::{
     audit::Actor,
     receipt,
+    status_list::Purpose,
     trust::{RecordKey, Refusal, TrustList},
 };
 use huren_node::engine::{AppendError, Engine, TakeError};
@@ -15,6 +18,7 @@ use huren_tests::{
     Fault, FaultyStore, Federation, Operation, Outcome, REGIONS, audit, certificate, change,
     next_list, next_record_key, origin,
 };
+use serde_json::Value;
 
 use crate::support::{
     HOME, OTHER, answer, empty_store, honest, is_quarantined_everywhere, is_valid_everywhere,
@@ -88,6 +92,9 @@ async fn what_a_stolen_key_signed_is_valid_nowhere() {
     }
     let outside = |index| (index, "KEY_OUTSIDE_WINDOW".to_owned());
     assert_eq!(quarantined(&federation).await, [3, 4, 5].map(outside));
+    // Nor does anybody's software take it for valid.
+    let listed = revoked_leaves(federation.engine(HOME)).await;
+    assert_eq!(listed, [3, 4, 5]);
     receipt::verify(&before, &federation.roots).expect("a receipt from before stays genuine");
 
     // Its node acknowledges nothing that all others would quarantine.
@@ -112,6 +119,28 @@ async fn what_a_stolen_key_signed_is_valid_nowhere() {
     until_known_everywhere(&federation, HOME, again).await;
     is_valid_everywhere(&federation, (HOME, 3)).await;
     is_quarantined_everywhere(&federation, (HOME, 4)).await;
+}
+
+/// The leaves that the first status list calls revoked.
+async fn revoked_leaves(engine: &Engine) -> Vec<u64> {
+    let token = engine.status_list(Purpose::Revocation, 0).await;
+    let token = token.expect("a status list");
+    let credential = token.split('.').nth(1).expect("a payload");
+    let credential = BASE64_URL_SAFE_NO_PAD.decode(credential).expect("base64");
+    let credential: Value = serde_json::from_slice(&credential).expect("JSON");
+    let list = &credential["credentialSubject"]["encodedList"];
+    let list = list.as_str().and_then(|list| list.strip_prefix('u'));
+    let list = BASE64_URL_SAFE_NO_PAD.decode(list.expect("multibase"));
+    let mut bits = Vec::new();
+    let list = list.expect("base64");
+    GzDecoder::new(list.as_slice())
+        .read_to_end(&mut bits)
+        .expect("GZIP");
+    let places = bits.iter().zip(0..).flat_map(|(byte, number)| {
+        let is_set = move |bit: &u64| byte & (0x80 >> bit) != 0;
+        (0..8).filter(is_set).map(move |bit| 8 * number + bit)
+    });
+    places.collect()
 }
 
 /// The same list by another way: a member that was away is given it for its next start.

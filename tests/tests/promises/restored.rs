@@ -4,10 +4,10 @@
 
 use std::{fs, path::PathBuf, sync::Arc};
 
-use huren_core::{audit::Actor, codes::Region};
+use huren_core::{audit::Actor, codes::Region, status_list::Purpose};
 use huren_node::{
     backup::Wanted,
-    engine::{Book, Clock as _, Engine, ShareError},
+    engine::{Book, Clock as _, Engine, ShareError, StatusListError},
 };
 use huren_proto::v1;
 use huren_store::{Sqlite, Store};
@@ -152,6 +152,9 @@ impl Drill {
             };
             let shared = self.engine().sharing(&all, &Actor::Machine).await;
             assert!(matches!(shared, Err(ShareError::Withheld)));
+            // Nor is anybody told that nothing was revoked since.
+            let list = self.engine().status_list(Purpose::Revocation, 0).await;
+            assert!(matches!(list, Err(StatusListError::Doubtful)), "{list:?}");
         }
         let status = self.engine().status().await.expect("a status");
         for log in status.logs {

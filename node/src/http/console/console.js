@@ -2,8 +2,6 @@
 
 /** Points of the chart that are kept: an hour at one a second. */
 const KEPT = 3600;
-/** Days before the trust list expires from which on that is an alarm. */
-const EXPIRES_SOON = 30;
 /** Seconds between looks at whether the node is ready, and without news after which it is taken for gone. */
 const [LOOK, SILENCE] = [5, 45];
 /** Age of a log from which on verdicts about it are `UNKNOWN`: 24 hours, in seconds. */
@@ -21,7 +19,8 @@ const ERRORS = {
 };
 
 const sizes = [];
-let obstacles = [];
+/** What the node says of itself at `/readyz`: what keeps it from its work, and what should be seen to. */
+let [obstacles, notices] = [[], []];
 let heard = Date.now();
 let seen = "";
 
@@ -60,10 +59,8 @@ function alarms(status) {
     ...(log.reachable || status.inCharge ? [] : [of(log, "成员节点不应答", "the member's node does not answer", "unsure")]),
     ...(log.quarantined > 0 ? [of(log, `${log.quarantined} 条记录被隔离`, `${log.quarantined} records in quarantine`, "unsure")] : []),
   ]);
-  found.unshift(...obstacles.map(({ code, zh, en: english }) => ({ tone: "bad", zh: `${zh}（${code}）`, english })));
-  const days = Math.floor((new Date(status.trustListExpires) - Date.now()) / 86400000);
-  if (days < 0) found.unshift({ tone: "bad", zh: "信任清单已过期", english: "the trust list has expired" });
-  else if (days < EXPIRES_SOON) found.push({ tone: "unsure", zh: `信任清单 ${days} 天后到期`, english: `the trust list expires in ${days} days` });
+  const itself = (tone) => ({ code, zh, en: english }) => ({ tone, zh: `${zh}（${code}）`, english });
+  found.unshift(...obstacles.map(itself("bad")), ...notices.map(itself("unsure")));
   const refusals = status.members.filter((member) => Number(member.refused) > 0);
   found.push(...refusals.map(({ region, refused, lastRefusal }) => ({ tone: "unsure",
     zh: `${region}：拒收其答复 ${refused} 次，最近 ${lastRefusal}`, english: `${region}: answers refused ${refused} times, last ${lastRefusal}` })));
@@ -156,8 +153,8 @@ async function showRest(status) {
 
 /** Looks whether the node is ready, and whether it still tells anything. */
 async function look() {
-  const answer = await fetch(`${NODE}readyz`).then((response) => response.json()).catch(() => ({ obstacles: [] }));
-  obstacles = answer.obstacles;
+  const said = await fetch(`${NODE}readyz`).then((response) => response.json()).catch(() => ({}));
+  ({ obstacles = [], notices = [] } = said);
   if (Date.now() - heard > 1000 * SILENCE) {
     byId("alarms").replaceChildren();
     failed(new Error(`${SILENCE} 秒没有消息，所示可能已过时。 No news for ${SILENCE} s: what is shown may be old.`));
