@@ -10,7 +10,7 @@ test *ARGS="--workspace":
 doc:
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 proto:
-    buf lint proto
+    buf lint proto && buf breaking proto --against tests/vectors/huren/releases/*.binpb
 deny:
     cargo deny --locked check
 fuzz *ARGS:

@@ -425,4 +425,16 @@ impl Federation {
         })
         .await;
     }
+
+    /// Waits until a member has counted all logs as far as their homes have written them.
+    pub async fn until_counted(&self, at: Region) {
+        for of in REGIONS {
+            let size = self.entry(of, of).state.head.size;
+            let counted = async |engine: &Engine| {
+                let counted = engine.counted().await.expect("a store");
+                counted.get(&origin(of)).is_some_and(|at| *at >= size)
+            };
+            self.until_found(at, counted).await;
+        }
+    }
 }

@@ -15,6 +15,7 @@ mod members;
 mod peer;
 mod plant;
 pub mod registers;
+pub mod release;
 mod samples;
 pub mod simulation;
 mod stores;
@@ -30,7 +31,8 @@ pub use machine::{Database, Machine};
 pub use members::{
     Closed, REGIONS, RETIRED_AT, county, county_pen, log_signer, member, mirror, newer_pen,
     next_list, next_member, next_record_key, next_signing_keys, origin, outside_signer, record_pen,
-    record_signer, retired_pen, signing_keys, trust_list_notes, unlisted_pen, witness, writer_keys,
+    record_signer, retired_pen, signing_keys, tls_key, trust_list_notes, unlisted_pen, witness,
+    writer_keys,
 };
 pub use peer::{Honest, Lie, Wire};
 pub use samples::{

@@ -10,7 +10,10 @@ use huren_core::{
     note::{Note, NoteSigner},
     trust::{self, LogKey, RecordKey, RootKeys, RootRole, TrustChain, TrustList},
 };
-use huren_node::engine::{Rotating, SigningKeys, WriterKeys};
+use huren_node::{
+    engine::{Rotating, SigningKeys, WriterKeys},
+    tls::SpkiSha256,
+};
 use huren_proto::v1;
 use jiff::Timestamp;
 
@@ -238,6 +241,11 @@ pub(crate) fn key_files(region: Region) -> [(&'static str, [u8; 32]); 3] {
     ]
 }
 
+/// The key of a member's TLS certificate, which nothing here presents.
+pub fn tls_key(region: Region) -> SpkiSha256 {
+    SpkiSha256(seed(region, 21))
+}
+
 /// A member as every version of the trust list has it.
 pub fn member(region: Region) -> trust::Member {
     let key = |pen: &Pen| RecordKey {
@@ -277,7 +285,7 @@ pub fn member(region: Region) -> trust::Member {
             },
             key(&newer_pen(region)),
         ],
-        tls_keys: Vec::new(),
+        tls_keys: vec![tls_key(region).to_string()],
         tls_ca: String::new(),
     }
 }

@@ -11,7 +11,6 @@ use huren_proto::v1::{self, submit_request::Body};
 use huren_store::{Sqlite, SqliteOptions, Store};
 use huren_tests::{
     Federation, Honest, Lie, REGIONS, certificate_in, change_in, erasure_in, next_signing_keys,
-    origin,
 };
 
 const HOME: Region = Region::ZHEJIANG;
@@ -67,18 +66,6 @@ async fn submit(federation: &Federation, of: Region, request: &v1::SubmitRequest
     }
 }
 
-/// Waits until a member has counted all logs as far as their homes have written them.
-async fn until_counted(federation: &Federation, at: Region) {
-    for of in REGIONS {
-        let size = federation.entry(of, of).state.head.size;
-        let counted = async |engine: &Engine| {
-            let counted = engine.counted().await.expect("a store");
-            counted.get(&origin(of)).is_some_and(|at| *at >= size)
-        };
-        federation.until_found(at, counted).await;
-    }
-}
-
 async fn cells(engine: &Engine) -> BTreeMap<String, Vec<u8>> {
     let cells = engine.store().cells_page("", "", u32::MAX).await;
     let cells = cells.expect("a store").into_iter();
@@ -89,7 +76,7 @@ async fn cells(engine: &Engine) -> BTreeMap<String, Vec<u8>> {
 async fn all_alike(federation: &Federation) -> BTreeMap<String, Vec<u8>> {
     let mut first = None;
     for at in REGIONS {
-        until_counted(federation, at).await;
+        federation.until_counted(at).await;
         let cells = cells(federation.engine(at)).await;
         assert_eq!(*first.get_or_insert(cells.clone()), cells, "at {at}");
     }
