@@ -64,7 +64,7 @@ impl Engine {
             // The home member told of it: this one may hold it all the same.
             (None, Some(entry)) if answer.index < entry.state.head.size => {
                 let origin = &entry.state.origin;
-                Some(self.reader.leaf_hash(origin, answer.index).await?)
+                Some(self.proofs.leaf_hash(origin, answer.index).await?)
             }
             (None, _) => None,
         };
@@ -125,7 +125,7 @@ impl Engine {
     async fn claims_for(&self, leaf: Hash) -> Result<Vec<Evidence>, StoreError> {
         let kind = (v1::Kind::SubsidyClaim as i32).unsigned_abs();
         let prefix = claims::key_prefix(leaf);
-        let page = self.store.directory_page(kind, &prefix, "", MAX_CLAIMS);
+        let page = self.answers.directory_page(kind, &prefix, "", MAX_CLAIMS);
         let mut found = Vec::new();
         for (origin, row) in page.await? {
             // What lies beyond the stated size of a log does not count yet.

@@ -34,13 +34,14 @@ impl Engine {
             return Ok(Vec::new());
         }
         let question = self.question(asked)?;
+        // Before the look-up, which is of no older state.
+        let entries = self.book.entries();
         let mut found = Vec::new();
         for id in &question.holder_id {
             if let Some(tag) = disclosure::holder_tag(&self.keys.holder, id) {
-                found.extend(self.store.find_by_holder(&Tag(tag)).await?);
+                found.extend(self.answers.find_by_holder(&Tag(tag)).await?);
             }
         }
-        let entries = self.book.entries();
         let logs: Vec<LogView> = entries.iter().map(|entry| entry.view.clone()).collect();
         let (candidates, _) = self.opened(found, &logs).await?;
         let own = |name: &str| {

@@ -154,7 +154,11 @@ pub struct Engine {
     region: Region,
     origin: Origin,
     store: Arc<dyn Store>,
+    /// The same, for what others are told: a replica may say it. Nothing that is written rests on it.
+    answers: Arc<dyn Store>,
     reader: Reader,
+    /// As `answers`, beside `reader`. The two share what is cached, as that never changes.
+    proofs: Reader,
     lookup: lookup::Lookup,
     shelf: registers::Shelf,
     book: Arc<Book>,
@@ -251,8 +255,10 @@ impl Engine {
         let tokens = tokens.await?;
         let (adopt, trust) = watch::channel(Arc::new(trust));
         let reader = Reader::new(Arc::clone(&store), options.cache_bytes);
-        let lookup = lookup::Lookup::new(Arc::clone(&store));
-        let shelf = registers::Shelf::new(Arc::clone(&store));
+        let answers = store.answering().unwrap_or_else(|| Arc::clone(&store));
+        let proofs = reader.over(Arc::clone(&answers));
+        let lookup = lookup::Lookup::new(Arc::clone(&answers));
+        let shelf = registers::Shelf::new(Arc::clone(&answers));
         let book = Book::open(
             Arc::clone(&store),
             reader.clone(),
@@ -287,7 +293,9 @@ impl Engine {
             region,
             origin,
             store,
+            answers,
             reader,
+            proofs,
             lookup,
             shelf,
             book,
@@ -358,9 +366,9 @@ impl Engine {
         &self.book
     }
 
-    /// Reads logs.
+    /// Reads logs, for what others are told.
     pub const fn reader(&self) -> &Reader {
-        &self.reader
+        &self.proofs
     }
 
     /// The store.
@@ -453,7 +461,10 @@ impl Engine {
             ids: [id].into(),
             ..KeysWanted::default()
         };
-        let mut keys = self.store.institution_keys(origin, &wanted, before).await?;
+        let mut keys = self
+            .answers
+            .institution_keys(origin, &wanted, before)
+            .await?;
         Ok(keys.remove(&id))
     }
 

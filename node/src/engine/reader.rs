@@ -43,6 +43,14 @@ impl Reader {
         }
     }
 
+    /// A reader of the same logs in another store, which shares the caches.
+    pub(super) fn over(&self, store: Arc<dyn Store>) -> Self {
+        Self {
+            store,
+            ..self.clone()
+        }
+    }
+
     /// Tiles, each at least as wide as asked for: so far a tile never changes.
     ///
     /// # Errors

@@ -199,7 +199,7 @@ impl Engine {
         let after = hex::decode(&asked.page_token).map_err(|_| ListError::PageToken)?;
         let after = String::from_utf8(after).map_err(|_| ListError::PageToken)?;
         let page = self
-            .store
+            .answers
             .directory_page(number(kind), &asked.key_prefix, &after, keys)
             .await?;
         let next = page.last().map(|(_, row)| hex::encode(&row.key));

@@ -25,7 +25,7 @@ impl Engine {
                 .filter_map(|note| read_checkpoint(member?, &state.origin, note).ok())
                 .map(|signed| signed.checkpoint().size)
                 .fold(state.head.size, u64::max);
-            let (quarantined, _) = self.store.quarantined(&state.origin, 0, 0).await?;
+            let (quarantined, _) = self.answers.quarantined(&state.origin, 0, 0).await?;
             let mut progress = Progress::default();
             self.progress(&state.origin, |current| progress = current.clone());
             if entry.view.withheld && progress.last_error.is_empty() {
@@ -78,6 +78,6 @@ impl Engine {
         from: u64,
         limit: u32,
     ) -> Result<(u64, Vec<QuarantineRow>), StoreError> {
-        self.store.quarantined(origin, from, limit).await
+        self.answers.quarantined(origin, from, limit).await
     }
 }

@@ -123,7 +123,7 @@ impl Engine {
             return Ok(token);
         }
         let range = first..first.saturating_add(LIST_LEN);
-        let mut changes = self.store.statuses(&self.origin, range.clone()).await?;
+        let mut changes = self.answers.statuses(&self.origin, range.clone()).await?;
         changes.retain(|change| change.index < size);
         let void = self.void_leaves(range).await?;
         let list = StatusList {
@@ -151,7 +151,7 @@ impl Engine {
     async fn void_leaves(&self, range: Range<u64>) -> Result<Vec<u64>, StoreError> {
         let (mut void, mut from) = (Vec::new(), range.start);
         loop {
-            let (_, rows) = self.store.quarantined(&self.origin, from, PAGE).await?;
+            let (_, rows) = self.answers.quarantined(&self.origin, from, PAGE).await?;
             let within = rows.iter().map(|row| row.index);
             void.extend(within.take_while(|index| range.contains(index)));
             match rows.last() {

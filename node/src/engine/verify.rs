@@ -184,12 +184,13 @@ impl Engine {
         let tags = NumberTags::of(&question.number, &self.keys.index);
         let (found, logs) = loop {
             let doubts = self.book.doubts();
+            // Before the look-up, which is of no older state: so what is stated was looked at.
+            let entries = self.book.entries();
             let found = self.lookup.by_number(tags.all()).await?;
             if self.is_following() {
                 // Whoever is in charge may have dropped a register meanwhile.
                 self.book.freshen().await?;
             }
-            let entries = self.book.entries();
             let logs: Vec<LogView> = entries.iter().map(|entry| entry.view.clone()).collect();
             if doubts == self.book.doubts() {
                 break (found, logs);
@@ -427,7 +428,7 @@ impl Engine {
         let institution = match leaves.entry {
             None => None,
             Some(index) => {
-                let Some(leaf) = self.reader.leaf(&subject.origin, index).await? else {
+                let Some(leaf) = self.proofs.leaf(&subject.origin, index).await? else {
                     return Ok(None);
                 };
                 let proven = self
@@ -509,7 +510,7 @@ impl Engine {
         checkpoint: &SignedCheckpoint,
     ) -> Result<Option<ProvenLeaf>, StoreError> {
         let size = checkpoint.checkpoint().size;
-        let Some(hashes) = self.reader.inclusion(origin, index, size).await? else {
+        let Some(hashes) = self.proofs.inclusion(origin, index, size).await? else {
             return Ok(None);
         };
         let proof = TlogProof {

@@ -36,6 +36,7 @@ const BYTES: HeaderValue = HeaderValue::from_static("application/octet-stream");
 /// origin, without a slash at its end.
 pub fn routes(store: Arc<dyn Store>, own: Origin, own_path: &str) -> Router {
     let logs = Logs {
+        answers: store.answering().unwrap_or_else(|| Arc::clone(&store)),
         store,
         own,
         own_path: own_path.into(),
@@ -56,6 +57,8 @@ pub fn origin_hash(origin: &Origin) -> String {
 #[derive(Clone)]
 struct Logs {
     store: Arc<dyn Store>,
+    /// The same for tiles and bundles, which never change: a replica may have them.
+    answers: Arc<dyn Store>,
     own: Origin,
     own_path: Arc<str>,
 }
@@ -112,7 +115,7 @@ impl Logs {
         if !in_tree(id, size) {
             return Ok(None);
         }
-        let tiles = self.store.tiles(origin, &[id]).await?;
+        let tiles = self.answers.tiles(origin, &[id]).await?;
         let held = tiles
             .iter()
             .find(|(held, _)| (held.level(), held.index()) == (id.level(), id.index()));
@@ -141,7 +144,7 @@ impl Logs {
             return Ok(None);
         }
         let bundle = self
-            .store
+            .answers
             .bundle(origin, index)
             .await?
             .ok_or(Failure::Incomplete)?;

@@ -75,16 +75,40 @@ impl Server {
     /// # Errors
     /// If a command fails, or the server does not answer within a minute.
     pub fn start(binaries: PathBuf, arguments: &[&str]) -> io::Result<Self> {
-        let folder = TempDir::with_prefix("huren-postgres-")?.keep();
+        let folder = own_folder()?;
         let data = folder.join("data");
-        if is_root()? {
-            std::os::unix::fs::chown(&folder, Some(NOBODY), Some(NOBODY))?;
-        }
         let mut initdb = unprivileged(binaries.join("initdb"))?;
         initdb
             .args(["--no-sync", "--auth=trust", "--username=huren"])
             .args(["--encoding=UTF8", "--locale=C.UTF-8", "--pgdata"]);
         run(initdb.arg(&data))?;
+        Self::run(folder, binaries, arguments)
+    }
+
+    /// Starts a standby of this server, which replays what this one writes.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn standby(&self) -> io::Result<Self> {
+        let folder = own_folder()?;
+        let mut copy = unprivileged(self.binaries.join("pg_basebackup"))?;
+        copy.args(["--no-sync", "--checkpoint=fast", "--write-recovery-conf"])
+            .arg("--dbname")
+            .arg(self.conninfo("/replication"))
+            .arg("--pgdata")
+            .arg(folder.join("data"));
+        run(&mut copy)?;
+        Self::run(folder, self.binaries.clone(), &["-c", "fsync=off"])
+    }
+
+    /// Address of a database of another server on this one.
+    pub fn same(&self, url: &str) -> String {
+        self.url(url.rsplit('/').next().unwrap_or_default())
+    }
+
+    /// Runs a server on its data, in a folder that goes with it.
+    fn run(folder: PathBuf, binaries: PathBuf, arguments: &[&str]) -> io::Result<Self> {
+        let data = folder.join("data");
         let mut supervisor = unprivileged("sh")?;
         supervisor
             .args(["-c", SUPERVISE, "sh"])
@@ -198,11 +222,20 @@ pub fn binaries() -> Option<PathBuf> {
     folders.reverse();
     folders.extend(std::env::split_paths(&path));
     let complete = |folder: &Path| {
-        ["initdb", "postgres", "psql"]
+        ["initdb", "postgres", "psql", "pg_basebackup"]
             .iter()
             .all(|name| folder.join(name).is_file())
     };
     folders.into_iter().find(|folder| complete(folder))
+}
+
+/// A folder of the user that the server runs as.
+fn own_folder() -> io::Result<PathBuf> {
+    let folder = TempDir::with_prefix("huren-postgres-")?.keep();
+    if is_root()? {
+        std::os::unix::fs::chown(&folder, Some(NOBODY), Some(NOBODY))?;
+    }
+    Ok(folder)
 }
 
 fn is_root() -> io::Result<bool> {

@@ -3,7 +3,7 @@
 mod audit;
 mod types;
 
-use std::{collections::HashMap, ops::Range};
+use std::{collections::HashMap, ops::Range, sync::Arc};
 
 use async_trait::async_trait;
 use huren_core::{
@@ -34,6 +34,14 @@ pub use types::*;
 /// A log has at most 2^40 leaves.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
+    /// The same store for whoever answers others, if that makes a difference: what the answers rest
+    /// on may come from a replica of the database. It is never older than what this process has
+    /// read of the logs and written, but may be older than what other processes have written
+    /// since. What is read to be written upon is not read here.
+    fn answering(&self) -> Option<Arc<dyn Store>> {
+        None
+    }
+
     // ---- logs -------------------------------------------------------------------------
 
     /// Makes an empty log of that role: no leaves, the RFC 6962 root of none, no notes. Does

@@ -34,6 +34,14 @@ pub struct PostgresOptions {
     /// has to know prepared statements: in session mode any does, in transaction mode those that
     /// are told to.
     pub pooled: bool,
+    /// Address of a standby of the database, from which look-ups for answers may come. It is of
+    /// one server.
+    pub replica: Option<String>,
+    /// How far the standby may be behind to be asked, in whole seconds.
+    pub replica_lag_max: Duration,
+    /// How long a look-up waits until the standby has replayed what this process knows, before it
+    /// goes to the database itself.
+    pub replica_patience: Duration,
 }
 
 impl Default for PostgresOptions {
@@ -45,6 +53,9 @@ impl Default for PostgresOptions {
             statement_timeout: Duration::from_secs(60),
             stall: Duration::from_secs(2),
             pooled: false,
+            replica: None,
+            replica_lag_max: Duration::from_secs(30),
+            replica_patience: Duration::ZERO,
         }
     }
 }

@@ -3,8 +3,12 @@
 mod connect;
 mod lease;
 mod moving;
+mod replica;
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, Ordering},
+};
 
 use async_trait::async_trait;
 use sqlx::PgPool;
@@ -12,9 +16,11 @@ use sqlx::PgPool;
 pub use connect::PostgresOptions;
 pub use lease::Held;
 pub use moving::{MoveError, Moving, move_store};
+pub use replica::ReplicaState;
+pub(crate) use replica::{PATIENCE, Replica};
 
 use crate::{
-    Error, LogState, Sqlite,
+    Error, LogState, Sqlite, Store,
     sql::{self, Database, Db, Pool, Registers, Writes},
 };
 
@@ -33,13 +39,20 @@ const BEGIN: &str = "SELECT epoch FROM lease, \
 /// What is erased is in no row afterwards. PostgreSQL itself leaves its bytes in the files of the
 /// database until it writes over them, and in its write-ahead log: they are sealed, and end for
 /// good with the key that seals them.
+///
+/// Clones share everything.
+#[derive(Clone)]
 pub struct Postgres {
     writers: PgPool,
     readers: Pool,
+    /// Where look-ups for answers go, if there is one.
+    replica: Option<Arc<Replica>>,
+    /// The same for those who look up: none where what is read is written upon.
+    answers: Option<Pool>,
     /// How long a writing transaction may stand still.
-    stall: String,
+    stall: Arc<str>,
     /// The epoch in which this process holds the lease, or held it last; 0 before it ever did.
-    epoch: AtomicI64,
+    epoch: Arc<AtomicI64>,
 }
 
 impl Postgres {
@@ -63,11 +76,25 @@ impl Postgres {
     /// `Unavailable` if the address is none.
     pub fn lazy(url: &str, options: &PostgresOptions) -> Result<Self, Error> {
         let target = connect::target(url, options)?;
+        let replica = match &options.replica {
+            Some(url) => {
+                let target = connect::target(url, options)?;
+                let pool = connect::pool(options.readers, options, target);
+                Some(Arc::new(Replica::new(
+                    pool,
+                    options.replica_lag_max,
+                    options.replica_patience,
+                )))
+            }
+            None => None,
+        };
         Ok(Self {
+            replica,
+            answers: None,
             writers: connect::pool(options.writers, options, target.clone()),
             readers: Pool::Postgres(connect::pool(options.readers, options, target)),
-            stall: format!("{}ms", options.stall.as_millis()),
-            epoch: AtomicI64::new(0),
+            stall: format!("{}ms", options.stall.as_millis()).into(),
+            epoch: Arc::default(),
         })
     }
 
@@ -102,8 +129,18 @@ impl Postgres {
         sql::extract(self, to).await
     }
 
+    /// Finds out how far the replica lags, if there is one, at a time in seconds from whatever
+    /// moment: to be called every second or so. Before the first time it is not used.
+    pub async fn measure_replica(&self, now: u64) -> Option<ReplicaState> {
+        let replica = self.replica.as_ref()?;
+        Some(replica.measure(&self.writers, now).await)
+    }
+
     /// Waits for what is under way and closes the connections. Calls after it fail.
     pub async fn close(&self) {
+        if let Some(replica) = &self.replica {
+            replica.close().await;
+        }
         self.readers.close().await;
         self.writers.close().await;
     }
@@ -115,10 +152,36 @@ impl Database for Postgres {
         &self.readers
     }
 
+    fn answering(&self) -> Option<Arc<dyn Store>> {
+        let replica = Arc::clone(self.replica.as_ref()?);
+        Some(Arc::new(Self {
+            answers: Some(Pool::Replica(replica)),
+            ..self.clone()
+        }))
+    }
+
+    fn replica(&self) -> Option<&Pool> {
+        let is_used = self.replica.as_ref()?.is_used();
+        self.answers.as_ref().filter(|_| is_used)
+    }
+
+    fn looked_up(&self, outcome: Option<Result<(), &Error>>) {
+        if let (Some(replica), Some(_)) = (&self.replica, &self.answers) {
+            replica.looked_up(outcome);
+        }
+    }
+
+    async fn has_read(&self, logs: &[LogState]) -> Result<(), Error> {
+        match &self.replica {
+            Some(replica) => replica.read(&self.writers, logs).await,
+            None => Ok(()),
+        }
+    }
+
     async fn begin(&self, what: Writes) -> Result<Db, Error> {
         let mut begun = self.writers.begin().await?;
         let epoch: i64 = sqlx::query_scalar(BEGIN)
-            .bind(&self.stall)
+            .bind(&*self.stall)
             .fetch_one(&mut *begun)
             .await?;
         // Read under the lock that a new holder needs: nobody takes over before this ends.
@@ -131,7 +194,11 @@ impl Database for Postgres {
     }
 
     async fn commit(&self, transaction: Db, _erased: bool) -> Result<(), Error> {
-        transaction.commit().await
+        transaction.commit().await?;
+        if let Some(replica) = &self.replica {
+            replica.committed(&self.writers).await;
+        }
+        Ok(())
     }
 }
 

@@ -1,5 +1,7 @@
 //! Connections of either back end, and values on their way into it.
 
+use std::sync::Arc;
+
 use huren_core::{checkpoint::Origin, merkle::Hash};
 use sqlx::{
     FromRow, PgPool, Postgres, SqlSafeStr, Sqlite, SqlitePool, Transaction,
@@ -9,12 +11,14 @@ use sqlx::{
 };
 
 use super::place::LogId;
-use crate::{Error, Tag};
+use crate::{Error, Tag, postgres::Replica};
 
 /// Connections that read.
+#[derive(Clone)]
 pub(crate) enum Pool {
     Sqlite(SqlitePool),
     Postgres(PgPool),
+    Replica(Arc<Replica>),
 }
 
 impl Pool {
@@ -23,6 +27,7 @@ impl Pool {
         // A single statement sees one state by itself. Nothing is written in the transactions, so
         // how they end does not matter.
         Ok(match (self, statements > 1) {
+            (Self::Replica(replica), _) => Db::PostgresTransaction(replica.snapshot().await?),
             (Self::Sqlite(pool), false) => Db::Sqlite(pool.acquire().await?),
             (Self::Sqlite(pool), true) => Db::SqliteTransaction(pool.begin().await?),
             (Self::Postgres(pool), false) => Db::Postgres(pool.acquire().await?),
@@ -38,6 +43,8 @@ impl Pool {
         match self {
             Self::Sqlite(pool) => pool.close().await,
             Self::Postgres(pool) => pool.close().await,
+            // Whoever has it closes it.
+            Self::Replica(_) => {}
         }
     }
 

@@ -1,6 +1,6 @@
 //! The contract over a database.
 
-use std::{collections::HashMap, ops::Range};
+use std::{collections::HashMap, ops::Range, sync::Arc};
 
 use async_trait::async_trait;
 use huren_core::{
@@ -21,7 +21,7 @@ use super::{
 use crate::{
     Advance, Append, AuditQuery, AuditRow, Bundle, Cosigned, DataKey, DisclosureRow, Erased, Error,
     Found, Head, KeptCell, Leaves, LogState, Mending, Notes, Package, Rekey, Rekeyed, Release,
-    Role, Store, Tag, TokenRow,
+    Role, Store, Tag, TokenRow, postgres::PATIENCE,
 };
 
 /// What a transaction writes, where several processes share a database.
@@ -39,6 +39,28 @@ pub(crate) trait Database: Send + Sync + 'static {
     /// Connections for reads, each of which sees all that was committed before it began.
     fn readers(&self) -> &Pool;
 
+    /// The same for answers, see [`Store::answering`].
+    fn answering(&self) -> Option<Arc<dyn Store>> {
+        None
+    }
+
+    /// Connections for look-ups for answers, where they are not those of [`Self::readers`]. What
+    /// is seen there is no older than what this process has read of the logs and written.
+    fn replica(&self) -> Option<&Pool> {
+        None
+    }
+
+    /// What became of a look-up there; `None` if there was none at that time.
+    fn looked_up(&self, _outcome: Option<Result<(), &Error>>) {}
+
+    /// What was read of the logs, which the caller will go by.
+    ///
+    /// # Errors
+    /// If the database fails.
+    async fn has_read(&self, _logs: &[LogState]) -> Result<(), Error> {
+        Ok(())
+    }
+
     /// Begins a transaction that writes. There is one at a time.
     ///
     /// # Errors
@@ -49,8 +71,39 @@ pub(crate) trait Database: Send + Sync + 'static {
     async fn commit(&self, transaction: Db, erased: bool) -> Result<(), Error>;
 }
 
+/// `look_up!(self, db => read)`: from the replica, where there is one that has come far enough; from
+/// the database itself where there is none, or it fails. So it is for what is told to
+/// others by the sizes of logs: certificates and what became of them, registers, statistics, the
+/// tree. Everything else is read from the database: what the logs are, which says how new a
+/// replica has to be; what is compared before it is written (packages, submissions, what was
+/// cosigned, erased or put under other keys); what counts from now on (tokens, keys, trust lists,
+/// releases, the audit trail); and disclosures by themselves, which members are given.
+macro_rules! look_up {
+    ($self:ident, $db:ident => $read:expr) => {{
+        let outcome = match $self.replica() {
+            Some($db) => Some(match tokio::time::timeout(PATIENCE, $read).await {
+                Ok(looked_up) => looked_up,
+                Err(late) => Err(Error::Unavailable(late.into())),
+            }),
+            None => None,
+        };
+        $self.looked_up(outcome.as_ref().map(|outcome| outcome.as_ref().map(drop)));
+        match outcome {
+            Some(Ok(found)) => Ok(found),
+            Some(Err(_)) | None => {
+                let $db = $self.readers();
+                $read.await
+            }
+        }
+    }};
+}
+
 #[async_trait]
 impl<D: Database> Store for D {
+    fn answering(&self) -> Option<Arc<dyn Store>> {
+        Database::answering(self)
+    }
+
     async fn create_log(&self, origin: &Origin, role: Role) -> Result<(), Error> {
         let empty = Head {
             size: 0,
@@ -62,11 +115,15 @@ impl<D: Database> Store for D {
     }
 
     async fn log(&self, origin: &Origin) -> Result<Option<LogState>, Error> {
-        logs::one(self.readers(), origin).await
+        let log = logs::one(self.readers(), origin).await?;
+        self.has_read(log.as_slice()).await?;
+        Ok(log)
     }
 
     async fn logs(&self) -> Result<Vec<LogState>, Error> {
-        logs::all(self.readers()).await
+        let logs = logs::all(self.readers()).await?;
+        self.has_read(&logs).await?;
+        Ok(logs)
     }
 
     async fn put_notes(&self, origin: &Origin, notes: Notes) -> Result<(), Error> {
@@ -184,11 +241,11 @@ impl<D: Database> Store for D {
     }
 
     async fn targets(&self, origin: &Origin, leaves: &[Hash]) -> Result<Targets, Error> {
-        register::targets(self.readers(), origin, leaves).await
+        look_up!(self, db => register::targets(db, origin, leaves))
     }
 
     async fn find_by_number(&self, tags: &[Tag]) -> Result<Vec<Vec<Found>>, Error> {
-        find::certificates(self.readers(), find::By::Number, tags, Leaves::With).await
+        look_up!(self, db => find::certificates(db, find::By::Number, tags, Leaves::With))
     }
 
     async fn find_by_holders(
@@ -196,7 +253,7 @@ impl<D: Database> Store for D {
         tags: &[Tag],
         leaves: Leaves,
     ) -> Result<Vec<Vec<Found>>, Error> {
-        find::certificates(self.readers(), find::By::Holder, tags, leaves).await
+        look_up!(self, db => find::certificates(db, find::By::Holder, tags, leaves))
     }
 
     async fn find_at(
@@ -205,11 +262,11 @@ impl<D: Database> Store for D {
         indexes: &[u64],
         leaves: Leaves,
     ) -> Result<Vec<Found>, Error> {
-        find::at(self.readers(), origin, indexes, leaves).await
+        look_up!(self, db => find::at(db, origin, indexes, leaves))
     }
 
     async fn counted(&self) -> Result<HashMap<Origin, u64>, Error> {
-        cells::counted(self.readers()).await
+        look_up!(self, db => cells::counted(db))
     }
 
     async fn put_counts(
@@ -224,7 +281,7 @@ impl<D: Database> Store for D {
     }
 
     async fn cells(&self, keys: &[String]) -> Result<Vec<KeptCell>, Error> {
-        cells::of_keys(self.readers(), keys).await
+        look_up!(self, db => cells::of_keys(db, keys))
     }
 
     async fn cells_page(
@@ -233,7 +290,7 @@ impl<D: Database> Store for D {
         after: &str,
         limit: u32,
     ) -> Result<Vec<KeptCell>, Error> {
-        cells::page(self.readers(), prefix, after, limit).await
+        look_up!(self, db => cells::page(db, prefix, after, limit))
     }
 
     async fn disclosures(
@@ -253,7 +310,7 @@ impl<D: Database> Store for D {
     }
 
     async fn directory(&self, kind: u32, key: &str) -> Result<Vec<(Origin, DirectoryRow)>, Error> {
-        register::directory(self.readers(), kind, key).await
+        look_up!(self, db => register::directory(db, kind, key))
     }
 
     async fn directory_page(
@@ -263,15 +320,15 @@ impl<D: Database> Store for D {
         after: &str,
         keys: u32,
     ) -> Result<Vec<(Origin, DirectoryRow)>, Error> {
-        register::directory_page(self.readers(), kind, prefix, after, keys).await
+        look_up!(self, db => register::directory_page(db, kind, prefix, after, keys))
     }
 
     async fn directory_from(&self, origin: &Origin, kind: u32) -> Result<Option<u32>, Error> {
-        register::directory_from(self.readers(), origin, kind).await
+        look_up!(self, db => register::directory_from(db, origin, kind))
     }
 
     async fn directory_end(&self, origin: &Origin) -> Result<u64, Error> {
-        register::directory_end(self.readers(), origin).await
+        look_up!(self, db => register::directory_end(db, origin))
     }
 
     async fn directory_has(
@@ -280,7 +337,7 @@ impl<D: Database> Store for D {
         kinds: &[u32],
         from: u64,
     ) -> Result<bool, Error> {
-        register::directory_has(self.readers(), origin, kinds, from).await
+        look_up!(self, db => register::directory_has(db, origin, kinds, from))
     }
 
     async fn institution_keys(
@@ -289,7 +346,7 @@ impl<D: Database> Store for D {
         wanted: &KeysWanted,
         before: u64,
     ) -> Result<InstitutionKeys, Error> {
-        institution_keys::held(self.readers(), origin, wanted, before).await
+        look_up!(self, db => institution_keys::held(db, origin, wanted, before))
     }
 
     async fn statuses(
@@ -297,7 +354,7 @@ impl<D: Database> Store for D {
         origin: &Origin,
         targets: Range<u64>,
     ) -> Result<Vec<StatusRow>, Error> {
-        register::statuses(self.readers(), origin, &targets).await
+        look_up!(self, db => register::statuses(db, origin, &targets))
     }
 
     async fn adoptions(&self, origin: &Origin) -> Result<Vec<AdoptionRow>, Error> {
@@ -310,7 +367,7 @@ impl<D: Database> Store for D {
         from: u64,
         limit: u32,
     ) -> Result<(u64, Vec<QuarantineRow>), Error> {
-        register::quarantined(self.readers(), origin, from, limit).await
+        look_up!(self, db => register::quarantined(db, origin, from, limit))
     }
 
     async fn tiles(
@@ -318,11 +375,11 @@ impl<D: Database> Store for D {
         origin: &Origin,
         ids: &[TileId],
     ) -> Result<HashMap<TileId, Vec<Hash>>, Error> {
-        tree::tiles(self.readers(), origin, ids).await
+        look_up!(self, db => tree::tiles(db, origin, ids))
     }
 
     async fn bundle(&self, origin: &Origin, number: u64) -> Result<Option<Bundle>, Error> {
-        entries::bundle(self.readers(), origin, number).await
+        look_up!(self, db => entries::bundle(db, origin, number))
     }
 
     async fn mend(&self, origin: &Origin, mending: Mending) -> Result<(), Error> {

@@ -14,7 +14,13 @@ mod mirror;
 mod register;
 mod tree;
 
-use huren_store::{Memory, Postgres, PostgresOptions, Sqlite, SqliteOptions};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use huren_postgres_server::Server;
+use huren_store::{Memory, Postgres, PostgresOptions, Sqlite, SqliteOptions, Store};
 
 /// Runs each test on a new store of each back end.
 macro_rules! contract {
@@ -53,7 +59,39 @@ macro_rules! contract {
                 }
             )+)+
         }
+        mod replica {
+            $($(
+                #[tokio::test]
+                async fn $test() {
+                    let Some((store, answering)) = super::replicated().await else { return };
+                    crate::$topic::$test(&*answering).await;
+                    let state = store.measure_replica(1).await.unwrap();
+                    assert!(state.is_used && state.passed_on == 0, "{state:?}");
+                    store.close().await;
+                }
+            )+)+
+        }
     };
+}
+
+/// A store whose look-ups come from a standby, and wait for it.
+async fn replicated() -> Option<(Postgres, Arc<dyn Store>)> {
+    static STANDBY: OnceLock<Server> = OnceLock::new();
+    let server = huren_postgres_server::server()?;
+    let standby = STANDBY.get_or_init(|| server.standby().unwrap());
+    let url = server.database().unwrap();
+    let options = PostgresOptions {
+        replica: Some(standby.same(&url)),
+        replica_patience: Duration::from_secs(600),
+        ..PostgresOptions::default()
+    };
+    let store = Postgres::open(&url, &options).await.unwrap();
+    // Until the standby has the database itself.
+    while !store.measure_replica(0).await.unwrap().is_used {
+        tokio::task::yield_now().await;
+    }
+    let answering = store.answering().unwrap();
+    Some((store, answering))
 }
 
 contract! {
