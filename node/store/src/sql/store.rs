@@ -12,6 +12,7 @@ use huren_core::{
         Targets,
     },
 };
+use tracing::Instrument as _;
 
 use super::{
     audit, cells, cosigned, data_keys,
@@ -98,20 +99,30 @@ impl<D: Database> Store for D {
     }
 
     async fn append(&self, origin: &Origin, append: Append) -> Result<(), Error> {
-        let mut tx = self.begin(Writes::Logs).await?;
-        write::append(&mut tx, origin, &append).await?;
-        let erased = !append.erased.resealed.is_empty();
-        self.commit(tx, erased).await
+        let written = async {
+            let mut tx = self.begin(Writes::Logs).await?;
+            write::append(&mut tx, origin, &append).await?;
+            let erased = !append.erased.resealed.is_empty();
+            self.commit(tx, erased).await
+        };
+        written.instrument(self.readers().span("append")).await
     }
 
     async fn submissions(&self, tags: &[Tag]) -> Result<HashMap<Tag, u64>, Error> {
-        submissions::first_indexes(self.readers(), tags).await
+        submissions::first_indexes(self.readers(), tags)
+            .instrument(self.readers().span("submissions"))
+            .await
     }
 
     async fn put_packages(&self, origin: &Origin, packages: Vec<Package>) -> Result<(), Error> {
-        let mut tx = self.begin(Writes::Logs).await?;
-        write::put_packages(&mut tx, origin, &packages).await?;
-        self.commit(tx, false).await
+        let written = async {
+            let mut tx = self.begin(Writes::Logs).await?;
+            write::put_packages(&mut tx, origin, &packages).await?;
+            self.commit(tx, false).await
+        };
+        written
+            .instrument(self.readers().span("put_packages"))
+            .await
     }
 
     async fn held_packages(
@@ -123,9 +134,12 @@ impl<D: Database> Store for D {
     }
 
     async fn advance(&self, origin: &Origin, advance: Advance) -> Result<(), Error> {
-        let mut tx = self.begin(Writes::Logs).await?;
-        write::advance(&mut tx, origin, &advance).await?;
-        self.commit(tx, false).await
+        let written = async {
+            let mut tx = self.begin(Writes::Logs).await?;
+            write::advance(&mut tx, origin, &advance).await?;
+            self.commit(tx, false).await
+        };
+        written.instrument(self.readers().span("advance")).await
     }
 
     async fn apply(
@@ -135,10 +149,13 @@ impl<D: Database> Store for D {
         changes: Changes,
         erased: Erased,
     ) -> Result<(), Error> {
-        let mut tx = self.begin(Writes::Logs).await?;
-        write::apply(&mut tx, origin, range, &changes, &erased).await?;
-        let erased = !erased.resealed.is_empty();
-        self.commit(tx, erased).await
+        let written = async {
+            let mut tx = self.begin(Writes::Logs).await?;
+            write::apply(&mut tx, origin, range, &changes, &erased).await?;
+            let erased = !erased.resealed.is_empty();
+            self.commit(tx, erased).await
+        };
+        written.instrument(self.readers().span("apply")).await
     }
 
     async fn put_disclosures(
@@ -147,9 +164,14 @@ impl<D: Database> Store for D {
         range: Range<u64>,
         rows: Vec<DisclosureRow>,
     ) -> Result<(), Error> {
-        let mut tx = self.begin(Writes::Logs).await?;
-        write::put_disclosures(&mut tx, origin, range, &rows).await?;
-        self.commit(tx, false).await
+        let written = async {
+            let mut tx = self.begin(Writes::Logs).await?;
+            write::put_disclosures(&mut tx, origin, range, &rows).await?;
+            self.commit(tx, false).await
+        };
+        written
+            .instrument(self.readers().span("put_disclosures"))
+            .await
     }
 
     async fn data_keys(&self) -> Result<Vec<DataKey>, Error> {
@@ -184,11 +206,15 @@ impl<D: Database> Store for D {
     }
 
     async fn targets(&self, origin: &Origin, leaves: &[Hash]) -> Result<Targets, Error> {
-        register::targets(self.readers(), origin, leaves).await
+        register::targets(self.readers(), origin, leaves)
+            .instrument(self.readers().span("targets"))
+            .await
     }
 
     async fn find_by_number(&self, tags: &[Tag]) -> Result<Vec<Vec<Found>>, Error> {
-        find::certificates(self.readers(), find::By::Number, tags, Leaves::With).await
+        find::certificates(self.readers(), find::By::Number, tags, Leaves::With)
+            .instrument(self.readers().span("find_by_number"))
+            .await
     }
 
     async fn find_by_holders(
@@ -196,7 +222,9 @@ impl<D: Database> Store for D {
         tags: &[Tag],
         leaves: Leaves,
     ) -> Result<Vec<Vec<Found>>, Error> {
-        find::certificates(self.readers(), find::By::Holder, tags, leaves).await
+        find::certificates(self.readers(), find::By::Holder, tags, leaves)
+            .instrument(self.readers().span("find_by_holders"))
+            .await
     }
 
     async fn find_at(
