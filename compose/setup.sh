@@ -5,7 +5,8 @@
 #       a random password for each database, and for Grafana's user `admin`
 #   setup.sh federation FOLDER 'PROVINCE HOST GRPC HTTP DATABASE'...
 #       a node for each province, in FOLDER/PROVINCE, which others reach at HOST; their trust list;
-#       and in FOLDER/public what Prometheus has to know. Passwords come from $SECRETS.
+#       and in FOLDER/public what Prometheus has to know. Passwords come from $SECRETS; traces go to
+#       the collector $TRACES, if it is set.
 set -eu
 umask 077
 
@@ -28,6 +29,11 @@ node() {
     database="postgres://huren@$6/huren"
     sed -i -e "s|^url = \"\"\$|url = \"$database\"|" \
         -e "s|^address = \"\"\$|address = \"https://$3:${4##*:}\"|" "$1/config.toml"
+    # All of them: this is a trial.
+    if [ -n "${TRACES:-}" ]; then
+        sed -i -e "s|^endpoint = \"\"\$|endpoint = \"$TRACES\"|" \
+            -e 's|^ratio = 0\.1$|ratio = 1.0|' "$1/config.toml"
+    fi
     # Otherwise it would go on with a file, as if nothing were wrong.
     if ! grep -qxF "url = \"$database\"" "$1/config.toml"; then
         echo "$1/config.toml: 不是 is not: url = \"$database\"" >&2
@@ -90,7 +96,7 @@ federation() {
 case ${1:-} in
 passwords | federation) "$@" ;;
 *)
-    sed -n '2,9s/^# \{0,1\}//p' "$0" >&2
+    sed -n '2,10s/^# \{0,1\}//p' "$0" >&2
     exit 2
     ;;
 esac

@@ -243,17 +243,23 @@ fn say(done: Result<String, CommandError>) -> anyhow::Result<()> {
 
 async fn serve(file: &Path, accept_loss: Option<u64>) -> anyhow::Result<()> {
     let config = Config::load(file)?;
-    telemetry::log_to_stderr(&config.log)?;
+    let traces = telemetry::set_up(&config)?;
     let shutdown = CancellationToken::new();
     let stopped = stop_signal()?;
     let serving = crate::serve(config, accept_loss, shutdown.clone());
     let mut serving = std::pin::pin!(serving);
-    tokio::select! {
-        ended = &mut serving => return ended,
-        () = stopped => tracing::info!("stopping"),
+    let served = tokio::select! {
+        ended = &mut serving => ended,
+        () = stopped => {
+            tracing::info!("stopping");
+            shutdown.cancel();
+            serving.await
+        }
+    };
+    if let Some(traces) = traces {
+        traces.end().await;
     }
-    shutdown.cancel();
-    serving.await
+    served
 }
 
 fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {

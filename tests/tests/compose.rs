@@ -198,6 +198,48 @@ fn what_containers_are_given_is_there() {
     }
 }
 
+/// Nodes deliver to it, Grafana reads from it, and both reach it.
+#[test]
+fn traces_go_where_grafana_finds_them() {
+    let compose = yaml("compose/compose.yaml");
+    let sources = yaml("compose/grafana/provisioning/datasources/huren.yml");
+    let host = |url: &str| {
+        let address = url.strip_prefix("http://").expect("an address");
+        address.split(':').next().expect("a host").to_owned()
+    };
+    let networks = |service: &str| -> BTreeSet<String> {
+        let list = compose["services"][service]["networks"]
+            .as_array()
+            .expect(service);
+        list.iter()
+            .filter_map(|name| Some(name.as_str()?.to_owned()))
+            .collect()
+    };
+    let meet = |one: &str, other: &str| !networks(one).is_disjoint(&networks(other));
+    let traces = compose["services"]["setup"]["environment"]["TRACES"].as_str();
+    let store = host(traces.expect("a collector"));
+    assert!(
+        ["node-31", "node-32", "node-33", "node-34"]
+            .iter()
+            .all(|node| meet(node, &store))
+    );
+    let read: Vec<String> = all(&sources, "url").into_iter().map(host).collect();
+    assert!(read.contains(&store), "{read:?}");
+    assert!(
+        read.iter().all(|source| meet("grafana", source)),
+        "{read:?}"
+    );
+    // What setup.sh replaces is there.
+    let example = huren_node::config::example();
+    for line in ["endpoint = \"\"", "ratio = 0.1"] {
+        assert_eq!(
+            example.lines().filter(|found| *found == line).count(),
+            1,
+            "{line}"
+        );
+    }
+}
+
 #[test]
 fn the_image_is_built_from_this_repository_by_its_toolchain() {
     let dockerfile = read("compose/Dockerfile");

@@ -49,6 +49,8 @@ pub(super) struct ConfigFile {
     #[serde(default)]
     pub(super) log: super::Log,
     #[serde(default)]
+    pub(super) traces: super::traces::TracesTable,
+    #[serde(default)]
     pub(super) audit: super::AuditTable,
 }
 

@@ -7,6 +7,7 @@ mod database;
 mod file;
 mod limits;
 mod template;
+mod traces;
 
 use std::{
     io,
@@ -30,6 +31,7 @@ use file::{CallerTable, ConfigFile, ReplicationTable, WitnessTable};
 pub use database::{Database, NotAFile, Shared};
 pub use limits::Limits;
 pub use template::{Values, example, render};
+pub use traces::Traces;
 
 /// First parts of HTTP paths that are the node's own, and therefore no log's.
 const RESERVED_PATHS: [&str; 8] = [
@@ -76,6 +78,8 @@ pub struct Config {
     pub callers: Vec<Caller>,
     /// How the node logs.
     pub log: Log,
+    /// Where its traces go; `None` if it keeps none.
+    pub traces: Option<Traces>,
     /// The audit trail.
     pub audit: AuditTable,
     /// SHA-256 of what the file and the environment say, for the audit trail.
@@ -288,6 +292,7 @@ impl Config {
             backup: check_backup(file.backup)?,
             callers: check_callers(file.callers)?,
             log: file.log,
+            traces: traces::check(file.traces, folder)?,
             audit: file.audit,
             digest: Sha256::digest(said).into(),
         })

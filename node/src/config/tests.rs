@@ -50,6 +50,8 @@ fn the_example_shows_every_key_with_its_default() {
     assert_eq!(every["replication"].as_table(), Some(&defaults));
     let defaults = toml::Table::try_from(file::WitnessTable::default()).unwrap();
     assert_eq!(every["witness"].as_table(), Some(&defaults));
+    let defaults = toml::Table::try_from(traces::TracesTable::default()).unwrap();
+    assert_eq!(every["traces"].as_table(), Some(&defaults));
     // Tables with defaults can be left out.
     for table in [
         "limits",
@@ -57,6 +59,7 @@ fn the_example_shows_every_key_with_its_default() {
         "backup",
         "witness",
         "log",
+        "traces",
         "audit",
         "callers",
         "data_dir",
@@ -137,6 +140,39 @@ fn wrong_values_are_refused_by_name() {
     for (from, to, expected) in cases {
         let text = refusal(from, to);
         assert!(text.contains(expected), "{text}");
+    }
+}
+
+#[test]
+fn traces_go_where_they_can_be_sent() {
+    let to = |endpoint: &str, ca: &str| {
+        let addressed = format!("endpoint = {endpoint:?}");
+        let example = example().replacen("endpoint = \"\"", &addressed, 1);
+        parse(&example.replacen("\nca = \"\"", &format!("\nca = {ca:?}"), 1)).map(|c| c.traces)
+    };
+    assert_eq!(to("", "").unwrap(), None);
+    let plain = to("http://127.0.0.1:4317", "").unwrap().unwrap();
+    assert_eq!((plain.ratio, plain.headers, plain.ca), (0.1, None, None));
+    let secure = to("https://traces.example:4317", "tls/t.crt").unwrap();
+    let ca = secure.unwrap().ca;
+    assert_eq!(ca.as_deref(), Some(Path::new("/etc/huren/tls/t.crt")));
+    let bad = [
+        ("127.0.0.1:4317", ""),
+        ("http://127.0.0.1", ""),
+        ("http://127.0.0.1:4318/v1/traces", ""),
+        ("https://traces.example:4317", ""),
+        ("http://127.0.0.1:4317", "tls/t.crt"),
+    ];
+    for (endpoint, ca) in bad {
+        let error = to(endpoint, ca).unwrap_err().to_string();
+        assert!(
+            error.starts_with("traces.endpoint = "),
+            "{endpoint}: {error}"
+        );
+    }
+    for ratio in ["-0.1", "1.5", "nan"] {
+        let error = refusal("ratio = 0.1", &format!("ratio = {ratio}"));
+        assert!(error.starts_with("traces.ratio = "), "{error}");
     }
 }
 

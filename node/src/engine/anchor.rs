@@ -52,7 +52,11 @@ impl Engine {
             return Err(AppendError::Unavailable.into());
         }
         let (reply, answer) = oneshot::channel();
-        let work = Work { prepared, reply };
+        let work = Work {
+            prepared,
+            reply,
+            queued: tracing::trace_span!("queue"),
+        };
         let sent = self.queue.send(work).await;
         sent.map_err(|_| AppendError::Unavailable)?;
         let placed = answer.await.map_err(|_| AppendError::Unavailable)??;

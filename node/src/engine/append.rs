@@ -23,6 +23,7 @@ use huren_core::{
 };
 use huren_store::{Append, Error as StoreError, Head, HighWater, Store, Tag};
 use tokio::sync::{Mutex, RwLock, mpsc, oneshot, watch};
+use tracing::{Instrument as _, Span, instrument};
 
 use self::{
     batch::Batch,
@@ -141,6 +142,8 @@ pub(super) struct Work {
     pub prepared: Prepared,
     /// Where to answer.
     pub reply: oneshot::Sender<Result<Placed, AppendError>>,
+    /// Its span, from the queue to the answer.
+    pub queued: Span,
 }
 
 /// Everything that the writer needs.
@@ -164,6 +167,20 @@ pub(super) struct Writer {
     pub(super) batch_max: usize,
     /// What the log ends with; `None` when it must be read again.
     pub(super) tail: Option<Tail>,
+}
+
+/// The span of a batch: in the trace of what queued first, and linked to those of the others, as a
+/// span has one parent.
+fn span_of(works: &[Work]) -> Span {
+    let mut queued = works.iter().map(|work| &work.queued);
+    let first = queued.next().and_then(Span::id);
+    let span = tracing::trace_span!(parent: first, "commit", huren.batch.size = works.len());
+    if !span.is_disabled() {
+        for other in queued {
+            span.follows_from(other);
+        }
+    }
+    span
 }
 
 /// How long after a failure the log is looked at again without a submission.
@@ -243,7 +260,7 @@ impl Writer {
     /// Places a batch and answers each submission.
     async fn commit(&mut self, works: Vec<Work>) {
         let prepared: Vec<&Prepared> = works.iter().map(|work| &work.prepared).collect();
-        let outcome = self.place(&prepared).await;
+        let outcome = self.place(&prepared).instrument(span_of(&works)).await;
         let placed = match outcome {
             Ok(placed) => placed,
             Err(error) => {
@@ -449,6 +466,7 @@ impl Writer {
     }
 
     /// Writes the high-water file, and lets the head be shown from then on.
+    #[instrument(level = "trace", name = "checkpoint", skip_all)]
     async fn mark(&self, head: Head, checkpoint: Vec<u8>) -> Result<(), StoreError> {
         let (high_water, origin) = (Arc::clone(&self.high_water), self.origin.clone());
         work::aside(move || high_water.write(&origin, &head))

@@ -38,6 +38,7 @@ impl Lookup {
     ///
     /// # Errors
     /// If the store fails.
+    #[tracing::instrument(level = "trace", name = "look_up", skip_all)]
     pub(super) async fn by_number(&self, tags: &[Tag]) -> Result<Vec<Found>, StoreError> {
         loop {
             let (answer, mut answered) = oneshot::channel();

@@ -406,6 +406,7 @@ impl Engine {
     /// # Errors
     /// The outer error says what is wrong with the submission itself, the inner one why the
     /// log did not take it.
+    #[tracing::instrument(level = "trace", skip_all)]
     pub async fn submit(
         &self,
         request: &v1::SubmitRequest,
@@ -424,14 +425,16 @@ impl Engine {
         let size = size.map_or(0, |own| own.state.head.size);
         let place = (chain.newest().list.version, size);
         let signer = signing.record_at(&chain, &self.origin, place);
-        let prepared = prepare::prepare(
-            request,
-            self.region,
-            &self.origin,
-            (&self.keys, signer),
-            key.as_ref(),
-            self.random.as_ref(),
-        )?;
+        let prepared = tracing::trace_span!("prepare").in_scope(|| {
+            prepare::prepare(
+                request,
+                self.region,
+                &self.origin,
+                (&self.keys, signer),
+                key.as_ref(),
+                self.random.as_ref(),
+            )
+        })?;
         if self.is_frozen() {
             return Ok(Err(AppendError::Frozen));
         }
@@ -439,12 +442,12 @@ impl Engine {
             return Ok(Err(AppendError::Unavailable));
         }
         let (reply, answer) = oneshot::channel();
-        if self
-            .queue
-            .send(append::Work { prepared, reply })
-            .await
-            .is_err()
-        {
+        let work = append::Work {
+            prepared,
+            reply,
+            queued: tracing::trace_span!("queue"),
+        };
+        if self.queue.send(work).await.is_err() {
             return Ok(Err(AppendError::Unavailable));
         }
         Ok(answer.await.unwrap_or(Err(AppendError::Unavailable)))

@@ -49,6 +49,7 @@ impl Engine {
     ///
     /// # Errors
     /// [`DecideError`].
+    #[tracing::instrument(level = "trace", skip_all)]
     pub async fn decide(
         &self,
         asked: v1::DecideRequest,

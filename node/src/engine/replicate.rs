@@ -14,6 +14,7 @@ use huren_core::{
 };
 use huren_proto::v1;
 use huren_store::{Advance, Bundle, Error as StoreError, Head, LogState, Package};
+use tracing::{Instrument as _, instrument};
 
 use super::{
     Engine, disclose,
@@ -121,6 +122,7 @@ impl Engine {
     }
 
     /// Fetches, proves and stores every package that is missing.
+    #[instrument(level = "trace", skip_all)]
     async fn fetch(
         &self,
         chain: &TrustChain,
@@ -242,10 +244,13 @@ impl Engine {
             match package {
                 None => break Err(SyncError::Refused("PACKAGE_MISSING")),
                 Some(Err(error)) => break Err(error.into()),
-                Some(Ok(package)) => match check(tree, next, package) {
-                    Ok(package) => proven.push(package),
-                    Err(error) => break Err(error),
-                },
+                Some(Ok(package)) => {
+                    let proving = tracing::trace_span!("prove");
+                    match proving.in_scope(|| check(tree, next, package)) {
+                        Ok(package) => proven.push(package),
+                        Err(error) => break Err(error),
+                    }
+                }
             }
             next += 1;
         };
@@ -261,6 +266,7 @@ impl Engine {
     /// Everything is held: computes the tree from the leaves that are stored, compares its
     /// root with the signed one and with the one that the witness cosigned on the way, and
     /// moves the head forward in one step.
+    #[instrument(level = "trace", skip_all)]
     async fn advance(
         &self,
         origin: &Origin,
@@ -346,8 +352,10 @@ impl Engine {
         let _under_way = behind.then(|| self.load.begin());
         let (sealing, folding) = (self.sealing(), Progress::at(state.folded));
         let (folded, disclosed) = futures::join!(
-            fold::fold_up_to(&sealing, chain, origin, size, &folding),
+            fold::fold_up_to(&sealing, chain, origin, size, &folding)
+                .instrument(tracing::trace_span!("fold")),
             self.disclose(chain, origin, size, &folding, partial)
+                .instrument(tracing::trace_span!("disclose"))
         );
         self.book.reload(origin).await?;
         if folded? < size {

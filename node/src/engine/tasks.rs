@@ -17,6 +17,7 @@ use huren_proto::v1;
 use huren_store::{Error as StoreError, Role};
 use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::{Instrument as _, field::Empty};
 
 use super::{
     Engine, Peer, PeerError, RecoverError, Runner, SyncError, clock::random, standing::Answer,
@@ -319,7 +320,14 @@ impl Engine {
         let mut news = self.book.news(origin);
         let mut delays = self.backoff();
         loop {
-            let outcome = self.sync(origin, false).await;
+            let round = tracing::trace_span!(
+                parent: None,
+                "replicate",
+                huren.origin = %origin,
+                otel.status_code = Empty,
+                error.type = Empty,
+            );
+            let outcome = self.sync(origin, false).instrument(round.clone()).await;
             if let Err(error) = self.catch_up(origin).await {
                 tracing::warn!(%origin, %error, "that it has caught up could not be noted");
             }
@@ -329,6 +337,8 @@ impl Engine {
                     self.until_cosigning(origin)
                 }
                 Err(error) => {
+                    round.record("otel.status_code", "ERROR");
+                    round.record("error.type", error.code());
                     tracing::warn!(%origin, code = error.code(), %error, "replication pauses");
                     delays.next().unwrap_or(MAX_DELAY)
                 }
@@ -340,6 +350,8 @@ impl Engine {
                 .unwrap_or_default()
                 .to_owned();
             self.progress(origin, |progress| progress.last_error = code);
+            // It ends here and not with the pause.
+            drop(round);
             // After a failure news does not cut the pause short: a hostile peer could otherwise
             // keep this node busy.
             let woken = async {

@@ -18,6 +18,7 @@ use huren_core::{
 };
 use huren_proto::v1;
 use huren_store::{Error as StoreError, Found, FoundStatus};
+use tracing::instrument;
 
 use super::{
     Engine,
@@ -104,6 +105,7 @@ impl Engine {
     }
 
     /// As [`Engine::verify`], for whoever asks further.
+    #[instrument(level = "trace", name = "verify", skip_all)]
     pub(super) async fn answered(
         &self,
         asked: &v1::VerifyRequest,

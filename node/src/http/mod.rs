@@ -13,6 +13,7 @@ mod scripted;
 pub mod status;
 pub mod submit;
 pub mod tiles;
+pub(crate) mod trace_context;
 pub mod witness;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
@@ -20,7 +21,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use axum::{
     Router,
     extract::{ConnectInfo, DefaultBodyLimit, MatchedPath, Request, State},
-    http::{StatusCode, header},
+    http::{Method, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
@@ -38,13 +39,14 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt;
-use tracing::Instrument as _;
+use tracing::{Instrument as _, Span, field};
 
 use crate::{
     engine::Random,
     tls::{self, ServerTls},
 };
 use request_id::RequestId;
+use trace_context::Caller;
 
 /// Connections at once; further ones wait in the kernel's queue.
 const CONNECTIONS: usize = 4096;
@@ -81,7 +83,7 @@ pub fn with_limits(routes: Router, limits: RequestLimits, random: Arc<dyn Random
         .layer(middleware::from_fn_with_state(state, name))
 }
 
-/// Every log line about a request names it as its answer does.
+/// Every log line about a request names it as its answer does, and its trace if there is one.
 async fn name(
     State((limits, random)): State<(RequestLimits, Arc<dyn Random>)>,
     mut request: Request,
@@ -89,20 +91,58 @@ async fn name(
 ) -> Response {
     let id = RequestId::new(random.as_ref());
     request.extensions_mut().insert(id);
-    let answered = bound_and_record(limits, request, next);
+    // The route, never the URL: what a client writes there may tell about a person.
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let route = route.as_ref().map_or("unmatched", MatchedPath::as_str);
+    let traced = span(request.method(), route);
+    // Nobody presents a certificate here, so nobody is known to be a member.
+    trace_context::continue_from(&traced, request.headers(), Caller::Stranger);
+    let trace_id = trace_context::trace_id(&traced).map(field::display);
+    let answered = bound_and_record(limits, route, request, next);
     let mut response = answered
-        .instrument(tracing::info_span!("request", %id))
+        .instrument(tracing::info_span!("request", %id, trace_id))
+        .instrument(traced.clone())
         .await;
+    let status = response.status();
+    traced.record("http.response.status_code", status.as_u16());
+    if status.is_server_error() {
+        traced.record("otel.status_code", "ERROR");
+    }
     let headers = response.headers_mut();
     headers.insert(request_id::HEADER, id.value());
+    if let Some(answer) = trace_context::answer(&traced) {
+        headers.insert(trace_context::ANSWER, answer);
+    }
     response
 }
 
-async fn bound_and_record(limits: RequestLimits, request: Request, next: Next) -> Response {
+/// The span of a request until the head of its answer, by OpenTelemetry's semantic conventions 1.37
+/// (<https://opentelemetry.io/docs/specs/semconv/http/http-spans/>) but for what a client writes as
+/// it likes: address, query and user agent.
+fn span(method: &Method, route: &str) -> Span {
+    let method = match method.as_str() {
+        known @ ("GET" | "HEAD" | "POST" | "PUT" | "DELETE" | "OPTIONS" | "PATCH") => known,
+        _ => "_OTHER",
+    };
+    tracing::trace_span!(
+        "request",
+        otel.name = format!("{method} {route}"),
+        otel.kind = "server",
+        otel.status_code = field::Empty,
+        http.request.method = method,
+        http.route = route,
+        http.response.status_code = field::Empty,
+    )
+}
+
+async fn bound_and_record(
+    limits: RequestLimits,
+    route: &str,
+    request: Request,
+    next: Next,
+) -> Response {
     let started = Instant::now();
     let method = request.method().clone();
-    // The route, never the URL: what a client writes there may tell about a person.
-    let route = request.extensions().get::<MatchedPath>().cloned();
     let too_long = request
         .uri()
         .path_and_query()
@@ -119,7 +159,6 @@ async fn bound_and_record(limits: RequestLimits, request: Request, next: Next) -
                 .into_response(),
         }
     };
-    let route = route.as_ref().map_or("unmatched", MatchedPath::as_str);
     let status = response.status().as_u16();
     let seconds = started.elapsed().as_secs_f64();
     tracing::info!(%method, route, status, seconds, "request");

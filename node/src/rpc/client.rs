@@ -22,7 +22,7 @@ use crate::{
     tls::{self, ClientTls, Identity, SpkiSha256},
 };
 
-use super::MAX_PACKAGE_BYTES;
+use super::{MAX_PACKAGE_BYTES, traced::Traced};
 
 /// How long a member may take for one answer, or for the next message of a stream.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -31,13 +31,14 @@ const DISCLOSURES: u64 = 8192;
 
 /// Another member's node, over a channel that is made when it is first used.
 pub struct RemotePeer {
-    federation: FederationServiceClient<Channel>,
-    verification: VerificationServiceClient<Channel>,
+    federation: FederationServiceClient<Traced>,
+    verification: VerificationServiceClient<Traced>,
 }
 
 impl RemotePeer {
-    /// A member behind a channel.
-    pub fn new(channel: Channel) -> Self {
+    /// A member behind a channel to an endpoint (`https://host:port`).
+    pub fn new(channel: Channel, endpoint: &str) -> Self {
+        let channel = Traced::new(channel, endpoint);
         Self {
             federation: FederationServiceClient::new(channel.clone())
                 .max_decoding_message_size(MAX_PACKAGE_BYTES),
@@ -107,11 +108,8 @@ pub fn channel_to(member: &Member, identity: &Identity) -> Result<Channel, Strin
 impl Link {
     fn new(entry: Reach, identity: &Identity) -> Result<Self, String> {
         let (tls, channel) = entry.open(identity)?;
-        Ok(Self {
-            entry,
-            tls,
-            peer: Arc::new(RemotePeer::new(channel)),
-        })
+        let peer = Arc::new(RemotePeer::new(channel, &entry.grpc));
+        Ok(Self { entry, tls, peer })
     }
 
     fn renewed(self, identity: &Identity) -> Result<Self, String> {

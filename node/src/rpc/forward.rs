@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use huren_proto::v1::issuance_service_client::IssuanceServiceClient;
 use rustls::pki_types::CertificateDer;
 use tokio::sync::watch;
-use tonic::transport::Channel;
 
+use super::traced::Traced;
 use crate::tls::{self, ClientTls, Identity, SpkiSha256, TlsError};
 
 /// Where submissions are passed on to. They go under the certificate of the node, which the
@@ -16,7 +16,7 @@ pub struct Forward {
     elsewhere: watch::Receiver<Option<String>>,
     tls: Arc<ClientTls>,
     /// The process that was reached last, with its address.
-    reached: Mutex<Option<(String, Channel)>>,
+    reached: Mutex<Option<(String, Traced)>>,
 }
 
 impl Forward {
@@ -63,6 +63,7 @@ impl Forward {
         if reached.as_ref().is_none_or(|(known, _)| *known != address) {
             // An empty one is of a process that has just given the lease up.
             let channel = tls::channel(&address, Arc::clone(&self.tls)).ok();
+            let channel = channel.map(|channel| Traced::new(channel, &address));
             *reached = channel.map(|channel| (address, channel));
         }
         let channel = reached.as_ref().map(|(_, channel)| channel.clone());
@@ -76,7 +77,7 @@ impl Forward {
 /// The process in charge, for as long as it is.
 pub(super) struct Holder {
     /// How it is reached; `None` if nobody is in charge just now.
-    pub(super) client: Option<IssuanceServiceClient<Channel>>,
+    pub(super) client: Option<IssuanceServiceClient<Traced>>,
     elsewhere: watch::Receiver<Option<String>>,
 }
 

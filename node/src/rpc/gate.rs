@@ -6,10 +6,16 @@ use futures::future::{BoxFuture, FutureExt as _};
 use http::{Request, Response};
 use tonic::{Status, body::Body};
 use tower::{Layer, Service};
-use tracing::Instrument as _;
+use tracing::{Instrument as _, Span, field};
 
-use super::Context;
-use crate::http::request_id::{HEADER, RequestId};
+use super::{
+    Context,
+    traced::{self, Side},
+};
+use crate::http::{
+    request_id::{HEADER, RequestId},
+    trace_context::{self, ANSWER, Caller},
+};
 
 /// Puts every call before [`Context::authorise`], and what is refused into the audit trail.
 #[derive(Clone)]
@@ -56,30 +62,52 @@ where
             request.headers(),
             request.extensions(),
         );
+        let (method, caller) = match &judged {
+            Ok(who) if who.member.is_some() => (who.method, Caller::Member),
+            Ok(who) => (who.method, Caller::Stranger),
+            Err(refusal) => (refusal.method, Caller::Stranger),
+        };
+        let span = match named {
+            Some(_) => traced::incoming(method, Side::Within),
+            None => traced::incoming(method, Side::Server),
+        };
+        if named.is_none() {
+            trace_context::continue_from(&span, request.headers(), caller);
+        }
+        let name = move |response: &mut Response<Body>, span: &Span| {
+            response.headers_mut().insert(HEADER, id.value());
+            if let Some(answer) = trace_context::answer(span) {
+                response.headers_mut().insert(ANSWER, answer);
+            }
+        };
         let who = match judged {
             Ok(who) => who,
             Err(refusal) => {
                 context.note_refusal(&refusal.actor, refusal.method, &refusal.status);
                 let mut response = refusal.status.into_http();
-                response.headers_mut().insert(HEADER, id.value());
+                name(&mut response, &span);
+                let response = traced::followed(response, span, traced::is_ours);
                 return async move { Ok(response) }.boxed();
             }
         };
-        let (actor, method) = (who.actor.clone(), who.method);
+        let actor = who.actor.clone();
         request.extensions_mut().insert(who);
-        let answer = self.inner.call(request);
+        let answer = span.in_scope(|| self.inner.call(request));
+        let trace_id = trace_context::trace_id(&span).map(field::display);
+        let within = span.clone();
         let answering = async move {
             let mut response = answer.await?;
-            response.headers_mut().insert(HEADER, id.value());
+            name(&mut response, &span);
             // There at once if nothing else was answered; a stream has it at its end, and says
             // itself what it refused.
             if let Some(status) = Status::from_header_map(response.headers()) {
                 context.note_refusal(&actor, method, &status);
             }
-            Ok(response)
+            Ok(traced::followed(response, span, traced::is_ours))
         };
         answering
-            .instrument(tracing::info_span!("call", %id, method))
+            .instrument(tracing::info_span!("call", %id, method, trace_id))
+            .instrument(within)
             .boxed()
     }
 }

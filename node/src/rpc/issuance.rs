@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::task::AbortOnDropHandle;
 use tonic::{Code, Request, Response, Status, Streaming};
+use tracing::Instrument as _;
 
 use crate::engine::{AppendError, AuditError, Engine, Placed};
 
@@ -74,10 +75,12 @@ impl IssuanceService for Service {
                 move |message| {
                     let (inner, who) = (context.clone(), who.clone());
                     // Each in a task, so that they are checked and signed on all cores.
-                    let answer = AbortOnDropHandle::new(context.tasks.spawn(async move {
+                    let answer = async move {
                         let submission = message?.submission.unwrap_or_default();
                         Ok(one(&inner, &who, submission).await)
-                    }));
+                    };
+                    let answer = context.tasks.spawn(answer.in_current_span());
+                    let answer = AbortOnDropHandle::new(answer);
                     answer.map(|answer| {
                         answer.unwrap_or_else(|_| Err(refuse::append(&AppendError::Unavailable)))
                     })

@@ -16,6 +16,7 @@ mod refuse;
 mod registers;
 mod statistics;
 mod streams;
+mod traced;
 mod verification;
 mod watching;
 

@@ -53,7 +53,7 @@ const OUTSIDE: [&str; 8] = [
 ];
 
 /// Crates that know a wire, a file format or a screen.
-const WIRES: [&str; 12] = [
+const WIRES: [&str; 16] = [
     "axum",
     "clap",
     "figment",
@@ -61,10 +61,14 @@ const WIRES: [&str; 12] = [
     "http_body_util",
     "hyper",
     "hyper_util",
+    "opentelemetry",
+    "opentelemetry_proto",
+    "opentelemetry_sdk",
     "rustls",
     "tokio_rustls",
     "tonic",
     "tower",
+    "tracing_opentelemetry",
     "x509_parser",
 ];
 
@@ -337,6 +341,26 @@ fn the_engine_knows_no_wire_and_no_back_end() {
             () => None,
         }
     });
+}
+
+/// Whoever makes a span knows `tracing` alone: OpenTelemetry's types stand where spans enter and
+/// leave the process, and where they are delivered.
+#[test]
+fn traces_are_translated_in_one_place() {
+    let types = [
+        "opentelemetry",
+        "opentelemetry_proto",
+        "opentelemetry_sdk",
+        "tracing_opentelemetry",
+    ];
+    let mut places = BTreeSet::new();
+    for source in sources(&workspace().join("node/src")) {
+        if source.named.iter().any(|named| names_any(named, &types)) {
+            places.insert(source.module.join("::"));
+        }
+    }
+    let expected = ["http::trace_context", "telemetry", "telemetry::traces"];
+    assert_eq!(places, expected.map(str::to_owned).into());
 }
 
 /// Otherwise a simulated game could not be played again.

@@ -66,11 +66,21 @@ impl<'a> Program<'a> {
     }
 
     async fn post_under(&self, key: Option<&str>, path: &str, body: String) -> Response<Bytes> {
+        let key = key.map(|key| ("idempotency-key", key));
+        self.post_with(key.as_slice(), path, body).await
+    }
+
+    pub(crate) async fn post_with(
+        &self,
+        headers: &[(&str, &str)],
+        path: &str,
+        body: String,
+    ) -> Response<Bytes> {
         let mut request = self
             .request("POST", path)
             .header(header::CONTENT_TYPE, "application/json");
-        if let Some(key) = key {
-            request = request.header("idempotency-key", key);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
         }
         let request = request.body(Full::from(body)).unwrap();
         http::send(self.node.http, request).await.unwrap()

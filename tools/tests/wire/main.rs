@@ -56,4 +56,6 @@ mod support;
 #[cfg(test)]
 mod tokens;
 #[cfg(test)]
+mod traces;
+#[cfg(test)]
 mod witness;

@@ -9,6 +9,7 @@ use sqlx::{
     postgres::{PgArguments, PgRow},
     sqlite::{SqliteArguments, SqliteRow},
 };
+use tracing::Span;
 
 use super::place::LogId;
 use crate::{Error, Tag, postgres::Replica};
@@ -22,6 +23,21 @@ pub(crate) enum Pool {
 }
 
 impl Pool {
+    /// The span of an operation of the contract, by OpenTelemetry's semantic conventions 1.37
+    /// (<https://opentelemetry.io/docs/specs/semconv/database/database-spans/>), without any value.
+    pub(super) fn span(&self, operation: &'static str) -> Span {
+        tracing::trace_span!(
+            "store",
+            otel.name = operation,
+            otel.kind = "client",
+            db.system.name = match self {
+                Self::Sqlite(_) => "sqlite",
+                Self::Postgres(_) | Self::Replica(_) => "postgresql",
+            },
+            db.operation.name = operation,
+        )
+    }
+
     /// A connection for a read of so many statements, all of which see one state.
     pub(super) async fn read(&self, statements: usize) -> Result<Db, Error> {
         // A single statement sees one state by itself. Nothing is written in the transactions, so

@@ -12,6 +12,7 @@ use huren_core::{
         Targets,
     },
 };
+use tracing::Instrument as _;
 
 use super::{
     audit, cells, cosigned, data_keys,
@@ -71,7 +72,7 @@ pub(crate) trait Database: Send + Sync + 'static {
     async fn commit(&self, transaction: Db, erased: bool) -> Result<(), Error>;
 }
 
-/// `look_up!(self, db => read)`: from the replica, where there is one that has come far enough; from
+/// `look_up!(self.commit, db => read)`: from the replica, where there is one that has come far enough; from
 /// the database itself where there is none, or it fails. So it is for what is told to
 /// others by the sizes of logs: certificates and what became of them, registers, statistics, the
 /// tree. Everything else is read from the database: what the logs are, which says how new a
@@ -79,12 +80,15 @@ pub(crate) trait Database: Send + Sync + 'static {
 /// cosigned, erased or put under other keys); what counts from now on (tokens, keys, trust lists,
 /// releases, the audit trail); and disclosures by themselves, which members are given.
 macro_rules! look_up {
-    ($self:ident, $db:ident => $read:expr) => {{
+    ($self:ident.$operation:ident, $db:ident => $read:expr) => {{
+        let span = |db: &Pool| db.span(stringify!($operation));
         let outcome = match $self.replica() {
-            Some($db) => Some(match tokio::time::timeout(PATIENCE, $read).await {
-                Ok(looked_up) => looked_up,
-                Err(late) => Err(Error::Unavailable(late.into())),
-            }),
+            Some($db) => Some(
+                match tokio::time::timeout(PATIENCE, $read.instrument(span($db))).await {
+                    Ok(looked_up) => looked_up,
+                    Err(late) => Err(Error::Unavailable(late.into())),
+                },
+            ),
             None => None,
         };
         $self.looked_up(outcome.as_ref().map(|outcome| outcome.as_ref().map(drop)));
@@ -92,7 +96,7 @@ macro_rules! look_up {
             Some(Ok(found)) => Ok(found),
             Some(Err(_)) | None => {
                 let $db = $self.readers();
-                $read.await
+                $read.instrument(span($db)).await
             }
         }
     }};
@@ -155,20 +159,30 @@ impl<D: Database> Store for D {
     }
 
     async fn append(&self, origin: &Origin, append: Append) -> Result<(), Error> {
-        let mut tx = self.begin(Writes::Logs).await?;
-        write::append(&mut tx, origin, &append).await?;
-        let erased = !append.erased.resealed.is_empty();
-        self.commit(tx, erased).await
+        let written = async {
+            let mut tx = self.begin(Writes::Logs).await?;
+            write::append(&mut tx, origin, &append).await?;
+            let erased = !append.erased.resealed.is_empty();
+            self.commit(tx, erased).await
+        };
+        written.instrument(self.readers().span("append")).await
     }
 
     async fn submissions(&self, tags: &[Tag]) -> Result<HashMap<Tag, u64>, Error> {
-        submissions::first_indexes(self.readers(), tags).await
+        submissions::first_indexes(self.readers(), tags)
+            .instrument(self.readers().span("submissions"))
+            .await
     }
 
     async fn put_packages(&self, origin: &Origin, packages: Vec<Package>) -> Result<(), Error> {
-        let mut tx = self.begin(Writes::Logs).await?;
-        write::put_packages(&mut tx, origin, &packages).await?;
-        self.commit(tx, false).await
+        let written = async {
+            let mut tx = self.begin(Writes::Logs).await?;
+            write::put_packages(&mut tx, origin, &packages).await?;
+            self.commit(tx, false).await
+        };
+        written
+            .instrument(self.readers().span("put_packages"))
+            .await
     }
 
     async fn held_packages(
@@ -180,9 +194,12 @@ impl<D: Database> Store for D {
     }
 
     async fn advance(&self, origin: &Origin, advance: Advance) -> Result<(), Error> {
-        let mut tx = self.begin(Writes::Logs).await?;
-        write::advance(&mut tx, origin, &advance).await?;
-        self.commit(tx, false).await
+        let written = async {
+            let mut tx = self.begin(Writes::Logs).await?;
+            write::advance(&mut tx, origin, &advance).await?;
+            self.commit(tx, false).await
+        };
+        written.instrument(self.readers().span("advance")).await
     }
 
     async fn apply(
@@ -192,10 +209,13 @@ impl<D: Database> Store for D {
         changes: Changes,
         erased: Erased,
     ) -> Result<(), Error> {
-        let mut tx = self.begin(Writes::Logs).await?;
-        write::apply(&mut tx, origin, range, &changes, &erased).await?;
-        let erased = !erased.resealed.is_empty();
-        self.commit(tx, erased).await
+        let written = async {
+            let mut tx = self.begin(Writes::Logs).await?;
+            write::apply(&mut tx, origin, range, &changes, &erased).await?;
+            let erased = !erased.resealed.is_empty();
+            self.commit(tx, erased).await
+        };
+        written.instrument(self.readers().span("apply")).await
     }
 
     async fn put_disclosures(
@@ -204,9 +224,14 @@ impl<D: Database> Store for D {
         range: Range<u64>,
         rows: Vec<DisclosureRow>,
     ) -> Result<(), Error> {
-        let mut tx = self.begin(Writes::Logs).await?;
-        write::put_disclosures(&mut tx, origin, range, &rows).await?;
-        self.commit(tx, false).await
+        let written = async {
+            let mut tx = self.begin(Writes::Logs).await?;
+            write::put_disclosures(&mut tx, origin, range, &rows).await?;
+            self.commit(tx, false).await
+        };
+        written
+            .instrument(self.readers().span("put_disclosures"))
+            .await
     }
 
     async fn data_keys(&self) -> Result<Vec<DataKey>, Error> {
@@ -241,11 +266,11 @@ impl<D: Database> Store for D {
     }
 
     async fn targets(&self, origin: &Origin, leaves: &[Hash]) -> Result<Targets, Error> {
-        look_up!(self, db => register::targets(db, origin, leaves))
+        look_up!(self.targets, db => register::targets(db, origin, leaves))
     }
 
     async fn find_by_number(&self, tags: &[Tag]) -> Result<Vec<Vec<Found>>, Error> {
-        look_up!(self, db => find::certificates(db, find::By::Number, tags, Leaves::With))
+        look_up!(self.find_by_number, db => find::certificates(db, find::By::Number, tags, Leaves::With))
     }
 
     async fn find_by_holders(
@@ -253,7 +278,7 @@ impl<D: Database> Store for D {
         tags: &[Tag],
         leaves: Leaves,
     ) -> Result<Vec<Vec<Found>>, Error> {
-        look_up!(self, db => find::certificates(db, find::By::Holder, tags, leaves))
+        look_up!(self.find_by_holders, db => find::certificates(db, find::By::Holder, tags, leaves))
     }
 
     async fn find_at(
@@ -262,11 +287,11 @@ impl<D: Database> Store for D {
         indexes: &[u64],
         leaves: Leaves,
     ) -> Result<Vec<Found>, Error> {
-        look_up!(self, db => find::at(db, origin, indexes, leaves))
+        look_up!(self.find_at, db => find::at(db, origin, indexes, leaves))
     }
 
     async fn counted(&self) -> Result<HashMap<Origin, u64>, Error> {
-        look_up!(self, db => cells::counted(db))
+        look_up!(self.counted, db => cells::counted(db))
     }
 
     async fn put_counts(
@@ -281,7 +306,7 @@ impl<D: Database> Store for D {
     }
 
     async fn cells(&self, keys: &[String]) -> Result<Vec<KeptCell>, Error> {
-        look_up!(self, db => cells::of_keys(db, keys))
+        look_up!(self.cells, db => cells::of_keys(db, keys))
     }
 
     async fn cells_page(
@@ -290,7 +315,7 @@ impl<D: Database> Store for D {
         after: &str,
         limit: u32,
     ) -> Result<Vec<KeptCell>, Error> {
-        look_up!(self, db => cells::page(db, prefix, after, limit))
+        look_up!(self.cells_page, db => cells::page(db, prefix, after, limit))
     }
 
     async fn disclosures(
@@ -310,7 +335,7 @@ impl<D: Database> Store for D {
     }
 
     async fn directory(&self, kind: u32, key: &str) -> Result<Vec<(Origin, DirectoryRow)>, Error> {
-        look_up!(self, db => register::directory(db, kind, key))
+        look_up!(self.directory, db => register::directory(db, kind, key))
     }
 
     async fn directory_page(
@@ -320,15 +345,15 @@ impl<D: Database> Store for D {
         after: &str,
         keys: u32,
     ) -> Result<Vec<(Origin, DirectoryRow)>, Error> {
-        look_up!(self, db => register::directory_page(db, kind, prefix, after, keys))
+        look_up!(self.directory_page, db => register::directory_page(db, kind, prefix, after, keys))
     }
 
     async fn directory_from(&self, origin: &Origin, kind: u32) -> Result<Option<u32>, Error> {
-        look_up!(self, db => register::directory_from(db, origin, kind))
+        look_up!(self.directory_from, db => register::directory_from(db, origin, kind))
     }
 
     async fn directory_end(&self, origin: &Origin) -> Result<u64, Error> {
-        look_up!(self, db => register::directory_end(db, origin))
+        look_up!(self.directory_end, db => register::directory_end(db, origin))
     }
 
     async fn directory_has(
@@ -337,7 +362,7 @@ impl<D: Database> Store for D {
         kinds: &[u32],
         from: u64,
     ) -> Result<bool, Error> {
-        look_up!(self, db => register::directory_has(db, origin, kinds, from))
+        look_up!(self.directory_has, db => register::directory_has(db, origin, kinds, from))
     }
 
     async fn institution_keys(
@@ -346,7 +371,7 @@ impl<D: Database> Store for D {
         wanted: &KeysWanted,
         before: u64,
     ) -> Result<InstitutionKeys, Error> {
-        look_up!(self, db => institution_keys::held(db, origin, wanted, before))
+        look_up!(self.institution_keys, db => institution_keys::held(db, origin, wanted, before))
     }
 
     async fn statuses(
@@ -354,7 +379,7 @@ impl<D: Database> Store for D {
         origin: &Origin,
         targets: Range<u64>,
     ) -> Result<Vec<StatusRow>, Error> {
-        look_up!(self, db => register::statuses(db, origin, &targets))
+        look_up!(self.statuses, db => register::statuses(db, origin, &targets))
     }
 
     async fn adoptions(&self, origin: &Origin) -> Result<Vec<AdoptionRow>, Error> {
@@ -367,7 +392,7 @@ impl<D: Database> Store for D {
         from: u64,
         limit: u32,
     ) -> Result<(u64, Vec<QuarantineRow>), Error> {
-        look_up!(self, db => register::quarantined(db, origin, from, limit))
+        look_up!(self.quarantined, db => register::quarantined(db, origin, from, limit))
     }
 
     async fn tiles(
@@ -375,11 +400,11 @@ impl<D: Database> Store for D {
         origin: &Origin,
         ids: &[TileId],
     ) -> Result<HashMap<TileId, Vec<Hash>>, Error> {
-        look_up!(self, db => tree::tiles(db, origin, ids))
+        look_up!(self.tiles, db => tree::tiles(db, origin, ids))
     }
 
     async fn bundle(&self, origin: &Origin, number: u64) -> Result<Option<Bundle>, Error> {
-        look_up!(self, db => entries::bundle(db, origin, number))
+        look_up!(self.bundle, db => entries::bundle(db, origin, number))
     }
 
     async fn mend(&self, origin: &Origin, mending: Mending) -> Result<(), Error> {

@@ -7,6 +7,7 @@
 mod story;
 
 use std::{
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
 };
@@ -14,12 +15,10 @@ use std::{
 use huren::privacy::scan::{Leak, Search, Secret, Words};
 use huren_core::codes::Region;
 use huren_proto::v1;
+use prost::Message as _;
 use tonic::Status;
 
-use crate::support::{
-    nodes::{Nodes, Settings},
-    samples::Sample,
-};
+use crate::support::{collector::Collector, nodes::Nodes, samples::Sample};
 
 const REGIONS: [Region; 4] = [
     Region::SHANGHAI,
@@ -28,8 +27,14 @@ const REGIONS: [Region; 4] = [
     Region::ANHUI,
 ];
 
-/// Every line of every library.
-const TRACE: Settings<'_> = &[("HUREN_LOG__FILTER", "trace")];
+/// Every line of every library, and every trace.
+fn everything(endpoint: &str) -> [(&str, &str); 3] {
+    [
+        ("HUREN_LOG__FILTER", "trace"),
+        ("HUREN_TRACES__ENDPOINT", endpoint),
+        ("HUREN_TRACES__RATIO", "1.0"),
+    ]
+}
 
 /// Files that hold personal data by purpose: what a province imports, and the rows of it that
 /// were refused. They are the province's own; no node reads them. And what was taken out for a person.
@@ -87,14 +92,17 @@ struct Evidence {
 
 struct Run {
     nodes: Nodes,
+    collector: Collector,
     evidence: Vec<Evidence>,
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_run_writes_and_says_tells_nothing_about_persons() {
-    let nodes = Nodes::start(&REGIONS, 2, TRACE).await;
+    let collector = Collector::start().await;
+    let nodes = Nodes::start(&REGIONS, 2, &everything(&collector.endpoint())).await;
     let mut run = Run {
         nodes,
+        collector,
         evidence: Vec::new(),
     };
     for region in REGIONS {
@@ -113,6 +121,7 @@ async fn what_a_run_writes_and_says_tells_nothing_about_persons() {
     run.restart().await;
     run.scan().await;
     run.collect_files();
+    run.collect_traces();
 
     let secrets = run.secrets();
     let search = secrets.searches().next().unwrap();
@@ -230,6 +239,27 @@ impl Run {
                 let bytes = fs::read(&file).unwrap();
                 self.hear(file.display().to_string(), bytes);
             }
+        }
+    }
+
+    /// What nodes delivered to the collector, every name, attribute and link of it.
+    fn collect_traces(&mut self) {
+        let names: BTreeSet<String> = (self.collector.spans().into_iter())
+            .map(|kept| kept.span.name)
+            .collect();
+        for name in [
+            "POST /verify",
+            "huren.v1.IssuanceService/SubmitMany",
+            "huren.v1.VerificationService/Verify",
+            "find_by_number",
+            "append",
+            "replicate",
+            "GET unmatched",
+        ] {
+            assert!(names.contains(name), "{name}: {names:?}");
+        }
+        for delivered in self.collector.delivered() {
+            self.hear("traces", delivered.encode_to_vec());
         }
     }
 

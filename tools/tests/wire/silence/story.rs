@@ -12,8 +12,8 @@ use prost::Message as _;
 use tokio::{io::AsyncWriteExt as _, process::Command};
 
 use super::{
-    BY_PURPOSE, CONFLICTING, CORRECTED, ERASED, ISSUED, MISTYPED, NEW_NAME, REGIONS, Run, TRACE,
-    UNKNOWN,
+    BY_PURPOSE, CONFLICTING, CORRECTED, ERASED, ISSUED, MISTYPED, NEW_NAME, REGIONS, Run, UNKNOWN,
+    everything,
 };
 use crate::support::{
     http,
@@ -387,7 +387,9 @@ impl Run {
     /// A start after a sudden end reads everything again; then all end suddenly, so that
     /// nothing is tidied up.
     pub(super) async fn restart(&mut self) {
-        self.nodes.restart(Region::ZHEJIANG, TRACE).await;
+        let endpoint = self.collector.endpoint();
+        let settings = everything(&endpoint);
+        self.nodes.restart(Region::ZHEJIANG, &settings).await;
         self.nodes.settle().await;
         for region in REGIONS {
             self.nodes.kill(region).await;
