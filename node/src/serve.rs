@@ -184,7 +184,9 @@ pub async fn serve(
         timeout: config.limits.request_timeout(),
     };
     let page_rate = config.limits.page_rate_per_minute;
-    let employers = page::routes(Arc::clone(&engine), Arc::clone(&clock), page_rate);
+    let random = Arc::new(SystemRandom);
+    let (asked, now) = (Arc::clone(&engine), Arc::clone(&clock));
+    let employers = page::routes(asked, now, random, page_rate);
     let checking = check::routes(CheckPage::new(&read_roots(&config)?));
     let policies = policy::routes(Arc::clone(&engine), config.log_path());
     let statuses = status::routes(Arc::clone(&engine), config.log_path());

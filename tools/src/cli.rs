@@ -10,7 +10,7 @@ use huren_proto::v1::issuance_service_client::IssuanceServiceClient;
 
 use crate::{
     audit, bench, connect::NodeArgs, decide, demo, doctor, draw, evidence, generate, import, log,
-    monitor, peers, privacy, ready, registry, signed, stats, token, trust, verify,
+    monitor, peers, privacy, ready, receipt, registry, signed, stats, token, trust, verify,
 };
 
 /// 互认：长三角技能人才评价证书互查互认 / Huren: mutual recognition of skill certificates
@@ -54,7 +54,7 @@ pub enum Command {
     Draw(draw::DrawArgs),
     /// 核验回执 / receipts
     #[command(subcommand)]
-    Receipt(verify::ReceiptCommand),
+    Receipt(receipt::ReceiptCommand),
     /// 日志自相矛盾的证据 / evidence that a log contradicted itself
     #[command(subcommand)]
     Evidence(evidence::EvidenceCommand),
@@ -182,7 +182,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode> {
         Command::Stats(args) => stats::run(&args, json).await.map(done),
         Command::Monitor(args) => monitor::run(&args, json).await,
         Command::Draw(args) => draw::run(&args, json).map(done),
-        Command::Receipt(command) => verify::receipt(&command, json),
+        Command::Receipt(command) => receipt::run(&command, json),
         Command::Evidence(command) => evidence::run(&command, json).await,
         Command::Log(command) => log::run(&command, json).await.map(done),
         Command::Peers(node) => peers::run(&node, json).await.map(done),

@@ -18,6 +18,7 @@ pub mod monitor;
 pub mod peers;
 pub mod privacy;
 pub mod ready;
+pub mod receipt;
 pub mod registry;
 pub mod signed;
 pub mod stats;

@@ -46,7 +46,7 @@ pub enum SignCommand {
         #[arg(long, value_name = "ALG", default_value = "sm2-sm3", value_parser = algorithm)]
         alg: Algorithm,
     },
-    /// 签署 CSV 中的证书 / sign the certificates of a CSV
+    /// 签署表格（CSV 或 XLSX）中的证书 / sign the certificates of a table (CSV or XLSX)
     ///
     /// 结果含个人信息，须妥善交给本省节点（huren submit）。退出码：0 全部签署，3 部分行不合规。
     /// The result holds personal data: hand it to the province's node with care (huren submit).
@@ -57,7 +57,7 @@ pub enum SignCommand {
 /// What to sign, with what, for which log.
 #[derive(Args, Debug)]
 pub struct SignArgs {
-    /// 证书 CSV，列同 huren import / table of certificates, as for huren import
+    /// 证书表格，同 huren import / table of certificates, as for huren import
     pub file: PathBuf,
     /// 机构密钥文件 / the institution's key file
     #[arg(long, value_name = "FILE")]
@@ -74,6 +74,9 @@ pub struct SignArgs {
     /// 文件编码；默认自动识别 / encoding of the table; by default detected
     #[arg(long, value_enum)]
     pub encoding: Option<Encoding>,
+    /// 工作簿中的工作表；默认取第一个可见且有表头的 / sheet of a workbook; by default the first visible one with a header
+    #[arg(long, value_name = "NAME")]
+    pub sheet: Option<String>,
     /// 标记为历史存量补录 / mark the records as loaded from old stock
     #[arg(long)]
     pub backfilled: bool,

@@ -1,18 +1,10 @@
-//! `huren verify` and `huren receipt`.
+//! `huren verify`.
 
 use std::io::{Write as _, stdout};
-use std::{
-    path::{Path, PathBuf},
-    process::ExitCode,
-};
+use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::{Context as _, Result};
-use clap::{Args, Subcommand};
-use huren_core::{
-    receipt::{self, Checked},
-    trust::{RootKeys, TrustChain},
-};
-use huren_node::{http::check::CheckPage, startup::split_lists};
+use clap::Args;
 use huren_proto::v1::{self, verification_service_client::VerificationServiceClient};
 use serde_json::json;
 
@@ -52,35 +44,6 @@ pub struct VerifyArgs {
     /// 将核验回执写入文件 / write the receipt to this file
     #[arg(long, value_name = "FILE")]
     pub receipt: Option<PathBuf>,
-}
-
-/// 核验回执 / receipts.
-#[derive(Subcommand, Debug)]
-pub enum ReceiptCommand {
-    /// 离线核验回执，只需信任根公钥 / check a receipt offline, with the root keys alone
-    ///
-    /// 退出码 / exit codes: 0 真实 genuine, 1 不真实 not genuine, 2 无法判定 cannot tell.
-    Verify {
-        /// 回执文件 / the receipt
-        file: PathBuf,
-        /// 信任根公钥文件 / file of root keys
-        #[arg(long, value_name = "ROOTS")]
-        trust: PathBuf,
-        /// 较新的信任清单：据此判断此后才截止的密钥 / newer trust lists, which may have closed keys
-        /// since the receipt was given
-        #[arg(long, value_name = "LISTS")]
-        lists: Option<PathBuf>,
-    },
-    /// 写出验真网页：单个文件，断网可用，与节点的 /check 相同 / write the page that checks receipts in a
-    /// browser: one file, needs no network, the same as a node's /check
-    Page {
-        /// 信任根公钥文件，写入网页 / file of root keys, which goes into the page
-        #[arg(long, value_name = "ROOTS")]
-        trust: PathBuf,
-        /// 网页写入此文件 / write the page to this file
-        #[arg(long, value_name = "FILE", default_value = "huren-check.html")]
-        out: PathBuf,
-    },
 }
 
 pub(crate) fn purpose(name: &str) -> Result<v1::Purpose, String> {
@@ -209,148 +172,4 @@ pub fn words(verdict: v1::Verdict) -> &'static str {
         v1::Verdict::Unknown => "无法判定 unknown",
         v1::Verdict::NotFound => "未查到 not found",
     }
-}
-
-/// Checks a receipt offline.
-pub fn receipt(command: &ReceiptCommand, json_out: bool) -> Result<ExitCode> {
-    match command {
-        ReceiptCommand::Verify { file, trust, lists } => {
-            verify_receipt(file, trust, lists.as_deref(), json_out)
-        }
-        ReceiptCommand::Page { trust, out } => write_page(trust, out, json_out),
-    }
-}
-
-fn read(path: &Path) -> Result<Vec<u8>> {
-    std::fs::read(path).with_context(|| format!("无法读取 / cannot read {}", path.display()))
-}
-
-fn read_roots(path: &Path) -> Result<(String, RootKeys)> {
-    let text = String::from_utf8(read(path)?)?;
-    let roots = text.parse()?;
-    Ok((text, roots))
-}
-
-/// Writes the page, with these root keys in it.
-fn write_page(trust: &Path, out: &Path, json_out: bool) -> Result<ExitCode> {
-    let (text, _) = read_roots(trust)?;
-    let page = CheckPage::new(&text);
-    std::fs::write(out, page.html())
-        .with_context(|| format!("无法写入 / cannot write {}", out.display()))?;
-    if json_out {
-        writeln!(stdout(), "{:#}", json!({ "file": out }))?;
-    } else {
-        writeln!(
-            stdout(),
-            "验真网页已写入 / page written to {}",
-            out.display()
-        )?;
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
-fn verify_receipt(
-    file: &Path,
-    trust: &Path,
-    lists: Option<&Path>,
-    json_out: bool,
-) -> Result<ExitCode> {
-    let (_, roots) = read_roots(trust)?;
-    let receipt = read(file)?;
-    let checked = match lists {
-        None => receipt::verify(&receipt, &roots),
-        Some(lists) => {
-            let text = String::from_utf8(read(lists)?)?;
-            let notes = split_lists(&text);
-            let known = TrustChain::verify(&roots, notes.iter().map(|note| note.as_bytes()))?;
-            receipt::verify_known(&receipt, &roots, &known)
-        }
-    };
-    match checked {
-        Ok(checked) => {
-            if json_out {
-                writeln!(stdout(), "{:#}", checked_json(&checked))?;
-            } else {
-                print_checked(&checked)?;
-            }
-            Ok(ExitCode::SUCCESS)
-        }
-        Err(error) => {
-            let undecided = error.is_undecided();
-            if json_out {
-                let genuine = if undecided { json!(null) } else { json!(false) };
-                let (code, zh) = (error.code(), error.zh());
-                writeln!(
-                    stdout(),
-                    "{:#}",
-                    json!({"genuine": genuine, "code": code, "zh": zh, "en": error.to_string()})
-                )?;
-            } else {
-                let verdict = if undecided {
-                    "无法判定 cannot tell"
-                } else {
-                    "不真实 not genuine"
-                };
-                writeln!(
-                    stdout(),
-                    "{verdict}: {}: {} {error}",
-                    error.code(),
-                    error.zh()
-                )?;
-            }
-            Ok(ExitCode::from(if undecided { 2 } else { 1 }))
-        }
-    }
-}
-
-fn checked_json(checked: &Checked) -> serde_json::Value {
-    json!({
-        "genuine": true,
-        "proven": {
-            "home": checked.home,
-            "origin": checked.origin.as_str(),
-            "index": checked.index,
-            "size": checked.proven_size,
-            "cosignatures": checked.cosignatures.iter()
-                .map(|(by, time)| json!({"by": by, "time": time})).collect::<Vec<_>>(),
-            "certificate": checked.certificate,
-        },
-        "asserted": checked.assertion,
-    })
-}
-
-fn print_checked(checked: &Checked) -> Result<()> {
-    let assertion = &checked.assertion;
-    writeln!(stdout(), "真实 genuine")?;
-    writeln!(
-        stdout(),
-        "已证明 proven: {} #{} ≤ {}",
-        checked.origin,
-        checked.index,
-        checked.proven_size
-    )?;
-    for (by, time) in &checked.cosignatures {
-        writeln!(stdout(), "  见证 cosigned by {by} @ {time}")?;
-    }
-    for (name, value) in checked.certificate.iter() {
-        writeln!(stdout(), "  {name}: {value}")?;
-    }
-    writeln!(
-        stdout(),
-        "由 {} 断言 asserted by {}: {} {} ({}), {}",
-        assertion.answered_by,
-        assertion.answered_by,
-        assertion.verdict.zh(),
-        assertion.verdict.en(),
-        assertion.as_of_date,
-        assertion.time
-    )?;
-    for reason in &assertion.reasons {
-        writeln!(stdout(), "  {}: {} {}", reason.code, reason.zh, reason.en)?;
-    }
-    writeln!(
-        stdout(),
-        "此回执只说明截至所列日志大小的情况。/ It speaks of the log sizes that it lists, and of nothing later."
-    )?;
-    Ok(())
 }

@@ -1,5 +1,7 @@
 //! HTML that is safe by its type: text gets in escaped, and only then.
 
+use super::language::Language;
+
 /// Markup.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Html(String);
@@ -29,6 +31,19 @@ impl Html {
     /// A template of our own, each `{{name}}` replaced. Values are not searched for names, so
     /// nobody can have one replaced by typing it.
     pub(super) fn fill(template: &'static str, values: &[(&str, Self)]) -> Self {
+        Self::filled(template, values)
+    }
+
+    /// As [`Html::fill`], with one side of each `[[Chinese|English]]` of the template.
+    pub(super) fn fill_in(
+        language: Language,
+        template: &'static str,
+        values: &[(&str, Self)],
+    ) -> Self {
+        Self::filled(&language.side(template), values)
+    }
+
+    fn filled(template: &str, values: &[(&str, Self)]) -> Self {
         let mut filled = String::with_capacity(template.len() * 2);
         let mut rest = template;
         while let Some((before, after)) = rest.split_once("{{") {

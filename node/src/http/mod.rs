@@ -5,6 +5,7 @@ pub mod check;
 pub mod console;
 pub mod health;
 mod html;
+mod language;
 pub mod map;
 pub mod page;
 pub mod policy;

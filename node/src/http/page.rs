@@ -1,9 +1,13 @@
 //! The employers' page: number and name (or ID) in, a plain answer and a receipt out.
 //!
 //! It needs no JavaScript, and puts nothing personal into an address: questions are forms that
-//! are posted. Number and holder are needed together, and 'no such number' and 'name does not
+//! are posted, each in the language that its answer is to have. In templates a text stands as
+//! `[[Chinese|English]]`. Number and holder are needed together, and 'no such number' and 'name does not
 //! match' are one page, so that nobody finds out by trying which numbers or names there are.
 
+mod batch;
+mod level;
+mod problem;
 mod qr;
 mod render;
 
@@ -14,7 +18,10 @@ use std::{
 
 use axum::{
     Form, Router,
-    extract::{ConnectInfo, DefaultBodyLimit, State, rejection::FormRejection},
+    extract::{
+        ConnectInfo, DefaultBodyLimit, Query, State,
+        rejection::{FormRejection, QueryRejection},
+    },
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     middleware,
     response::{Html as HtmlResponse, IntoResponse, Redirect, Response},
@@ -33,9 +40,15 @@ use jiff::{
 };
 use serde::Deserialize;
 
-use super::{html::Html, scripted};
-use crate::engine::{Clock, Engine, RateLimit, VerifyError, network};
-use render::Here;
+use super::{
+    html::Html,
+    language::{Choice, Language, chosen},
+    scripted,
+};
+use crate::engine::{Clock, Engine, Random, RateLimit, VerifyError, network};
+use batch::Lists;
+use problem::Problem;
+use render::{Here, Place};
 
 /// Longest form, in bytes: two fields of [`MAX_CHARS`], each character percent-encoded.
 const MAX_FORM: usize = 4096;
@@ -46,7 +59,8 @@ const MAX_CHARS: usize = 64;
 /// Oldest evidence that a verdict may rest on, in seconds.
 const MAX_AGE: u64 = 24 * 60 * 60;
 
-/// The one script: it fills in the number that a QR code brings. Without it nothing is lacking.
+/// The one script: it fills in the number that a QR code brings, and reads the code of a picture.
+/// Without it nothing is lacking.
 const SCRIPT: &str = include_str!("page/form.js");
 
 /// Nothing is loaded or framed, and nothing runs but [`SCRIPT`].
@@ -67,20 +81,28 @@ const PROTECTION: [(HeaderName, &str); 4] = [
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
 ];
 
-/// `/`, `/verify` and `/receipt`. Each address may ask `per_minute` questions in a minute;
+/// `/`, `/verify`, `/receipt` and `/batch`. Each address may ask `per_minute` questions in a minute;
 /// behind a reverse proxy that is the proxy's address, so there the proxy has to limit.
-pub fn routes(engine: Arc<Engine>, clock: Arc<dyn Clock>, per_minute: u32) -> Router {
+pub fn routes(
+    engine: Arc<Engine>,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+    per_minute: u32,
+) -> Router {
     let rate = Arc::new(RateLimit::new(per_minute, 60));
     let page = Page {
         engine,
         clock,
+        random,
         rate,
+        lists: Arc::default(),
     };
     Router::new()
         .route("/", get(form))
         // Whoever loads the answer's address again is led back to the form.
         .route("/verify", post(verify).get(back))
         .route("/receipt", post(receipt).get(back))
+        .merge(batch::routes())
         .layer(DefaultBodyLimit::max(MAX_FORM))
         .layer(middleware::map_response(protect))
         .with_state(page)
@@ -90,17 +112,26 @@ pub fn routes(engine: Arc<Engine>, clock: Arc<dyn Clock>, per_minute: u32) -> Ro
 struct Page {
     engine: Arc<Engine>,
     clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
     rate: Arc<RateLimit>,
+    /// Uploaded by whoever has their references.
+    lists: Arc<Lists>,
 }
 
 /// What was typed. Has no `Debug`, as it is personal.
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 struct Asked {
     #[serde(default)]
     number: String,
     /// Name or number of an identity document.
     #[serde(default)]
     name: String,
+    /// Number of an identity document, where a list has one beside the name.
+    #[serde(skip)]
+    document: String,
+    /// Of the form, and so of the answer.
+    #[serde(default)]
+    lang: Language,
 }
 
 impl Asked {
@@ -113,76 +144,16 @@ impl Asked {
     }
 }
 
-/// Why there is no answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Problem {
-    /// It is not the form's.
-    Form,
-    /// No number, or one that is too long.
-    Number,
-    /// No holder, or one that is too long.
-    Name,
-    /// Too many questions; the seconds to wait.
-    TooMany(u64),
-    /// The node cannot tell at present.
-    Unavailable,
+type Typed = Result<Form<Asked>, FormRejection>;
+
+/// The language of a form that was filled in.
+fn language_of(typed: &Typed) -> Language {
+    let language = typed.as_ref().map(|Form(asked)| asked.lang);
+    language.unwrap_or_default()
 }
 
-impl Problem {
-    const fn status(self) -> StatusCode {
-        match self {
-            Self::Form | Self::Number | Self::Name => StatusCode::BAD_REQUEST,
-            Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
-            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-        }
-    }
-
-    /// For the audit trail.
-    const fn code(self) -> &'static str {
-        match self {
-            Self::Form => "FORM",
-            Self::Number => "NUMBER_MISSING",
-            Self::Name => "NAME_MISSING",
-            Self::TooMany(_) => "RATE_LIMITED",
-            Self::Unavailable => "UNAVAILABLE",
-        }
-    }
-
-    /// Seconds after which to try again.
-    const fn retry_after(self) -> Option<u64> {
-        match self {
-            Self::TooMany(seconds) => Some(seconds),
-            Self::Unavailable => Some(5),
-            Self::Form | Self::Number | Self::Name => None,
-        }
-    }
-
-    /// In Chinese and in English.
-    const fn words(self) -> (&'static str, &'static str) {
-        match self {
-            Self::Form => ("请用查询页提交。", "Please use the form."),
-            Self::Number => (
-                "请填写证书编号，不超过 64 位。",
-                "Please give the certificate number, at most 64 characters.",
-            ),
-            Self::Name => (
-                "请填写持证人姓名或证件号码，不超过 64 字。",
-                "Please give the holder's name or ID number, at most 64 characters.",
-            ),
-            Self::TooMany(_) => (
-                "查询过于频繁，请稍后再试。",
-                "Too many questions from this address; please wait a moment.",
-            ),
-            Self::Unavailable => (
-                "本节点暂时无法作答，请稍后再试。",
-                "This node cannot answer at present; please try again.",
-            ),
-        }
-    }
-}
-
-async fn form(State(page): State<Page>) -> Response {
-    shown(StatusCode::OK, render::form(page.engine.region()))
+async fn form(State(page): State<Page>, query: Result<Query<Choice>, QueryRejection>) -> Response {
+    shown(StatusCode::OK, render::form(page.place(chosen(query))))
 }
 
 async fn back() -> Redirect {
@@ -192,23 +163,26 @@ async fn back() -> Redirect {
 async fn verify(
     State(page): State<Page>,
     ConnectInfo(client): ConnectInfo<SocketAddr>,
-    typed: Result<Form<Asked>, FormRejection>,
+    typed: Typed,
 ) -> Response {
+    let language = language_of(&typed);
     match page.ask(client, typed).await {
         Ok((asked, response)) => {
             let decided = page.decide(&asked, &response).await;
-            let answer = render::answer(&asked, &response, decided.as_ref(), &page.here());
+            let here = page.here(language);
+            let answer = render::answer(&asked, &response, decided.as_ref(), &here);
             shown(StatusCode::OK, answer)
         }
-        Err(problem) => page.refused(problem),
+        Err(problem) => page.refused(problem, language, "./"),
     }
 }
 
 async fn receipt(
     State(page): State<Page>,
     ConnectInfo(client): ConnectInfo<SocketAddr>,
-    typed: Result<Form<Asked>, FormRejection>,
+    typed: Typed,
 ) -> Response {
+    let language = language_of(&typed);
     match page.ask(client, typed).await {
         Ok((_, response)) if offers_receipt(&response) => {
             let head = [
@@ -221,10 +195,10 @@ async fn receipt(
             (head, response.receipt).into_response()
         }
         Ok((asked, response)) => {
-            let answer = render::answer(&asked, &response, None, &page.here());
+            let answer = render::answer(&asked, &response, None, &page.here(language));
             shown(StatusCode::NOT_FOUND, answer)
         }
-        Err(problem) => page.refused(problem),
+        Err(problem) => page.refused(problem, language, "./"),
     }
 }
 
@@ -234,28 +208,38 @@ fn offers_receipt(response: &v1::VerifyResponse) -> bool {
 }
 
 impl Page {
+    /// One question out of a client's allowance.
     async fn ask(
         &self,
         client: SocketAddr,
-        typed: Result<Form<Asked>, FormRejection>,
+        typed: Typed,
     ) -> Result<(Asked, v1::VerifyResponse), Problem> {
-        let answered = self.answer(client, typed).await;
+        let asked = self.admit(client).and_then(|()| {
+            let Form(asked) = typed.map_err(|_| Problem::Form)?;
+            Ok(asked)
+        });
+        let answered = match asked {
+            Ok(asked) => self.answer(&asked).await.map(|response| (asked, response)),
+            Err(problem) => Err(problem),
+        };
         if let Err(problem) = &answered {
-            let act = Act::new(Actor::Page, AuditAction::CallRefused);
-            self.engine.audit().note(act.outcome(problem.code()));
+            self.note_refusal(*problem);
         }
         answered
     }
 
-    async fn answer(
-        &self,
-        client: SocketAddr,
-        typed: Result<Form<Asked>, FormRejection>,
-    ) -> Result<(Asked, v1::VerifyResponse), Problem> {
+    fn admit(&self, client: SocketAddr) -> Result<(), Problem> {
         let taken = self.rate.take(&network(client.ip()), self.clock.now());
-        taken.map_err(Problem::TooMany)?;
-        let Form(asked) = typed.map_err(|_| Problem::Form)?;
-        let request = question(&asked)?;
+        taken.map_err(Problem::TooMany)
+    }
+
+    fn note_refusal(&self, problem: Problem) {
+        let act = Act::new(Actor::Page, AuditAction::CallRefused);
+        self.engine.audit().note(act.outcome(problem.code()));
+    }
+
+    async fn answer(&self, asked: &Asked) -> Result<v1::VerifyResponse, Problem> {
+        let request = question(asked)?;
         match self.engine.verify(request).await {
             Ok(response) => {
                 let act = Act::new(Actor::Page, AuditAction::CertificatesQueried)
@@ -263,7 +247,7 @@ impl Page {
                     .purpose(v1::Purpose::PublicPage)
                     .subject(self.engine.subject_of(&asked.number));
                 self.engine.audit().note(act);
-                Ok((asked, response))
+                Ok(response)
             }
             Err(VerifyError::Number) => Err(Problem::Number),
             Err(error) => {
@@ -296,7 +280,12 @@ impl Page {
         decided.ok()
     }
 
-    fn here(&self) -> Here {
+    fn place(&self, language: Language) -> Place {
+        let region = self.engine.region();
+        Place { region, language }
+    }
+
+    fn here(&self, language: Language) -> Here {
         let now = self.clock.now();
         let entries = self.engine.book().entries();
         let extent = |view: &LogView| v1::LogExtent {
@@ -307,11 +296,11 @@ impl Page {
             age_seconds: view.age(now),
             frozen: view.frozen,
         };
-        let region = self.engine.region();
+        let place = self.place(language);
         let trust = self.engine.trust();
-        let member = trust.newest().list.member(&region);
+        let member = trust.newest().list.member(&place.region);
         Here {
-            region,
+            place,
             address: member.map(|member| member.http.clone()).unwrap_or_default(),
             now: in_shanghai(now),
             today: Date::today_in_shanghai(now.cast_signed()),
@@ -319,8 +308,9 @@ impl Page {
         }
     }
 
-    fn refused(&self, problem: Problem) -> Response {
-        let html = render::problem(self.engine.region(), problem);
+    /// Why there is no answer; `back` leads to the form.
+    fn refused(&self, problem: Problem, language: Language, back: &'static str) -> Response {
+        let html = render::problem(self.place(language), problem, back);
         let mut response = shown(problem.status(), html);
         if let Some(seconds) = problem.retry_after() {
             let headers = response.headers_mut();
@@ -337,13 +327,14 @@ fn question(asked: &Asked) -> Result<v1::VerifyRequest, Problem> {
         return Err(Problem::Number);
     }
     let name = normalise::name(&asked.name);
-    if name.is_empty() || name.chars().count() > MAX_CHARS {
+    let longest = name.chars().count().max(asked.document.chars().count());
+    if name.is_empty() || longest > MAX_CHARS {
         return Err(Problem::Name);
     }
     let presented = asked.name.clone();
     let (holder_name, holder_id) = match asked.is_by_id() {
         true => (String::new(), presented),
-        false => (presented, String::new()),
+        false => (presented, asked.document.clone()),
     };
     Ok(v1::VerifyRequest {
         number: asked.number.clone(),
@@ -385,6 +376,8 @@ mod tests {
         question(&Asked {
             number: number.to_owned(),
             name: name.to_owned(),
+            document: String::new(),
+            lang: Language::Zh,
         })
     }
 
@@ -460,12 +453,5 @@ mod tests {
                 assert_eq!(response.headers()[name], *value, "{method} {name}");
             }
         }
-    }
-
-    #[test]
-    fn who_asks_too_often_is_told_when_to_come_back() {
-        let problem = Problem::TooMany(7);
-        assert_eq!(problem.status(), StatusCode::TOO_MANY_REQUESTS);
-        assert_eq!(problem.retry_after(), Some(7));
     }
 }

@@ -220,6 +220,7 @@ fn what_to_import(csv: &Path) -> ImportArgs {
         region: HOME,
         kind: None,
         encoding: None,
+        sheet: None,
         backfilled: true,
         witnessed: false,
         edition: 2022,

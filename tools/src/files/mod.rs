@@ -1,13 +1,10 @@
-//! The tables that provinces exchange: their columns, and how their text is encoded.
+//! The columns of the tables that provinces exchange.
 
 mod columns;
-mod encoding;
-mod writer;
 
 pub use columns::Kind;
 pub(crate) use columns::{
     CERTIFICATE_EXPORT, INSTITUTION_EXPORT, STATUS_EXPORT, canonical_name, columns,
 };
-pub(crate) use encoding::{DecodingReader, detect_delimiter};
-pub use encoding::{Encoding, Unreadable, detect};
-pub(crate) use writer::TableWriter;
+pub use huren_tables::Encoding;
+pub(crate) use huren_tables::{DecodingReader, TableWriter, detect, detect_delimiter};

@@ -5,6 +5,7 @@ use std::{borrow::Cow, io::Cursor};
 
 use huren_core::codes::{Occupation, Region};
 use huren_proto::v1;
+use huren_tables::{Limits, Options};
 
 use super::convert::Conversion;
 use super::source::{Source, SourceError};
@@ -18,13 +19,18 @@ pub struct TableRow {
     pub result: Result<v1::SubmitRequest, Vec<Cow<'static, str>>>,
 }
 
-/// Reads a whole table; encoding, delimiter and kind are detected.
+/// Reads a whole table of strangers; what it is, its encoding, delimiter and kind are detected.
 ///
 /// # Errors
 /// The sentence that tells an operator why nothing of the table can be imported.
 pub fn read_table(bytes: &[u8], writer_region: Region) -> Result<Vec<TableRow>, String> {
     let sentence = |error: SourceError| error.to_string();
-    let mut source = Source::read(Cursor::new(bytes.to_vec()), None, None).map_err(sentence)?;
+    let options = Options {
+        limits: Limits::UPLOAD,
+        ..Options::default()
+    };
+    let bytes = Cursor::new(bytes.to_vec());
+    let mut source = Source::read(bytes, &options, None).map_err(sentence)?;
     let conversion = Conversion {
         header: source.header.clone(),
         writer_region,

@@ -39,7 +39,15 @@ impl Conversion {
     pub(super) fn convert(&self, row: &RawRow) -> Result<Submission, Vec<RowFault>> {
         if row.cells.len() != self.header.width() {
             let zh = "该行的列数与表头不同（可能缺少引号）";
-            return Err(vec![RowFault::new("COLUMN_COUNT", "", zh)]);
+            return Err(vec![RowFault::new(
+                "COLUMN_COUNT",
+                "",
+                zh,
+                "not as many cells as the header has: quotation marks may be missing",
+            )]);
+        }
+        if !row.faults.is_empty() {
+            return Err(row.faults.clone());
         }
         let cells = self.header.cells(&row.cells);
         let province = self.writer_region.province();
@@ -221,14 +229,19 @@ pub(super) fn target_number(
     faults: &mut Vec<RowFault>,
 ) -> Option<CertificateNumber> {
     let Some(text) = cells.get("number") else {
-        faults.push(RowFault::new("FIELD_MISSING", "number", "缺少必填字段"));
+        faults.push(RowFault::missing("number"));
         return None;
     };
     match CertificateNumber::parse(text, None) {
         Ok(number) => {
             if number.province().is_some_and(|own| own != province) {
                 let zh = "证书编号中的省份不是本日志所属省份";
-                faults.push(RowFault::new("NUMBER_PROVINCE", "number", zh));
+                faults.push(RowFault::new(
+                    "NUMBER_PROVINCE",
+                    "number",
+                    zh,
+                    "the number is of another province",
+                ));
             }
             Some(number)
         }
@@ -243,7 +256,7 @@ pub(super) fn target_number(
 pub(super) fn effective_date(cells: &Cells<'_>, faults: &mut Vec<RowFault>) -> Option<Date> {
     let field = "effective_date";
     let Some(text) = cells.get(field) else {
-        faults.push(RowFault::new("FIELD_MISSING", field, "缺少必填字段"));
+        faults.push(RowFault::missing(field));
         return None;
     };
     Date::parse(text)

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use huren_core::codes::Coded;
 use huren_core::submission::Invalid;
 use huren_proto::v1;
+use huren_tables::CellFaultKind;
 
 /// One reason why a row was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,14 +16,35 @@ pub(super) struct RowFault {
     pub(super) field: Cow<'static, str>,
     /// A sentence in Chinese.
     pub(super) zh: String,
+    /// The same in English.
+    pub(super) en: String,
 }
 
 impl RowFault {
-    pub(super) fn new(code: &'static str, field: &'static str, zh: &str) -> Self {
+    pub(super) fn new(code: &'static str, field: &'static str, zh: &str, en: &str) -> Self {
         Self {
             code: code.into(),
             field: field.into(),
             zh: zh.to_owned(),
+            en: en.to_owned(),
+        }
+    }
+
+    pub(super) fn missing(field: &'static str) -> Self {
+        Self::new(
+            "FIELD_MISSING",
+            field,
+            "缺少必填字段",
+            "a required field is empty",
+        )
+    }
+
+    pub(super) fn cell(field: &'static str, kind: CellFaultKind) -> Self {
+        Self {
+            code: kind.code().into(),
+            field: field.into(),
+            zh: kind.zh().to_owned(),
+            en: kind.en().to_owned(),
         }
     }
 
@@ -31,6 +53,7 @@ impl RowFault {
             code: reason.code().into(),
             field: field.into(),
             zh: reason.zh(),
+            en: reason.to_string(),
         }
     }
 }
@@ -41,6 +64,7 @@ impl From<Invalid> for RowFault {
             code: invalid.code.into(),
             field: invalid.field.into(),
             zh: invalid.zh,
+            en: invalid.en,
         }
     }
 }
@@ -51,6 +75,7 @@ impl From<v1::Rejection> for RowFault {
             code: rejection.code.into(),
             field: rejection.field.into(),
             zh: rejection.message_zh,
+            en: rejection.message_en,
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::files::{Kind, canonical_name, columns};
 
 /// Columns that a file of rejects has besides the original ones. Such a file can be put right
 /// and imported as it is.
-pub(super) const REJECT_COLUMNS: [&str; 4] = ["行号", "列", "原因代码", "原因"];
+pub(super) const REJECT_COLUMNS: [&str; 5] = ["行号", "列", "原因代码", "原因", "reason"];
 
 /// A header that was understood.
 #[derive(Clone, Debug)]
@@ -104,6 +104,11 @@ impl Header {
             .enumerate()
             .filter(move |(_, name)| is_own(name))
             .map(|(at, _)| at)
+    }
+
+    /// The field of a column, if it is known.
+    pub(super) fn field_at(&self, column: usize) -> Option<&'static str> {
+        self.fields.get(column).copied().flatten()
     }
 
     /// How many columns there are.

@@ -68,7 +68,12 @@ fn stars(cell: &str, faults: &mut Vec<RowFault>) -> u32 {
     match digits {
         "" => 0,
         _ => digits.parse().unwrap_or_else(|_| {
-            faults.push(RowFault::new("STARS_RANGE", "stars", "星级应为 0 至 5"));
+            faults.push(RowFault::new(
+                "STARS_RANGE",
+                "stars",
+                "星级应为 0 至 5",
+                "stars are 0 to 5",
+            ));
             0
         }),
     }
@@ -83,7 +88,12 @@ fn scopes(cell: &str, faults: &mut Vec<RowFault>) -> Vec<v1::InstitutionScope> {
             Some(scope) => scopes.push(scope),
             None => {
                 let zh = "认定范围格式应为“2022 4-03-02-01 初级工 高级技师 2019-01-01 -”";
-                faults.push(RowFault::new("SCOPE_FORMAT", "scopes", zh));
+                faults.push(RowFault::new(
+                    "SCOPE_FORMAT",
+                    "scopes",
+                    zh,
+                    "a scope is an occupation with its levels",
+                ));
                 break;
             }
         }
@@ -133,7 +143,12 @@ fn keys(cell: &str, faults: &mut Vec<RowFault>) -> Vec<v1::InstitutionKey> {
     let keys: Option<Vec<_>> = items(cell).into_iter().map(key).collect();
     keys.unwrap_or_else(|| {
         let zh = "签名公钥格式应为“sm2-sm3:BASE64”或“ed25519:BASE64”";
-        faults.push(RowFault::new("INSTITUTION_KEY", "keys", zh));
+        faults.push(RowFault::new(
+            "INSTITUTION_KEY",
+            "keys",
+            zh,
+            "not a public key of an institution",
+        ));
         Vec::new()
     })
 }

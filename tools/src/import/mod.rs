@@ -27,6 +27,7 @@ use std::time::{Duration, Instant};
 use huren_core::codes::Region;
 use huren_proto::v1;
 use huren_proto::v1::issuance_service_client::IssuanceServiceClient;
+use huren_tables::Options;
 use indicatif::{ProgressBar, ProgressStyle};
 
 pub use bytes::{TableRow, read_table};
@@ -43,13 +44,13 @@ use rows::{Read, Rows};
 use send::{SendError, Sender};
 use source::Source;
 
-/// 将 CSV 文件导入本省日志 / import a CSV file into the province's log
+/// 将 表格（CSV 或 XLSX）导入本省日志 / import a table (CSV or XLSX) into the province's log
 ///
 /// 退出码：0 全部接受；3 部分行被拒绝；1 导入失败。重复运行不会重复登记。
 /// Exit code: 0 all accepted, 3 some rows rejected, 1 failed. Running it again adds nothing twice.
 #[derive(Clone, Debug, clap::Args)]
 pub struct ImportArgs {
-    /// CSV 文件（UTF-8 或 GB18030；逗号、分号或制表符分隔） / the table
+    /// 表格：Excel 工作簿（.xlsx），或 CSV（UTF-8 或 GB18030；逗号、分号或制表符分隔） / the table: a workbook (.xlsx), or text
     pub file: PathBuf,
     /// 写入地区代码：本省，或省内市、县 / on whose behalf: the province, or a city or county in it
     #[arg(long)]
@@ -60,6 +61,9 @@ pub struct ImportArgs {
     /// 文件编码；默认自动识别 / its encoding; by default detected
     #[arg(long, value_enum)]
     pub encoding: Option<Encoding>,
+    /// 工作簿中的工作表；默认取第一个可见且有表头的 / sheet of a workbook; by default the first visible one with a header
+    #[arg(long, value_name = "NAME")]
+    pub sheet: Option<String>,
     /// 标记为历史存量补录 / mark the records as loaded from old stock
     #[arg(long)]
     pub backfilled: bool,
@@ -72,7 +76,7 @@ pub struct ImportArgs {
     /// 只检查，不提交 / check the rows, send nothing
     #[arg(long)]
     pub check: bool,
-    /// 被拒绝的行写入此文件，默认 FILE.rejects.csv；改正后可直接再导入 / where refused rows go
+    /// 被拒绝的行写入此文件，默认 FILE.rejects.csv 或 .xlsx，同原文件；改正后可直接再导入 / where refused rows go, by default beside the file and of its kind: correct them there and import that file
     #[arg(long, value_name = "FILE")]
     pub rejects: Option<PathBuf>,
     /// 将每条回执追加到此文件（JSON 行） / append every acknowledgement to this file (JSON lines)
@@ -169,24 +173,20 @@ async fn with_rows(
         report.failure = Some(error.to_string());
         report
     };
-    let source = match Source::open(&args.file, args.encoding, args.kind) {
+    let source = match Source::open(&args.file, &args.options(), args.kind) {
         Ok(source) => source,
         Err(error) => return failed(report, &error),
     };
     report.kind = Some(source.header.kind);
-    report.encoding = Some(source.encoding);
+    report.encoding = source.encoding();
+    report.sheet = source.sheet().map(ToOwned::to_owned);
     report.unknown_columns = source.header.unknown();
     let conversion = args.conversion(&source);
     let rejects = args
         .rejects
         .clone()
-        .unwrap_or_else(|| Rejects::default_path(&args.file));
-    let rejects = Rejects::new(
-        rejects,
-        source.header.clone(),
-        source.encoding,
-        source.delimiter,
-    );
+        .unwrap_or_else(|| Rejects::default_path(&args.file, source.format()));
+    let rejects = Rejects::new(rejects, source.header.clone(), source.format());
     let (rejects, journal) = match (rejects, Journal::open(args.journal.as_deref())) {
         (Ok(rejects), Ok(journal)) => (rejects, journal),
         (Err(error), _) | (_, Err(error)) => return failed(report, &error),
@@ -206,6 +206,14 @@ async fn with_rows(
 }
 
 impl ImportArgs {
+    fn options(&self) -> Options {
+        Options {
+            encoding: self.encoding,
+            sheet: self.sheet.clone(),
+            ..Options::default()
+        }
+    }
+
     fn conversion(&self, source: &Source) -> Conversion {
         Conversion {
             header: source.header.clone(),

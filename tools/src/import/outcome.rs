@@ -83,10 +83,12 @@ impl Outcome<'_> {
 
     /// Closes the files. If that fails, the rejects are not whole and the import has failed.
     pub(super) fn finish(mut self, elapsed: Duration) -> Report {
-        if let Err(error) = self.rejects.flush() {
-            self.report.failure.get_or_insert_with(|| error.to_string());
+        match self.rejects.finish() {
+            Ok(file) => self.report.rejects_file = file,
+            Err(error) => {
+                self.report.failure.get_or_insert_with(|| error.to_string());
+            }
         }
-        self.report.rejects_file = self.rejects.written().map(ToOwned::to_owned);
         self.report.finish(elapsed);
         self.report
     }

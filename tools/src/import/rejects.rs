@@ -4,101 +4,153 @@ use std::fs::File;
 use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
 
+use huren_tables::{Format, WorkbookWriter};
+
 use super::fault::RowFault;
 use super::header::{Header, REJECT_COLUMNS};
 use super::source::RawRow;
 use crate::files::{Encoding, TableWriter};
 
-/// Collects refused rows. The file is made with the first of them.
+/// Collects refused rows. A file of text is made with the first of them, a workbook when all of
+/// them are known.
 pub(super) struct Rejects {
     path: PathBuf,
     header: Header,
-    encoding: Encoding,
-    delimiter: u8,
-    writer: Option<TableWriter<BufWriter<File>>>,
+    form: Form,
+    writer: Option<Writer>,
+}
+
+/// What kind of file they go into.
+enum Form {
+    Text { encoding: Encoding, delimiter: u8 },
+    Workbook,
+}
+
+enum Writer {
+    Text(TableWriter<BufWriter<File>>),
+    Workbook(Box<WorkbookWriter>),
 }
 
 impl Rejects {
     /// Removes what an earlier run left behind, so that a file means that rows were refused.
-    pub(super) fn new(
-        path: PathBuf,
-        header: Header,
-        encoding: Encoding,
-        delimiter: u8,
-    ) -> io::Result<Self> {
+    pub(super) fn new(path: PathBuf, header: Header, source: &Format) -> io::Result<Self> {
         match std::fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        // Excel takes UTF-8 for the local encoding unless it is marked.
-        let encoding = match encoding {
-            Encoding::Utf8 => Encoding::Utf8Bom,
-            marked => marked,
+        let form = match source {
+            _ if is_workbook(&path) => Form::Workbook,
+            // Excel takes UTF-8 for the local encoding unless it is marked.
+            Format::Text {
+                encoding: Encoding::Gb18030,
+                delimiter,
+            } => Form::Text {
+                encoding: Encoding::Gb18030,
+                delimiter: *delimiter,
+            },
+            Format::Text { delimiter, .. } => Form::Text {
+                encoding: Encoding::Utf8Bom,
+                delimiter: *delimiter,
+            },
+            Format::Workbook { .. } => Form::Text {
+                encoding: Encoding::Utf8Bom,
+                delimiter: b',',
+            },
         };
         Ok(Self {
             path,
             header,
-            encoding,
-            delimiter,
+            form,
             writer: None,
         })
     }
 
     /// Where the rejects of an import go by default: `zj.csv` to `zj.rejects.csv`.
-    pub(super) fn default_path(file: &Path) -> PathBuf {
-        file.with_extension("rejects.csv")
-    }
-
-    /// The path, if there is a file.
-    pub(super) fn written(&self) -> Option<&Path> {
-        self.writer.as_ref().map(|_| self.path.as_path())
+    pub(super) fn default_path(file: &Path, source: &Format) -> PathBuf {
+        file.with_extension(match source {
+            Format::Text { .. } => "rejects.csv",
+            Format::Workbook { .. } => "rejects.xlsx",
+        })
     }
 
     /// Adds a row with everything that is wrong with it.
     pub(super) fn add(&mut self, row: &RawRow, faults: &[RowFault]) -> io::Result<()> {
-        let all = |text: &dyn Fn(&RowFault) -> String| {
-            faults.iter().map(text).collect::<Vec<_>>().join("；")
-        };
-        let columns = all(&|fault| self.header.label(&fault.field).to_owned());
-        let codes = all(&|fault| fault.code.clone().into_owned());
-        let reasons = all(&|fault| fault.zh.clone());
-        let line = row.line.to_string();
+        let columns = faults.iter().map(|fault| self.header.label(&fault.field));
+        let beside = [
+            row.line.to_string(),
+            joined(columns, "；"),
+            joined(faults.iter().map(|fault| &*fault.code), "；"),
+            joined(faults.iter().map(|fault| &*fault.zh), "；"),
+            joined(faults.iter().map(|fault| &*fault.en), "; "),
+        ];
         let own = self.header.own_cells(&row.cells);
-        let cells: Vec<&str> = own
-            .chain([
-                line.as_str(),
-                columns.as_str(),
-                codes.as_str(),
-                reasons.as_str(),
-            ])
-            .collect();
-        let writer = match &mut self.writer {
-            Some(writer) => writer,
-            none => none.insert(create(
-                &self.path,
-                &self.header,
-                self.encoding,
-                self.delimiter,
-            )?),
-        };
-        writer.row(cells)
+        if self.writer.is_none() {
+            self.writer = Some(self.begin()?);
+        }
+        let columns = self.columns();
+        match self.writer.as_mut() {
+            Some(Writer::Text(writer)) => {
+                writer.row(own.chain(beside.iter().take(columns).map(String::as_str)))
+            }
+            Some(Writer::Workbook(writer)) => writer
+                .row(own.chain(beside.iter().map(String::as_str)))
+                .map_err(io::Error::other),
+            None => Ok(()),
+        }
     }
 
-    pub(super) fn flush(&mut self) -> io::Result<()> {
-        self.writer.as_mut().map_or(Ok(()), TableWriter::flush)
+    /// How many columns of ours there are. Text has always had four.
+    fn columns(&self) -> usize {
+        match self.form {
+            Form::Text { .. } => 4,
+            Form::Workbook => REJECT_COLUMNS.len(),
+        }
+    }
+
+    fn begin(&self) -> io::Result<Writer> {
+        let ours = REJECT_COLUMNS.into_iter().take(self.columns());
+        let names = self.header.own_names().chain(ours);
+        match self.form {
+            Form::Text {
+                encoding,
+                delimiter,
+            } => {
+                let file = BufWriter::new(private(&self.path)?);
+                let mut writer = TableWriter::new(file, encoding, delimiter)?;
+                writer.row(names)?;
+                Ok(Writer::Text(writer))
+            }
+            Form::Workbook => {
+                let writer = WorkbookWriter::new("被拒绝的行", names);
+                Ok(Writer::Workbook(Box::new(
+                    writer.map_err(io::Error::other)?,
+                )))
+            }
+        }
+    }
+
+    /// Writes what is not written yet, and gives the path if there is a file.
+    pub(super) fn finish(self) -> io::Result<Option<PathBuf>> {
+        match self.writer {
+            None => return Ok(None),
+            Some(Writer::Text(mut writer)) => writer.flush()?,
+            Some(Writer::Workbook(writer)) => {
+                let file = private(&self.path)?;
+                writer.finish(file).map_err(io::Error::other)?;
+            }
+        }
+        Ok(Some(self.path))
     }
 }
 
-fn create(
-    path: &Path,
-    header: &Header,
-    encoding: Encoding,
-    delimiter: u8,
-) -> io::Result<TableWriter<BufWriter<File>>> {
-    let file = private(path)?;
-    let mut writer = TableWriter::new(BufWriter::new(file), encoding, delimiter)?;
-    writer.row(header.own_names().chain(REJECT_COLUMNS))?;
-    Ok(writer)
+fn joined<'a>(texts: impl Iterator<Item = &'a str>, between: &str) -> String {
+    texts.collect::<Vec<_>>().join(between)
+}
+
+/// A workbook is asked for by its name.
+fn is_workbook(path: &Path) -> bool {
+    let extension = path.extension();
+    extension.is_some_and(|extension| extension.eq_ignore_ascii_case("xlsx"))
 }
 
 /// The rows hold personal data: nobody else may read them.

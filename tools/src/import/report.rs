@@ -16,8 +16,10 @@ pub struct Report {
     pub file: PathBuf,
     /// What the file is about, once its header was read.
     pub kind: Option<Kind>,
-    /// Its encoding.
+    /// Its encoding, if it is text.
     pub encoding: Option<Encoding>,
+    /// The sheet, if it is a workbook.
+    pub sheet: Option<String>,
     /// Columns that were not understood and left out.
     pub unknown_columns: Vec<String>,
     /// Whether rows were checked only, not sent.

@@ -6,6 +6,7 @@ use huren_core::{
     submission,
 };
 use huren_proto::v1::{self, submit_request::Body};
+use huren_tables::Options;
 use rand::RngCore as _;
 
 use super::{
@@ -26,7 +27,12 @@ pub(crate) fn signed_rows(
     args: &SignArgs,
     signer: &RecordSigner,
 ) -> anyhow::Result<impl Iterator<Item = anyhow::Result<(u64, SignedRow)>>> {
-    let mut source = Source::open(&args.file, args.encoding, Some(Kind::Certificates))?;
+    let options = Options {
+        encoding: args.encoding,
+        sheet: args.sheet.clone(),
+        ..Options::default()
+    };
+    let mut source = Source::open(&args.file, &options, Some(Kind::Certificates))?;
     let conversion = Conversion {
         header: source.header.clone(),
         writer_region: args.region,
@@ -61,6 +67,7 @@ fn sign(
                 "SIGNED_KIND",
                 "",
                 "评价机构只能签署证书",
+                "an institution signs certificates only",
             )]);
         }
     };
@@ -72,11 +79,22 @@ fn sign(
     let code = checked.groups.get(&Group::Certificate);
     if code.is_none_or(|values| values.get("institution_code").is_none()) {
         let zh = "自行签署的证书须写明评价机构代码";
-        return Err(vec![RowFault::new("FIELD_MISSING", "institution_code", zh)]);
+        return Err(vec![RowFault::new(
+            "FIELD_MISSING",
+            "institution_code",
+            zh,
+            "who signs names its code",
+        )]);
     }
     let envelope = (args.region, conversion.provenance);
-    submission::sign(checked, envelope, &args.origin, signer, salt)
-        .map_err(|error| vec![RowFault::new(error.code(), "", "无法构成合规记录")])
+    submission::sign(checked, envelope, &args.origin, signer, salt).map_err(|error| {
+        vec![RowFault::new(
+            error.code(),
+            "",
+            "无法构成合规记录",
+            "no valid record can be made of it",
+        )]
+    })
 }
 
 fn salt() -> [u8; 16] {

@@ -47,7 +47,12 @@ pub(super) fn convert(
         Some(_) if replaces => submission::replaced(&groups, province),
         Some(_) if !groups.is_empty() => {
             let zh = "只有更正和补发可以附带证书内容";
-            faults.push(RowFault::new("STATUS_REPLACED", "action", zh));
+            faults.push(RowFault::new(
+                "STATUS_REPLACED",
+                "action",
+                zh,
+                "only corrections and reissues replace what a certificate says",
+            ));
             Ok(BTreeMap::new())
         }
         _ => Ok(BTreeMap::new()),
@@ -82,7 +87,7 @@ fn required<T>(
     faults: &mut Vec<RowFault>,
 ) -> Option<T> {
     let Some(text) = text else {
-        faults.push(RowFault::new("FIELD_MISSING", field, "缺少必填字段"));
+        faults.push(RowFault::missing(field));
         return None;
     };
     let value = read(text);
@@ -92,7 +97,12 @@ fn required<T>(
         } else {
             "STATUS_REASON"
         };
-        faults.push(RowFault::new(code, field, unknown));
+        faults.push(RowFault::new(
+            code,
+            field,
+            unknown,
+            "not a word that is known here",
+        ));
     }
     value
 }

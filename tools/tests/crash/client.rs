@@ -39,6 +39,7 @@ impl Client {
             region: Region::ZHEJIANG,
             kind: None,
             encoding: None,
+            sheet: None,
             backfilled: false,
             witnessed: false,
             edition: 2022,

@@ -6,6 +6,8 @@ mod api;
 #[cfg(test)]
 mod audit;
 #[cfg(test)]
+mod batch;
+#[cfg(test)]
 mod bench;
 #[cfg(test)]
 mod browser;

@@ -1,19 +1,56 @@
 //! Answers as pages: functions of what was asked and what the engine said.
 
+mod certificate;
+pub(super) mod list;
+
 use huren_core::{
-    codes::{Date, Level, Region, mask_name},
+    codes::{Date, Level, Region},
     recognition::Outcome,
     verdict::Verdict,
 };
 use huren_proto::v1;
 
 use super::{Asked, MAX_AGE, Problem, SCRIPT, qr};
-use crate::http::html::Html;
+use crate::http::{html::Html, language::Language};
 
-/// The node as pages show it.
-pub(super) struct Here {
-    /// Its province.
+/// Where and in which language a page is read.
+#[derive(Clone, Copy)]
+pub(super) struct Place {
+    /// The node's province.
     pub(super) region: Region,
+    /// The reader's.
+    pub(super) language: Language,
+}
+
+impl Place {
+    fn fill(self, template: &'static str, values: &[(&str, Html)]) -> Html {
+        Html::fill_in(self.language, template, values)
+    }
+
+    fn text(self, zh: &str, en: &str) -> Html {
+        Html::text(self.language.of(zh, en))
+    }
+
+    /// A sentence.
+    fn line(self, zh: &str, en: &str) -> Html {
+        Html::fill("<p>{{text}}</p>\n", &[("text", self.text(zh, en))])
+    }
+
+    /// A province by its code; as it is if there is none.
+    fn province(self, code: &str) -> String {
+        let region = Region::parse(code).ok();
+        region.map_or_else(|| code.to_owned(), |region| self.language.province(region))
+    }
+
+    /// What stands behind the paths of pages.
+    fn query(self) -> (&'static str, Html) {
+        ("query", Html::text(self.language.query()))
+    }
+}
+
+/// The node as answers show it.
+pub(super) struct Here {
+    pub(super) place: Place,
     /// Where it is reached, as the trust list says; empty if it is not known.
     pub(super) address: String,
     /// The time in Shanghai, by the minute.
@@ -25,16 +62,26 @@ pub(super) struct Here {
 }
 
 /// The form.
-pub(super) fn form(region: Region) -> Html {
-    let values = [("script", Html::ours(SCRIPT))];
-    layout(region, Html::fill(include_str!("form.html"), &values))
+pub(super) fn form(place: Place) -> Html {
+    let values = [
+        ("lang", Html::text(place.language.code())),
+        ("script", Html::ours(SCRIPT)),
+        place.query(),
+    ];
+    let content = place.fill(include_str!("form.html"), &values);
+    layout(place, link(place, ""), content)
 }
 
-/// What kept a question from being answered.
-pub(super) fn problem(region: Region, problem: Problem) -> Html {
+/// What kept a question from being answered; `back` leads to the form.
+pub(super) fn problem(place: Place, problem: Problem, back: &'static str) -> Html {
     let (zh, en) = problem.words();
-    let values = [("zh", Html::text(zh)), ("en", Html::text(en))];
-    layout(region, Html::fill(include_str!("problem.html"), &values))
+    let values = [
+        ("words", place.text(zh, en)),
+        ("back", Html::ours(back)),
+        place.query(),
+    ];
+    let content = place.fill(include_str!("problem.html"), &values);
+    layout(place, link(place, back), content)
 }
 
 /// The answer to a question that named a number and a name, and whether the certificate is
@@ -46,13 +93,10 @@ pub(super) fn answer(
     here: &Here,
 ) -> Html {
     let content = match confirmed(response) {
-        Some(verdict) => {
-            let recognition = decided.map(|decided| recognition(decided, here.region));
-            found(asked, response, (verdict, recognition), here)
-        }
+        Some(verdict) => found(asked, response, (verdict, decided), here),
         None => nothing(here),
     };
-    layout(here.region, content)
+    layout(here.place, repeat(asked, here.place), content)
 }
 
 /// The verdict, if number and name are confirmed to belong together.
@@ -77,56 +121,66 @@ fn nothing(here: &Here) -> Html {
     let is_gap =
         |log: &v1::LogExtent| log.frozen || log.age_seconds.is_none_or(|seconds| seconds > MAX_AGE);
     let gaps = here.logs.iter().any(is_gap);
-    let gaps = gaps.then(|| Html::fill(include_str!("gaps.html"), &[]));
+    let gaps = gaps.then(|| here.place.fill(include_str!("gaps.html"), &[]));
     let values = [
         ("gaps", gaps.unwrap_or_default()),
-        ("as_of", as_of(&here.today.to_string(), &here.logs)),
+        (
+            "as_of",
+            as_of(here.place, &here.today.to_string(), &here.logs),
+        ),
+        here.place.query(),
     ];
-    Html::fill(include_str!("nothing.html"), &values)
+    here.place.fill(include_str!("nothing.html"), &values)
 }
 
 fn found(
     asked: &Asked,
     response: &v1::VerifyResponse,
-    (verdict, recognition): (Verdict, Option<Html>),
+    (verdict, decided): (Verdict, Option<&v1::DecideResponse>),
     here: &Here,
 ) -> Html {
+    let place = here.place;
     let is_reached = here.address.starts_with("https://");
-    let code = is_reached.then(|| qr::code(&here.address, asked.number.trim()));
+    let code = is_reached.then(|| qr::code(&here.address, asked.number.trim(), place.language));
     let tone = match verdict {
         Verdict::Valid => "good",
         Verdict::Revoked | Verdict::Void | Verdict::Superseded | Verdict::Expired => "bad",
         _ => "unsure",
     };
     let date = Date::from_yyyymmdd(response.as_of_date).map(|date| date.to_string());
-    let region = Region::parse(&response.answered_by).map(Region::full_name);
+    let date = date.unwrap_or_default();
     let receipt = (!response.receipt.is_empty()).then(|| {
         let values = [
             ("number", Html::text(&asked.number)),
             ("name", Html::text(&asked.name)),
+            ("lang", Html::text(place.language.code())),
         ];
-        Html::fill(include_str!("receipt.html"), &values)
+        place.fill(include_str!("receipt.html"), &values)
     });
+    let recognition = decided.map(|decided| recognition(decided, place));
     let values = [
         ("tone", Html::text(tone)),
-        ("verdict_zh", Html::text(verdict.zh())),
-        ("verdict_en", Html::text(verdict.en())),
-        ("reasons", reasons(response)),
+        ("verdict", place.text(verdict.zh(), verdict.en())),
+        ("reasons", reasons(response, place)),
+        ("date", Html::text(&date)),
         ("recognition", recognition.unwrap_or_default()),
         ("qr", code.flatten().unwrap_or_default()),
         ("now", Html::text(&here.now)),
-        ("facts", facts(asked, response)),
+        ("facts", certificate::facts(asked, response, decided, place)),
         ("receipt", receipt.unwrap_or_default()),
-        ("as_of", as_of(&date.unwrap_or_default(), &response.as_of)),
-        ("answered_zh", Html::text(&region.unwrap_or_default())),
-        ("answered_by", Html::text(&response.answered_by)),
+        ("as_of", as_of(place, &date, &response.as_of)),
+        (
+            "answered",
+            Html::text(&place.province(&response.answered_by)),
+        ),
+        place.query(),
     ];
-    Html::fill(include_str!("found.html"), &values)
+    place.fill(include_str!("found.html"), &values)
 }
 
-/// Whether the province recognises it, as which level, and why.
-fn recognition(decided: &v1::DecideResponse, region: Region) -> Html {
-    let (outcome, tone) = match decided.outcome() {
+/// A conclusion on recognition, and its tone.
+pub(super) fn outcome(decided: &v1::DecideResponse) -> (Outcome, &'static str) {
+    match decided.outcome() {
         v1::RecognitionOutcome::Recognized => (Outcome::Recognized, "good"),
         v1::RecognitionOutcome::RecognizedWithConditions => {
             (Outcome::RecognizedWithConditions, "unsure")
@@ -135,43 +189,40 @@ fn recognition(decided: &v1::DecideResponse, region: Region) -> Html {
         v1::RecognitionOutcome::Undetermined | v1::RecognitionOutcome::Unspecified => {
             (Outcome::Undetermined, "unsure")
         }
-    };
+    }
+}
+
+/// Whether the province recognises it, as which level, and why.
+fn recognition(decided: &v1::DecideResponse, place: Place) -> Html {
+    let (outcome, tone) = outcome(decided);
     let level = u8::try_from(decided.level)
         .ok()
         .and_then(Level::from_ordinal);
     let level = level.map(|level| {
-        line(
+        place.line(
             &format!("按{level}互认"),
             &format!("It counts as: {}", level.english()),
         )
     });
     let findings = decided.findings.iter().filter_map(|finding| {
         let reason = finding.reason.as_ref()?;
-        Some(line(&reason.zh, &reason.en))
+        Some(place.line(&reason.zh, &reason.en))
     });
     let values = [
         ("tone", Html::text(tone)),
-        ("province", Html::text(&region.full_name())),
-        ("region", Html::text(&region.to_string())),
-        ("outcome_zh", Html::text(outcome.zh())),
-        ("outcome_en", Html::text(outcome.en())),
+        (
+            "province",
+            Html::text(&place.language.province(place.region)),
+        ),
+        ("outcome", place.text(outcome.zh(), outcome.en())),
         ("findings", level.into_iter().chain(findings).collect()),
     ];
-    Html::fill(include_str!("recognition.html"), &values)
+    place.fill(include_str!("recognition.html"), &values)
 }
 
-/// A sentence in both languages.
-fn line(zh: &str, en: &str) -> Html {
-    let values = [("zh", Html::text(zh)), ("en", Html::text(en))];
-    Html::fill(
-        "<p>{{zh}}<br><span class=\"en\">{{en}}</span></p>\n",
-        &values,
-    )
-}
-
-fn reasons(response: &v1::VerifyResponse) -> Html {
+fn reasons(response: &v1::VerifyResponse, place: Place) -> Html {
     let last_known = verdict(response.last_known).map(|known| {
-        line(
+        place.line(
             &format!("最近一次可确认的状态：{}", known.zh()),
             &format!("Last known: {}", known.en()),
         )
@@ -179,61 +230,19 @@ fn reasons(response: &v1::VerifyResponse) -> Html {
     let reasons = response.reasons.iter();
     last_known
         .into_iter()
-        .chain(reasons.map(|reason| line(&reason.zh, &reason.en)))
+        .chain(reasons.map(|reason| place.line(&reason.zh, &reason.en)))
         .collect()
 }
 
-fn facts(asked: &Asked, response: &v1::VerifyResponse) -> Html {
-    let field = |name: &str| {
-        let found = response.certificate.iter().find(|field| field.name == name);
-        found.map_or("", |field| field.value.as_str())
-    };
-    let level = field("level");
-    let level = match level.parse().ok().and_then(Level::from_ordinal) {
-        Some(level) => format!("{level} {}", level.english()),
-        None => level.to_owned(),
-    };
-    let occupation = [
-        field("occupation_name"),
-        field("job_name"),
-        field("occupation_code"),
-    ];
-    let holder = match asked.is_by_id() {
-        true => "证件号码相符 The ID number matches".to_owned(),
-        false => mask_name(&asked.name),
-    };
-    let rows = [
-        ("编号 Number", field("number").to_owned()),
-        ("持证人 Holder", holder),
-        ("职业 Occupation", occupation.join(" ")),
-        ("等级 Level", level),
-        ("评价机构 Institution", field("institution_name").to_owned()),
-        ("发证日期 Date of issue", field("issue_date").to_owned()),
-        ("有效期至 Valid until", field("valid_until").to_owned()),
-    ];
-    let row = |(label, value): (&str, String)| {
-        let values = [("label", Html::text(label)), ("value", Html::text(&value))];
-        Html::fill(
-            "<tr><th scope=\"row\">{{label}}</th><td>{{value}}</td></tr>\n",
-            &values,
-        )
-    };
-    rows.into_iter()
-        .filter(|(_, value)| !value.trim().is_empty())
-        .map(row)
-        .collect()
-}
-
-fn as_of(date: &str, logs: &[v1::LogExtent]) -> Html {
+fn as_of(place: Place, date: &str, logs: &[v1::LogExtent]) -> Html {
     let row = |log: &v1::LogExtent| {
-        let name = Region::parse(&log.region).map(Region::full_name);
         let values = [
-            ("region", Html::text(&name.unwrap_or_default())),
+            ("region", Html::text(&place.province(&log.region))),
             ("origin", Html::text(&log.origin)),
             ("size", Html::text(&log.size.to_string())),
-            ("age", Html::text(&age(log))),
+            ("age", Html::text(&age(log, place.language))),
         ];
-        let template = "<tr><td>{{region}} <span class=\"en\">{{origin}}</span></td>\
+        let template = "<tr><td>{{region}} <span class=\"note\">{{origin}}</span></td>\
                         <td>{{size}}</td><td>{{age}}</td></tr>\n";
         Html::fill(template, &values)
     };
@@ -241,30 +250,60 @@ fn as_of(date: &str, logs: &[v1::LogExtent]) -> Html {
         ("date", Html::text(date)),
         ("rows", logs.iter().map(row).collect()),
     ];
-    Html::fill(include_str!("as_of.html"), &values)
+    place.fill(include_str!("as_of.html"), &values)
 }
 
-fn age(log: &v1::LogExtent) -> String {
+fn age(log: &v1::LogExtent, language: Language) -> String {
     if log.frozen {
-        return "已冻结 frozen".to_owned();
+        return language.of("已冻结", "frozen").to_owned();
     }
-    match log.age_seconds {
-        None => "尚未见证 never witnessed".to_owned(),
-        Some(seconds @ ..120) => format!("{seconds} 秒 s"),
-        Some(seconds @ ..7200) => format!("{} 分钟 min", seconds / 60),
-        Some(seconds @ ..172_800) => format!("{} 小时 h", seconds / 3600),
-        Some(seconds) => format!("{} 天 d", seconds / 86_400),
-    }
+    let (count, zh, en) = match log.age_seconds {
+        None => return language.of("尚未见证", "never witnessed").to_owned(),
+        Some(seconds @ ..120) => (seconds, "秒", "s"),
+        Some(seconds @ ..7200) => (seconds / 60, "分钟", "min"),
+        Some(seconds @ ..172_800) => (seconds / 3600, "小时", "h"),
+        Some(seconds) => (seconds / 86_400, "天", "days"),
+    };
+    format!("{count} {}", language.of(zh, en))
 }
 
-fn layout(region: Region, content: Html) -> Html {
+/// Leads to the page at a path in the other language; empty for the page itself.
+fn link(place: Place, path: &'static str) -> Html {
+    let other = place.language.other();
+    // Never empty, as that would be the address as it is.
     let values = [
+        ("href", Html::text(&format!("{path}?lang={}", other.code()))),
+        ("tag", Html::text(other.tag())),
+        ("name", Html::text(other.name())),
+    ];
+    Html::fill(include_str!("switch.html"), &values)
+}
+
+/// Asks the same in the other language: what was asked is in no address.
+fn repeat(asked: &Asked, place: Place) -> Html {
+    let other = place.language.other();
+    let values = [
+        ("number", Html::text(&asked.number)),
+        ("asked", Html::text(&asked.name)),
+        ("code", Html::text(other.code())),
+        ("tag", Html::text(other.tag())),
+        ("name", Html::text(other.name())),
+    ];
+    Html::fill(include_str!("repeat.html"), &values)
+}
+
+fn layout(place: Place, switch: Html, content: Html) -> Html {
+    let values = [
+        ("tag", Html::text(place.language.tag())),
+        ("switch", switch),
         ("content", content),
         ("style", Html::ours(include_str!("../style.css").trim_end())),
-        ("province", Html::text(&region.full_name())),
-        ("region", Html::text(&region.to_string())),
+        (
+            "province",
+            Html::text(&place.language.province(place.region)),
+        ),
     ];
-    Html::fill(include_str!("layout.html"), &values)
+    place.fill(include_str!("layout.html"), &values)
 }
 
 fn verdict(number: i32) -> Option<Verdict> {

@@ -72,9 +72,8 @@ pub(crate) trait Database: Send + Sync + 'static {
     async fn commit(&self, transaction: Db, erased: bool) -> Result<(), Error>;
 }
 
-/// `look_up!(self.commit, db => read)`: from the replica, where there is one that has come far enough; from
-/// the database itself where there is none, or it fails. So it is for what is told to
-/// others by the sizes of logs: certificates and what became of them, registers, statistics, the
+/// `look_up!(self.operation, db => read)`: from the replica, where there is one that has come far
+/// enough; from the database itself where there is none, or it fails. So it is for what is told to others by the sizes of logs: certificates and what became of them, registers, statistics, the
 /// tree. Everything else is read from the database: what the logs are, which says how new a
 /// replica has to be; what is compared before it is written (packages, submissions, what was
 /// cosigned, erased or put under other keys); what counts from now on (tokens, keys, trust lists,

@@ -64,6 +64,7 @@ fn args(file: &Path) -> ImportArgs {
         region: Region::ZHEJIANG,
         kind: None,
         encoding: None,
+        sheet: None,
         backfilled: false,
         witnessed: false,
         edition: 2022,

@@ -16,7 +16,7 @@ const REQUIRED: &str = "REQUIRE_BROWSER";
 const NAMES: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
 
 /// What the browser would otherwise do by itself, none of which a page needs.
-const QUIET: [&str; 9] = [
+pub(super) const QUIET: [&str; 9] = [
     "--headless=new",
     "--disable-gpu",
     "--disable-extensions",

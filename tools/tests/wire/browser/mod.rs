@@ -3,4 +3,7 @@
 mod check;
 mod chromium;
 mod console;
+mod devtools;
+mod employer;
 mod page;
+mod paper;

@@ -8,6 +8,8 @@ fn asked() -> Asked {
     Asked {
         number: NUMBER.to_owned(),
         name: "张小三".to_owned(),
+        document: String::new(),
+        lang: Language::Zh,
     }
 }
 
@@ -22,9 +24,16 @@ fn log(age_seconds: Option<u64>) -> v1::LogExtent {
     }
 }
 
+fn place(language: Language) -> Place {
+    Place {
+        region: Region::SHANGHAI,
+        language,
+    }
+}
+
 fn here(age_seconds: Option<u64>) -> Here {
     Here {
-        region: Region::SHANGHAI,
+        place: place(Language::Zh),
         address: "https://sh.huren.example:8443".to_owned(),
         now: "2026-03-01 09:30".to_owned(),
         today: Date::new(2026, 3, 1).unwrap(),
@@ -40,6 +49,7 @@ fn genuine() -> v1::VerifyResponse {
     let fields = [
         ("number", NUMBER),
         ("level", "4"),
+        ("institution_code", "Y000033010001"),
         ("occupation_name", "电工"),
         ("institution_name", "甲<乙>学校"),
         ("issue_date", "2024-05-06"),
@@ -98,12 +108,7 @@ fn whether_it_is_recognised_here_is_said_with_the_reasons() {
         answer(&asked(), &genuine(), Some(&decided), &here(Some(30))).into_string()
     };
     let recognised = page(Recognized);
-    for shown in [
-        "上海市：予以互认",
-        "INST_EXITED 之由",
-        "because of INST_EXITED",
-        "按",
-    ] {
+    for shown in ["上海市：予以互认", "INST_EXITED 之由", "按"] {
         assert!(recognised.contains(shown), "{shown}");
     }
     assert!(page(NotRecognized).contains("不予互认"));
@@ -187,9 +192,81 @@ fn a_confirmed_certificate_is_shown_with_its_holder_masked() {
     ] {
         assert!(page.contains(shown), "{shown}");
     }
-    // Only the form that asks for the receipt carries what was typed.
-    assert_eq!(page.matches("张小三").count(), 1);
+    // Only the forms that ask for the receipt and for the other language carry what was typed.
+    assert_eq!(page.matches("张小三").count(), 2);
+    assert_eq!(page.matches("value=\"张小三\"").count(), 2);
     assert!(!page.contains("{{"));
+}
+
+#[test]
+fn everything_is_said_in_the_language_of_the_form() {
+    let english = Here {
+        place: place(Language::En),
+        ..here(Some(30))
+    };
+    let decided = v1::DecideResponse {
+        answer: Some(genuine()),
+        ..decided(v1::RecognitionOutcome::Recognized, "TITLE_EQUIVALENT")
+    };
+    let page = answer(&asked(), &genuine(), Some(&decided), &english).into_string();
+    for shown in [
+        "<html lang=\"en\">",
+        "<h2>valid</h2>",
+        "Shanghai: recognised",
+        "because of TITLE_EQUIVALENT",
+        "senior skilled worker",
+        "guides juniors",
+        "in good standing on the date of issue",
+        "<span lang=\"zh-CN\">电工",
+        "By the records as of 2026-03-01",
+        "Zhejiang",
+        "30 s",
+        "aria-label=\"QR code\"",
+        "<input type=\"hidden\" name=\"lang\" value=\"zh\">",
+    ] {
+        assert!(page.contains(shown), "{shown}: {page}");
+    }
+    // All Chinese that is left is the certificate's, what was typed, and the way to the Chinese page.
+    let is_chinese = |line: &&str| line.chars().any(|c| ('\u{4e00}'..='\u{9fff}').contains(&c));
+    let known = ["lang=\"zh-CN\"", "value=\"张小三\""];
+    let left = page.lines().filter(is_chinese);
+    let left: Vec<&str> = left
+        .filter(|line| !known.iter().any(|known| line.contains(known)))
+        .collect();
+    // The style names fonts by their English names.
+    assert!(left.is_empty(), "{left:?}");
+
+    let chinese = answer(&asked(), &genuine(), Some(&decided), &here(Some(30))).into_string();
+    for shown in [
+        "<html lang=\"zh-CN\">",
+        "状态正常",
+        "能完成较复杂",
+        "2026-03-01",
+        "value=\"en\"",
+    ] {
+        assert!(chinese.contains(shown), "{shown}");
+    }
+    assert!(!chinese.contains("Certificate"));
+}
+
+#[test]
+fn how_the_institution_stood_is_said_as_the_decision_found_it() {
+    let page = |code: &str, looked: Option<v1::VerifyResponse>| {
+        let decided = v1::DecideResponse {
+            answer: looked,
+            ..decided(v1::RecognitionOutcome::NotRecognized, code)
+        };
+        let page = answer(&asked(), &genuine(), Some(&decided), &here(Some(30))).into_string();
+        let (_, row) = page.split_once("评价机构</th>").unwrap();
+        row.split_once("</tr>").unwrap().0.to_owned()
+    };
+    assert!(page("LEVEL_UNMAPPED", Some(genuine())).contains("状态正常"));
+    assert!(page("INST_EXITED", Some(genuine())).contains("INST_EXITED 之由"));
+    assert!(page("DIRECTORY_ABSENT", Some(genuine())).contains("DIRECTORY_ABSENT 之由"));
+    // What nobody looked at is not said.
+    for looked in [None, Some(v1::VerifyResponse::default())] {
+        assert!(!page("LEVEL_UNMAPPED", looked).contains("状态"));
+    }
 }
 
 #[test]
@@ -209,11 +286,13 @@ fn what_was_last_known_is_shown_as_such() {
 fn what_was_typed_stays_text() {
     let asked = Asked {
         number: "\"><script>".to_owned(),
-        name: "{{facts}}<i>".to_owned(),
+        name: "{{facts}}[[a|b]]<i>".to_owned(),
+        document: String::new(),
+        lang: Language::Zh,
     };
     let page = answer(&asked, &genuine(), None, &here(Some(30))).into_string();
     assert!(page.contains("value=\"&quot;&gt;&lt;script&gt;\""));
-    assert!(page.contains("value=\"{{facts}}&lt;i&gt;\""));
+    assert!(page.contains("value=\"{{facts}}[[a|b]]&lt;i&gt;\""));
     assert!(!page.contains("<script"));
 }
 

@@ -1,11 +1,11 @@
-//! Writing tables.
+//! Writing tables as text.
 
 use std::io::{self, Write};
 
-use super::Encoding;
+use crate::Encoding;
 
 /// Writes rows in an encoding, with the line ends that spreadsheets expect (RFC 4180).
-pub(crate) struct TableWriter<W> {
+pub struct TableWriter<W> {
     inner: W,
     encoding: Encoding,
     delimiter: char,
@@ -15,7 +15,7 @@ pub(crate) struct TableWriter<W> {
 
 impl<W: Write> TableWriter<W> {
     /// Starts a table with its byte order mark, if it has one. The delimiter is ASCII.
-    pub(crate) fn new(mut inner: W, encoding: Encoding, delimiter: u8) -> io::Result<Self> {
+    pub fn new(mut inner: W, encoding: Encoding, delimiter: u8) -> io::Result<Self> {
         inner.write_all(encoding.mark())?;
         Ok(Self {
             inner,
@@ -26,10 +26,7 @@ impl<W: Write> TableWriter<W> {
     }
 
     /// Writes one row.
-    pub(crate) fn row<C: AsRef<str>>(
-        &mut self,
-        cells: impl IntoIterator<Item = C>,
-    ) -> io::Result<()> {
+    pub fn row<C: AsRef<str>>(&mut self, cells: impl IntoIterator<Item = C>) -> io::Result<()> {
         self.line.clear();
         for (at, cell) in cells.into_iter().enumerate() {
             if at > 0 {
@@ -53,7 +50,7 @@ impl<W: Write> TableWriter<W> {
     }
 
     /// Hands what is written on to the system.
-    pub(crate) fn flush(&mut self) -> io::Result<()> {
+    pub fn flush(&mut self) -> io::Result<()> {
         self.inner.flush()
     }
 }

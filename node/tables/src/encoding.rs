@@ -2,19 +2,21 @@
 
 use std::io::{self, Read};
 
-use clap::ValueEnum;
 use encoding_rs::{Decoder, GB18030, UTF_8};
 use serde::Serialize;
 
+use crate::TableError;
+
 /// How a table's text is encoded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
 #[serde(rename_all = "kebab-case")]
 pub enum Encoding {
     /// UTF-8
-    #[value(name = "utf-8")]
+    #[cfg_attr(feature = "clap", value(name = "utf-8"))]
     Utf8,
     /// UTF-8，带字节序标记（Excel 可直接打开） / with byte order mark, as Excel wants it
-    #[value(name = "utf-8-bom")]
+    #[cfg_attr(feature = "clap", value(name = "utf-8-bom"))]
     Utf8Bom,
     /// GB18030（含 GBK、GB2312）
     Gb18030,
@@ -22,14 +24,14 @@ pub enum Encoding {
 
 impl Encoding {
     /// What stands before the first character.
-    pub(crate) fn mark(self) -> &'static [u8] {
+    pub fn mark(self) -> &'static [u8] {
         match self {
             Self::Utf8Bom => b"\xef\xbb\xbf",
             Self::Utf8 | Self::Gb18030 => b"",
         }
     }
 
-    pub(super) fn rules(self) -> &'static encoding_rs::Encoding {
+    pub(crate) fn rules(self) -> &'static encoding_rs::Encoding {
         match self {
             Self::Utf8 | Self::Utf8Bom => UTF_8,
             Self::Gb18030 => GB18030,
@@ -37,26 +39,16 @@ impl Encoding {
     }
 }
 
-/// Why a file is no table that can be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Unreadable {
-    /// A workbook.
-    #[error("这是 Excel 工作簿，请另存为 CSV UTF-8 / this is a workbook: save it as CSV UTF-8")]
-    Workbook,
-    /// UTF-16, Excel's "Unicode text".
-    #[error("文件为 UTF-16 编码，请另存为 CSV UTF-8 / the file is UTF-16: save it as CSV UTF-8")]
-    Utf16,
-}
-
 /// Tells the encoding from the beginning of a file, which has to hold more than ASCII to be
 /// told apart; the header of a Chinese table does.
 ///
 /// # Errors
-/// [`Unreadable`] for files that are no text of a known encoding.
-pub fn detect(start: &[u8]) -> Result<Encoding, Unreadable> {
+/// [`TableError::Workbook`] and [`TableError::Utf16`] for files that are no text of a known
+/// encoding.
+pub fn detect(start: &[u8]) -> Result<Encoding, TableError> {
     match start {
-        [b'P', b'K', 3, 4, ..] | [0xd0, 0xcf, 0x11, 0xe0, ..] => return Err(Unreadable::Workbook),
-        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => return Err(Unreadable::Utf16),
+        [b'P', b'K', 3, 4, ..] | [0xd0, 0xcf, 0x11, 0xe0, ..] => return Err(TableError::Workbook),
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => return Err(TableError::Utf16),
         [0xef, 0xbb, 0xbf, ..] => return Ok(Encoding::Utf8Bom),
         _ => {}
     }
@@ -68,7 +60,7 @@ pub fn detect(start: &[u8]) -> Result<Encoding, Unreadable> {
 }
 
 /// The delimiter that the first line has most of, outside quotes.
-pub(crate) fn detect_delimiter(start: &[u8], encoding: Encoding) -> u8 {
+pub fn detect_delimiter(start: &[u8], encoding: Encoding) -> u8 {
     let (text, _) = encoding.rules().decode_with_bom_removal(start);
     let line = text.lines().next().unwrap_or_default();
     let unquoted: String = line.split('"').step_by(2).collect();
@@ -81,7 +73,7 @@ pub(crate) fn detect_delimiter(start: &[u8], encoding: Encoding) -> u8 {
 
 /// Reads encoded text as UTF-8. What is malformed becomes U+FFFD, which the checks of
 /// submissions refuse by name, so that one damaged row does not stop a file.
-pub(crate) struct DecodingReader<R> {
+pub struct DecodingReader<R> {
     inner: R,
     decoder: Decoder,
     encoded: Box<[u8]>,
@@ -94,7 +86,8 @@ pub(crate) struct DecodingReader<R> {
 const CHUNK: usize = 16 * 1024;
 
 impl<R: Read> DecodingReader<R> {
-    pub(crate) fn new(inner: R, encoding: Encoding) -> Self {
+    /// Starts at the first byte, whether or not that is of a byte order mark.
+    pub fn new(inner: R, encoding: Encoding) -> Self {
         Self {
             inner,
             decoder: encoding.rules().new_decoder_with_bom_removal(),
@@ -172,9 +165,12 @@ mod tests {
 
     #[test]
     fn a_beginning_may_end_within_a_character() {
-        assert_eq!(detect(&TEXT.as_bytes()[..4]), Ok(Encoding::Utf8));
-        assert_eq!(detect(b"PK\x03\x04..."), Err(Unreadable::Workbook));
-        assert_eq!(detect(b"\xff\xfeA\0"), Err(Unreadable::Utf16));
+        let check = |start: &[u8], expected: Result<Encoding, &str>| {
+            assert_eq!(detect(start).map_err(|error| error.code()), expected);
+        };
+        check(&TEXT.as_bytes()[..4], Ok(Encoding::Utf8));
+        check(b"PK\x03\x04...", Err("TABLE_WORKBOOK"));
+        check(b"\xff\xfeA\0", Err("TABLE_UTF16"));
     }
 
     #[test]

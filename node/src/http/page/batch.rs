@@ -1,0 +1,228 @@
+//! A whole list at once: a file with numbers and holders in, results and receipts out.
+//!
+//! A list is answered while somebody looks at its page, which grows line by line: that needs no
+//! JavaScript, no task of its own, and ends with the connection; whoever loads the page again goes on
+//! where it stood. Every line is a question like the form's, and is audited like one. A line that is
+//! confirmed costs nothing of the uploader's allowance; any other one costs what the form would, and
+//! the list waits for it, so that a list finds out no more by trying than the form does.
+
+mod bundle;
+mod kept;
+mod lines;
+mod result;
+
+use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    body::{Body, Bytes},
+    extract::{
+        ConnectInfo, DefaultBodyLimit, Multipart, Path, Query, State,
+        multipart::MultipartRejection, rejection::QueryRejection,
+    },
+    http::{HeaderValue, StatusCode, header},
+    response::{Html as HtmlResponse, IntoResponse as _, Redirect, Response},
+    routing::{get, post},
+};
+use futures::stream::{self, Stream, StreamExt as _};
+
+use super::{Page, Problem, network, offers_receipt, render, shown};
+use crate::http::language::{Choice, Language, chosen};
+use kept::{List, Uploaded};
+pub(super) use kept::{Lists, Tally};
+use result::Answered;
+pub(super) use result::Standing;
+
+/// Largest file, in bytes.
+const MAX_FILE: usize = 2 << 20;
+
+/// What a form has beside its file, in bytes.
+const MAX_FRAME: usize = 16 << 10;
+
+/// Signs of progress while a list is answered.
+const STEPS: usize = 10;
+
+/// `/batch` and what lies below it.
+pub(super) fn routes() -> Router<Page> {
+    let upload = post(upload).layer(DefaultBodyLimit::max(MAX_FILE + MAX_FRAME));
+    Router::new()
+        .route("/batch", get(form).merge(upload))
+        .route("/batch/{reference}", get(watch))
+        .route("/batch/{reference}/delete", post(delete))
+        .route("/batch/{reference}/{file}", get(download))
+}
+
+async fn form(State(page): State<Page>, query: Result<Query<Choice>, QueryRejection>) -> Response {
+    let place = page.place(chosen(query));
+    shown(StatusCode::OK, render::list::form(place))
+}
+
+async fn upload(
+    State(page): State<Page>,
+    ConnectInfo(client): ConnectInfo<SocketAddr>,
+    form: Result<Multipart, MultipartRejection>,
+) -> Response {
+    let mut language = Language::default();
+    match page.take_list(client, form, &mut language).await {
+        Ok(reference) => {
+            Redirect::to(&format!("batch/{reference}{}", language.query())).into_response()
+        }
+        Err(problem) => {
+            page.note_refusal(problem);
+            page.refused(problem, language, "batch")
+        }
+    }
+}
+
+/// The page of a list, which grows until every line is answered.
+async fn watch(
+    State(page): State<Page>,
+    Path(reference): Path<String>,
+    query: Result<Query<Choice>, QueryRejection>,
+) -> Response {
+    let language = chosen(query);
+    let Some(list) = page.lists.get(&reference, page.clock.now()) else {
+        return page.refused(Problem::Gone, language, "../batch");
+    };
+    let place = page.place(language);
+    let (before, behind) = render::list::around(place, list.total);
+    let first = stream::once(async { before });
+    let last = {
+        let (list, clock) = (Arc::clone(&list), Arc::clone(&page.clock));
+        async move {
+            let tally = list.tally().await;
+            let left = list.expires.saturating_sub(clock.now());
+            render::list::done(place, &reference, &tally, left) + &behind
+        }
+    };
+    let grows = first.chain(progress(page, list)).chain(stream::once(last));
+    let body = Body::from_stream(grows.map(|part| Ok::<_, Infallible>(Bytes::from(part))));
+    let mut response = HtmlResponse(body).into_response();
+    // nginx would show it once it is whole (ngx_http_proxy_module, proxy_buffering).
+    let unbuffered = HeaderValue::from_static("no");
+    response
+        .headers_mut()
+        .insert("x-accel-buffering", unbuffered);
+    response
+}
+
+/// Answers a list, and says every now and then how far it is.
+fn progress(page: Page, list: Arc<List>) -> impl Stream<Item = String> {
+    stream::unfold((page, list, 0), |(page, list, told)| async move {
+        loop {
+            let answered = page.advance(&list).await?;
+            let step = answered * STEPS / list.total;
+            if step > told {
+                let percent = 100 / STEPS;
+                let sign = render::list::step(step * percent, (step - told) * percent);
+                return Some((sign, (page, list, step)));
+            }
+        }
+    })
+}
+
+async fn download(
+    State(page): State<Page>,
+    Path((reference, file)): Path<(String, String)>,
+) -> Response {
+    let list = page.lists.get(&reference, page.clock.now());
+    let Some(list) = list else {
+        return page.refused(Problem::Gone, Language::default(), "../../batch");
+    };
+    match list.file(&file).await {
+        Some((kind, bytes)) => {
+            let disposition = format!("attachment; filename=\"huren-{file}\"");
+            let head = [
+                (header::CONTENT_TYPE, kind.to_owned()),
+                (header::CONTENT_DISPOSITION, disposition),
+            ];
+            (head, bytes).into_response()
+        }
+        // Not answered yet, or no file of that name.
+        None => Redirect::to(&format!("../{reference}")).into_response(),
+    }
+}
+
+async fn delete(
+    State(page): State<Page>,
+    Path(reference): Path<String>,
+    query: Result<Query<Choice>, QueryRejection>,
+) -> Redirect {
+    page.lists.delete(&reference);
+    Redirect::to(&format!("../../batch{}", chosen(query).query()))
+}
+
+impl Page {
+    /// Keeps an uploaded list, and gives the reference by which its uploader gets at it.
+    async fn take_list(
+        &self,
+        client: SocketAddr,
+        form: Result<Multipart, MultipartRejection>,
+        language: &mut Language,
+    ) -> Result<String, Problem> {
+        self.admit(client)?;
+        let mut form = form.map_err(|_| Problem::Form)?;
+        let mut file = None;
+        while let Some(field) = form.next_field().await.map_err(unread)? {
+            let name = field.name().unwrap_or_default().to_owned();
+            let bytes = field.bytes().await.map_err(unread)?;
+            match name.as_str() {
+                "lang" if bytes == "en" => *language = Language::En,
+                "file" => file = Some(bytes),
+                _ => {}
+            }
+        }
+        let file = file.ok_or(Problem::Form)?;
+        if file.len() > MAX_FILE {
+            return Err(Problem::FileTooLarge);
+        }
+        let lines = lines::read(&file)?;
+        let mut secret = [0; 16];
+        self.random.fill(&mut secret);
+        let reference = hex::encode(secret);
+        let uploaded = Uploaded {
+            network: network(client.ip()),
+            lines,
+        };
+        let kept = self.lists.keep(&reference, uploaded, self.clock.now());
+        kept.map(|()| reference).map_err(Problem::TooManyLists)
+    }
+
+    /// Answers the next line, and says how many have been; `None` once all are.
+    async fn advance(&self, list: &List) -> Option<usize> {
+        let mut progress = list.progress.lock().await;
+        // It stays in its place until it is answered: whoever looks may go away at any time.
+        let line = progress.waiting.front()?.clone();
+        let answered = match line.asked {
+            Ok(asked) => match self.answer(&asked).await {
+                Ok(response) => {
+                    let decided = self.decide(&asked, &response).await;
+                    let receipt = offers_receipt(&response).then(|| response.receipt.clone());
+                    let said = Answered::of(line.row, &asked, &response, decided.as_ref());
+                    (said, receipt)
+                }
+                Err(problem) => (Answered::refused(line.row, &asked.number, problem), None),
+            },
+            Err(problem) => (Answered::refused(line.row, "", problem), None),
+        };
+        let (said, receipt) = answered;
+        if let Some(problem) = said.refusal() {
+            self.note_refusal(problem);
+        }
+        if !said.is_confirmed() {
+            while let Err(seconds) = self.rate.take(&list.network, self.clock.now()) {
+                self.clock.sleep(Duration::from_secs(seconds)).await;
+            }
+        }
+        progress.push(said, receipt);
+        Some(progress.answered())
+    }
+}
+
+/// Why a form did not come in as a whole.
+fn unread(error: axum::extract::multipart::MultipartError) -> Problem {
+    match error.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => Problem::FileTooLarge,
+        _ => Problem::Form,
+    }
+}
