@@ -174,7 +174,7 @@ pub(super) struct Writer {
 fn span_of(works: &[Work]) -> Span {
     let mut queued = works.iter().map(|work| &work.queued);
     let first = queued.next().and_then(Span::id);
-    let span = tracing::trace_span!(parent: first, "commit", huren.batch.size = works.len());
+    let span = tracing::trace_span!(parent: first, "commit", huren.batch.size = works.len() as i64);
     if !span.is_disabled() {
         for other in queued {
             span.follows_from(other);

@@ -105,7 +105,8 @@ async fn name(
         .instrument(traced.clone())
         .await;
     let status = response.status();
-    traced.record("http.response.status_code", status.as_u16());
+    // Signed: the layer would write an unsigned number as text.
+    traced.record("http.response.status_code", i64::from(status.as_u16()));
     if status.is_server_error() {
         traced.record("otel.status_code", "ERROR");
     }

@@ -87,7 +87,8 @@ impl Traced {
             rpc.method = method,
             rpc.grpc.status_code = Empty,
             server.address = self.server.0,
-            server.port = self.server.1,
+            // Signed: the layer would write an unsigned number as text.
+            server.port = i64::from(self.server.1),
         )
     }
 }

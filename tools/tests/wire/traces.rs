@@ -159,14 +159,14 @@ async fn one_verification_is_one_trace_across_nodes() {
         &[
             ("http.request.method", "POST"),
             ("http.route", "/api/v1/verifications"),
-            ("http.response.status_code", "200"),
+            ("http.response.status_code", "+200"),
         ],
     );
     let call = [
         ("rpc.system", "grpc"),
         ("rpc.service", "huren.v1.VerificationService"),
         ("rpc.method", "Verify"),
-        ("rpc.grpc.status_code", "0"),
+        ("rpc.grpc.status_code", "+0"),
     ];
     for kept in [way[1], way[3], way[4]] {
         says(kept, &call);
@@ -176,7 +176,7 @@ async fn one_verification_is_one_trace_across_nodes() {
         way[3],
         &[
             ("server.address", &home.ip().to_string()),
-            ("server.port", &home.port().to_string()),
+            ("server.port", &format!("+{}", home.port())),
         ],
     );
     says(

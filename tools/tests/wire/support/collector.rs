@@ -48,7 +48,7 @@ impl Kept {
         hex::encode(&self.span.trace_id)
     }
 
-    /// An attribute as text.
+    /// An attribute; a number with a sign before it.
     pub(crate) fn attribute(&self, key: &str) -> Option<String> {
         text(&self.span.attributes, key)
     }
@@ -58,7 +58,7 @@ fn text(attributes: &[KeyValue], key: &str) -> Option<String> {
     let found = attributes.iter().find(|attribute| attribute.key == key)?;
     match found.value.as_ref()?.value.as_ref()? {
         Value::StringValue(text) => Some(text.clone()),
-        Value::IntValue(number) => Some(number.to_string()),
+        Value::IntValue(number) => Some(format!("{number:+}")),
         other => panic!("{key}: {other:?}"),
     }
 }
