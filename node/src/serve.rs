@@ -5,6 +5,7 @@ mod gauges;
 mod manager;
 mod readiness;
 mod reloading;
+mod replica;
 mod trail;
 
 use std::{sync::Arc, time::Duration};
@@ -124,6 +125,10 @@ pub async fn serve(
             led
         })
     };
+    if let Some(database) = charge.shared() {
+        let watched = replica::watch(database, Arc::clone(&clock));
+        tasks.spawn(stop.clone().run_until_cancelled_owned(watched));
+    }
     let forward = match &config.database {
         Database::File(_) => None,
         Database::Shared(_) => {

@@ -3,6 +3,7 @@
 use std::{
     fmt,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use huren_store::PostgresOptions;
@@ -32,12 +33,16 @@ pub struct Shared {
     pub options: PostgresOptions,
 }
 
-/// Without the address of the database, in which a password may stand.
+/// Without the addresses of the database and of its replica, in which passwords may stand.
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let options = PostgresOptions {
+            replica: None,
+            ..self.options.clone()
+        };
         f.debug_struct("Shared")
             .field("address", &self.address)
-            .field("options", &self.options)
+            .field("options", &options)
             .finish_non_exhaustive()
     }
 }
@@ -77,14 +82,22 @@ pub(super) fn check(table: DatabaseTable, data_dir: &Path) -> Result<Database, C
     if table.url.is_empty() {
         return Ok(Database::File(data_dir.join(FILE)));
     }
-    if !["postgres://", "postgresql://"]
-        .iter()
-        .any(|scheme| table.url.starts_with(scheme))
-    {
-        // Not the value: a password may stand in it.
+    let is_shared = |url: &str| {
+        let schemes = ["postgres://", "postgresql://"];
+        schemes.iter().any(|scheme| url.starts_with(scheme))
+    };
+    // Not the value: a password may stand in it.
+    if !is_shared(&table.url) {
         let remedy = "write postgres://user@host/database, or nothing for a file in data_dir";
         return Err(ConfigError::value("database.url", "...", remedy));
     }
+    let replica = Some(table.replica_url).filter(|url| !url.is_empty());
+    if replica.as_deref().is_some_and(|url| !is_shared(url)) {
+        let remedy = "write postgres://user@host/database of a standby, or nothing";
+        return Err(ConfigError::value("database.replica_url", "...", remedy));
+    }
+    let lag_max = table.replica_lag_max;
+    in_range("database.replica_lag_max", lag_max, 1, 3_600)?;
     let is_address = table
         .address
         .strip_prefix("https://")
@@ -105,6 +118,8 @@ pub(super) fn check(table: DatabaseTable, data_dir: &Path) -> Result<Database, C
         options: PostgresOptions {
             readers: table.connections,
             pooled: table.pooled,
+            replica,
+            replica_lag_max: Duration::from_secs(lag_max),
             ..PostgresOptions::default()
         },
     }))

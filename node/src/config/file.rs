@@ -69,6 +69,8 @@ pub(super) struct DatabaseTable {
     pub(super) address: String,
     pub(super) connections: u32,
     pub(super) pooled: bool,
+    pub(super) replica_url: String,
+    pub(super) replica_lag_max: u64,
 }
 
 impl Default for DatabaseTable {
@@ -78,6 +80,8 @@ impl Default for DatabaseTable {
             address: String::new(),
             connections: 8,
             pooled: false,
+            replica_url: String::new(),
+            replica_lag_max: 30,
         }
     }
 }

@@ -56,6 +56,11 @@ impl Charge {
         self.elsewhere.subscribe()
     }
 
+    /// The database, if other processes may have it.
+    pub(super) fn shared(&self) -> Option<Arc<Postgres>> {
+        self.shared.clone()
+    }
+
     /// Whether no other process has the database.
     pub(super) const fn is_alone(&self) -> bool {
         self.shared.is_none()

@@ -118,6 +118,8 @@ impl Server {
             .arg("-k")
             .arg(&folder)
             .args(["-c", "listen_addresses=", "-c", "max_connections=1000"])
+            // For the standbys of tests that run at once, however late they come.
+            .args(["-c", "max_wal_senders=50", "-c", "wal_keep_size=1GB"])
             .args(arguments)
             .env("FOLDER", &folder)
             // What interrupts the tests at a terminal must not end the supervisor before them.
