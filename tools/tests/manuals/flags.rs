@@ -55,7 +55,7 @@ fn follow(program: &Command, words: &[String]) -> Result<(), String> {
 }
 
 fn longs(command: &Command) -> impl Iterator<Item = &str> {
-    command
-        .get_arguments()
-        .filter_map(|argument| argument.get_long())
+    let names = command.get_arguments();
+    let names = names.filter_map(|argument| argument.get_long_and_visible_aliases());
+    names.flatten()
 }

@@ -42,7 +42,7 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn every_command_does_what_its_manual_says() {
-        let mut world = World::new();
+        let mut world = World::new().await;
         let mut ran = 0;
         for block in reading::manuals().iter().flat_map(Manual::blocks) {
             world.enter(&block);

@@ -1,6 +1,11 @@
 //! What the manuals leave to their readers: what has to be there first, what a placeholder stands for,
 //! and where commands are run that cannot be run here.
 
+/// What is run before anything else.
+pub(crate) fn first() -> impl Iterator<Item = &'static str> {
+    lines(include_str!("before.txt")).take_while(|line| !line.starts_with("> "))
+}
+
 /// The beginning of a line, and the script that is run before it.
 pub(crate) fn before() -> Vec<(&'static str, Vec<&'static str>)> {
     let mut found: Vec<(_, Vec<_>)> = Vec::new();

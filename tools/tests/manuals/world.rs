@@ -2,8 +2,6 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
-    os::unix::fs::PermissionsExt as _,
     path::PathBuf,
     process::{Output, Stdio},
 };
@@ -25,9 +23,6 @@ use super::{
 /// Programs that a manual may use here.
 const PROGRAMS: &str = "huren huren-node chmod cp curl echo mkdir mv";
 
-/// Which nodes there are, in variables that name their ports.
-const PROVINCES: [&str; 4] = ["SH", "JS", "ZJ", "AH"];
-
 /// What to do about a command that fails.
 const REMEDY: &str = "Mend the manual, or say in tools/tests/manuals what has to be there before it \
     (before.txt), what a placeholder stands for (stands_for.txt), or which test runs it \
@@ -44,49 +39,42 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// A folder with the two programs and a key pair for backups, and with ports for every province.
-    pub(crate) fn new() -> Self {
+    /// A folder with what the table of preparations begins with, a key pair for backups, and ports for
+    /// every province.
+    pub(crate) async fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let (here, huren) = (folder.path().display(), env!("CARGO_BIN_EXE_huren"));
-        for sub in ["programs", "ceremony"] {
-            fs::create_dir(folder.path().join(sub)).expect("a folder");
-        }
-        for (name, subcommand) in [("huren", ""), ("huren-node", "node")] {
-            let file = folder.path().join("programs").join(name);
-            let script = format!("#!/bin/sh\nexec '{huren}' {subcommand} \"$@\"\n");
-            fs::write(&file, script).expect("a script");
-            fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).expect("a mode");
-        }
-        // An answer that refuses is no success.
-        fs::write(folder.path().join(".curlrc"), "fail-with-body\n").expect("a file");
+        let here = folder.path().to_owned();
         let backups = age::x25519::Identity::generate();
-        let identity = folder.path().join("backup-identity.txt");
-        fs::write(identity, backups.to_string().expose_secret()).expect("a file");
-
         let path = std::env::var("PATH").unwrap_or_default();
-        let mut environment = vec![
-            ("PATH", format!("{here}/programs:{path}")),
-            ("CURL_HOME", here.to_string()),
-            ("CURL_CA_BUNDLE", format!("{here}/zj/tls/ca.crt")),
-            ("no_proxy", "*".into()),
+        let variables = [
+            ("HUREN", env!("CARGO_BIN_EXE_huren").to_owned()),
+            ("PATH", format!("{}/programs:{path}", here.display())),
+            ("CURL_HOME", here.display().to_string()),
+            (
+                "CURL_CA_BUNDLE",
+                format!("{}/zj/tls/ca.crt", here.display()),
+            ),
+            ("no_proxy", "*".to_owned()),
             ("RECIPIENT", backups.to_public().to_string()),
+            ("IDENTITY", backups.to_string().expose_secret().to_owned()),
             // Nodes on one machine need not wait for each other as long as provinces do.
-            ("HUREN_REPLICATION__POLL_SECONDS", "1".into()),
-            ("HUREN_REPLICATION__HOLD_PUBLISH_MS", "200".into()),
-        ]
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), value))
-        .collect::<Vec<_>>();
-        let ports = PROVINCES.map(|of| ["GRPC", "HTTP"].map(|port| format!("{of}_{port}")));
-        for port in ports.into_iter().flatten() {
-            environment.push((port, free_port().expect("a port").to_string()));
-        }
-        Self {
-            at: folder.path().to_owned(),
+            ("HUREN_REPLICATION__POLL_SECONDS", "1".to_owned()),
+            ("HUREN_REPLICATION__HOLD_PUBLISH_MS", "200".to_owned()),
+        ];
+        let variables = variables.map(|(name, value)| (name.to_owned(), value));
+        let ports = ["SH", "JS", "ZJ", "AH"].map(|of| [format!("{of}_GRPC"), format!("{of}_HTTP")]);
+        let ports = ports.into_iter().flatten();
+        let ports = ports.map(|name| (name, free_port().expect("a port").to_string()));
+        let world = Self {
             folder,
-            environment,
+            at: here,
+            environment: variables.into_iter().chain(ports).collect(),
             nodes: BTreeMap::new(),
+        };
+        for line in tables::first() {
+            world.must(line, "the first block").await;
         }
+        world
     }
 
     /// Begins with a block. A list is drafted beside the running federation, whose root keys are others.
@@ -218,8 +206,11 @@ impl World {
         self.until(&format!("huren ready --dir {dir}")).await;
     }
 
+    /// Stops a node, if it runs.
     async fn stop(&mut self, dir: &str) {
-        let mut child = self.nodes.remove(dir).expect("a node that runs");
+        let Some(mut child) = self.nodes.remove(dir) else {
+            return;
+        };
         signal("TERM", &child).await;
         assert!(child.wait().await.expect("an end").success(), "{dir}");
     }
