@@ -29,14 +29,14 @@ mod tests {
         for manual in reading::manuals() {
             for text in manual.texts() {
                 for command in reading::simple_commands(&text) {
-                    seen += 1;
+                    seen += usize::from(command[0].starts_with("huren"));
                     if let Err(what) = flags::check(&command) {
                         wrong.push(format!("{}: `{text}`: {what}", manual.name));
                     }
                 }
             }
         }
-        assert!(seen > 150, "the manuals are read: {seen}");
+        assert!(seen > 100, "the manuals are read: {seen}");
         assert!(wrong.is_empty(), "{wrong:#?}");
     }
 
