@@ -367,7 +367,7 @@ fn copy_folder(from: &Path, to: &Path) -> Result<()> {
 /// Taken from below those that the system gives out by itself (Linux: from 32768 on): of those any
 /// connection that somebody opens could take it before the node does. Each process begins
 /// elsewhere, and gives none twice until it has been through all.
-fn free_port() -> Result<SocketAddr> {
+pub fn free_port() -> Result<SocketAddr> {
     static GIVEN: AtomicU32 = AtomicU32::new(0);
     const FIRST: u32 = 10_000;
     const COUNT: u32 = 22_000;
