@@ -71,7 +71,7 @@ pub async fn audit(federation: &Federation, at: Region, of: Region) -> Leaves {
     for (id, expected) in tiles {
         assert_eq!(held[&id][..expected.len()], expected, "{id:?}");
     }
-    let reader = federation.engine(at).reader();
+    let reader = federation.engine(at).proofs();
     for (index, hash) in (0..).zip(&hashes) {
         let proof = reader.inclusion(log, index, size).await;
         let proof = proof.expect("a store").expect("a proof");

@@ -134,7 +134,7 @@ impl Peer for Wire {
         let far = self.far()?;
         let mut packages = Vec::new();
         for number in first..first + u64::from(count) {
-            let held = far.reader().package(origin, number, size).await;
+            let held = far.proofs().package(origin, number, size).await;
             let Some((entries, proof)) = held.ok().flatten() else {
                 break;
             };
@@ -154,7 +154,7 @@ impl Peer for Wire {
         old: u64,
         new: u64,
     ) -> Result<Vec<Hash>, PeerError> {
-        let proof = self.far()?.reader().consistency(origin, old, new).await;
+        let proof = self.far()?.proofs().consistency(origin, old, new).await;
         let proof = proof.map_err(|_| PeerError::Unreachable)?;
         self.lie
             .consistency(origin, (old, new), proof)

@@ -81,7 +81,7 @@ async fn claim(
     state: ClaimState,
     effective_date: u32,
 ) -> v1::SubmitRequest {
-    let leaf = federation.engine(of).reader().leaf(&origin(of), at).await;
+    let leaf = federation.engine(of).proofs().leaf(&origin(of), at).await;
     let leaf = leaf.expect("a store").expect("a leaf");
     let claim = v1::SubsidyClaim {
         origin: origin(of).to_string(),

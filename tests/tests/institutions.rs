@@ -122,7 +122,7 @@ async fn signed_by_an_institution_proven_in_another_province() {
     let Some(Body::Signed(given)) = &request.body else {
         unreachable!("a signed submission");
     };
-    let reader = federation.engine(HOME).reader();
+    let reader = federation.engine(HOME).proofs();
     let logged = reader.leaf(&origin(HOME), placed.index).await.unwrap();
     assert_eq!(
         logged.as_ref(),

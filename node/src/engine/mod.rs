@@ -367,7 +367,7 @@ impl Engine {
     }
 
     /// Reads logs, for what others are told.
-    pub const fn reader(&self) -> &Reader {
+    pub const fn proofs(&self) -> &Reader {
         &self.proofs
     }
 

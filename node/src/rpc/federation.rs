@@ -82,7 +82,7 @@ impl FederationService for Service {
         if asked.old_size == 0 || asked.old_size > asked.new_size {
             return Err(refuse::bad_argument("SIZES", "old_size", "1 to new_size"));
         }
-        let reader = self.0.engine.reader();
+        let reader = self.0.engine.proofs();
         let proof = reader
             .consistency(&origin, asked.old_size, asked.new_size)
             .await;
@@ -168,7 +168,7 @@ async fn package(
     number: u64,
     size: u64,
 ) -> Result<v1::GetPackagesResponse, Status> {
-    let package = engine.reader().package(origin, number, size).await;
+    let package = engine.proofs().package(origin, number, size).await;
     let package = package.map_err(|error| refuse::store(&error))?;
     let (entries, proof) = package.ok_or_else(|| refuse::not_held("PACKAGE_NOT_HELD"))?;
     let proof = proof.into_iter().map(|hash| hash.0.to_vec()).collect();
