@@ -21,16 +21,7 @@ use super::{
 };
 
 /// Programs that a manual may use here.
-const PROGRAMS: [&str; 8] = [
-    "huren",
-    "huren-node",
-    "chmod",
-    "cp",
-    "curl",
-    "echo",
-    "mkdir",
-    "mv",
-];
+const PROGRAMS: &str = "huren huren-node chmod cp curl echo mkdir mv";
 
 /// What to do about a command that fails.
 const REMEDY: &str = "Mend the manual, or say in tools/tests/manuals what has to be there before it \
