@@ -83,8 +83,10 @@ fn context(span: &Span) -> Option<SpanContext> {
 struct Given<H>(H);
 
 impl Extractor for Given<&HeaderMap> {
+    /// `traceparent` alone: `tracestate` is whatever a caller writes, and nothing here reads it.
     fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name)?.to_str().ok()
+        let given = self.0.get(name).filter(|_| name == "traceparent")?;
+        given.to_str().ok()
     }
 
     fn keys(&self) -> Vec<&str> {
