@@ -110,7 +110,7 @@ async fn watch(
 fn progress(page: Page, list: Arc<List>) -> impl Stream<Item = String> {
     stream::unfold((page, list, 0), |(page, list, told)| async move {
         loop {
-            let answered = page.advance(&list).await?;
+            let answered = page.answer_next(&list).await?;
             let step = answered * STEPS / list.total;
             if step > told {
                 let percent = 100 / STEPS;
@@ -189,7 +189,7 @@ impl Page {
     }
 
     /// Answers the next line, and says how many have been; `None` once all are.
-    async fn advance(&self, list: &List) -> Option<usize> {
+    async fn answer_next(&self, list: &List) -> Option<usize> {
         let mut progress = list.progress.lock().await;
         // It stays in its place until it is answered: whoever looks may go away at any time.
         let line = progress.waiting.front()?.clone();
