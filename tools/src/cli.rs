@@ -2,6 +2,7 @@
 
 use std::io::{Write as _, stdout};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Result;
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
@@ -104,6 +105,27 @@ pub struct ImportCommand {
     /// 内容 / what
     #[command(flatten)]
     pub import: import::ImportArgs,
+    /// 只显示将如何理解该表，不写入任何内容 / show how the table would be understood, write nothing
+    ///
+    /// 显示工作表、表头行、编码、每列的含义、前五行（已脱敏）和将被拒绝的行数。
+    /// Sheet, header row, encoding, the meaning of each column, the first five rows with persons
+    /// masked, and how many rows would be refused.
+    #[arg(long, conflicts_with_all = ["check", "watch"])]
+    pub preview: bool,
+    /// FILE 是文件夹：逐一导入放入其中的文件，直至 Ctrl-C 或 SIGTERM / FILE is a folder: import what is put into it
+    ///
+    /// 文件大小和时间两次查看不变才视为完整；隐藏文件、~$ 开头及 .part、.tmp 不动。完成后移入 done；
+    /// 有行被拒的移入 rejected，旁有拒绝清单和报告；读不了的移入 refused。中断后重新运行即可继续。
+    /// 以轮询查看，网络共享也可用。
+    /// A file is complete when two looks find the same size and time; hidden files, ~$… , .part and
+    /// .tmp are left alone. Files end up in done, in rejected with the refused rows and a report
+    /// beside, or in refused. Run it again after an interruption: it goes on. It looks again and
+    /// again, which works on network shares too.
+    #[arg(long, conflicts_with_all = ["check", "rejects", "journal"])]
+    pub watch: bool,
+    /// 与 --watch 一起：每隔几秒查看一次 / with --watch: seconds between two looks
+    #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..))]
+    pub interval: u64,
 }
 
 /// Carries out a command; failures are printed to standard error.
@@ -158,6 +180,22 @@ async fn dispatch(cli: Cli) -> Result<ExitCode> {
                 writeln!(stdout(), "{summary}")?;
             }
             Ok(ExitCode::SUCCESS)
+        }
+        Command::Import(args) if args.preview => {
+            let preview = import::Preview::of(&args.import).map_err(anyhow::Error::msg)?;
+            if json {
+                writeln!(stdout(), "{}", serde_json::to_string_pretty(&preview)?)?;
+            } else {
+                writeln!(stdout(), "{preview}")?;
+            }
+            Ok(ExitCode::from(preview.exit_code()))
+        }
+        Command::Import(args) if args.watch => {
+            let client = IssuanceServiceClient::new(args.node.caller()?);
+            let interval = Duration::from_secs(args.interval);
+            import::watch(client, &args.import, interval, json)
+                .await
+                .map(done)
         }
         Command::Import(args) => {
             let progress = import::progress_bar();

@@ -266,5 +266,67 @@ fn tables() -> Vec<Vec<u8>> {
         // GB 18030: 证书编号,姓名
         b"\xd6\xa4\xca\xe9\xb1\xe0\xba\xc5,\xd0\xd5\xc3\xfb\nA,\xff\xff\n".to_vec(),
         b"PK\x03\x04".to_vec(),
+        workbook(),
     ]
+}
+
+/// The smallest workbook that can be imported, not compressed, so that damage reaches its parts.
+fn workbook() -> Vec<u8> {
+    const RELATIONS: &str = "http://schemas.openxmlformats.org/officeDocument/2006/relationships";
+    let relation = |id: &str, kind: &str, target: &str| {
+        format!(r#"<Relationship Id="{id}" Type="{RELATIONS}/{kind}" Target="{target}"/>"#)
+    };
+    let relations = |all: &str| format!("<Relationships>{all}</Relationships>");
+    let cell = |text: &str| format!(r#"<c t="inlineStr"><is><t>{text}</t></is></c>"#);
+    let header: String = ["证书编号", "生效日期", "原因"].map(cell).concat();
+    let row = format!(
+        r#"<c r="A3"><v>330106199001011230</v></c><c r="B3" s="1"><v>45351.5</v></c>{}{}"#,
+        cell("_x0041_&amp;&#20057;"),
+        r#"<c r="D3" t="s"><f>A1</f><v>1</v></c>"#,
+    );
+    let parts = [
+        ("[Content_Types].xml", "<Types/>".to_owned()),
+        (
+            "_rels/.rels",
+            relations(&relation("a", "officeDocument", "xl/workbook.xml")),
+        ),
+        (
+            "xl/_rels/workbook.xml.rels",
+            relations(
+                &[
+                    relation("s", "worksheet", "sheet.xml"),
+                    relation("t", "sharedStrings", "strings.xml"),
+                    relation("f", "styles", "styles.xml"),
+                ]
+                .concat(),
+            ),
+        ),
+        (
+            "xl/workbook.xml",
+            r#"<workbook><sheets><sheet name="一" r:id="s"/></sheets></workbook>"#.to_owned(),
+        ),
+        (
+            "xl/strings.xml",
+            "<sst><si><t>变更类型</t></si><si><r><t>撤</t></r><r><t>销</t></r></si></sst>"
+                .to_owned(),
+        ),
+        (
+            "xl/styles.xml",
+            r#"<styleSheet><cellXfs><xf/><xf numFmtId="14"/></cellXfs></styleSheet>"#.to_owned(),
+        ),
+        (
+            "xl/sheet.xml",
+            format!(
+                r#"<worksheet><sheetData><row r="1"><c t="b"><v>1</v></c></row><row>{header}<c t="s"><v>0</v></c></row><row r="3">{row}</row></sheetData></worksheet>"#
+            ),
+        ),
+    ];
+    let mut archive = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    let stored =
+        zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+    for (name, text) in parts {
+        archive.start_file(name, stored).expect("memory");
+        archive.write_all(text.as_bytes()).expect("memory");
+    }
+    archive.finish().expect("memory").into_inner()
 }

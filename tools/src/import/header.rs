@@ -72,6 +72,15 @@ impl Header {
         })
     }
 
+    /// The columns: name, field, and whether it is one of [`REJECT_COLUMNS`].
+    pub(super) fn columns(&self) -> impl Iterator<Item = (&str, Option<&'static str>, bool)> {
+        let columns = self.names.iter().zip(&self.fields);
+        columns.map(|(name, field)| {
+            let is_ours = REJECT_COLUMNS.contains(&name.as_str());
+            (name.as_str(), *field, is_ours)
+        })
+    }
+
     /// Names of columns that are not known here.
     pub(super) fn unknown(&self) -> Vec<String> {
         let columns = self.names.iter().zip(&self.fields);

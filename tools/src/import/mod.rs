@@ -11,6 +11,7 @@ mod header;
 mod institution;
 mod journal;
 mod outcome;
+mod preview;
 mod rejects;
 mod report;
 mod rows;
@@ -20,6 +21,7 @@ mod source;
 mod status;
 #[cfg(test)]
 mod tests;
+mod watch;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -31,8 +33,10 @@ use huren_tables::Options;
 use indicatif::{ProgressBar, ProgressStyle};
 
 pub use bytes::{TableRow, read_table};
+pub use preview::{Preview, PreviewColumn, PreviewRow};
 pub use report::Report;
 pub(crate) use sign::signed_rows;
+pub use watch::watch;
 
 use crate::connect::Calls;
 use crate::files::{Encoding, Kind};
@@ -175,7 +179,10 @@ async fn with_rows(
     };
     let source = match Source::open(&args.file, &args.options(), args.kind) {
         Ok(source) => source,
-        Err(error) => return failed(report, &error),
+        Err(error) => {
+            report.is_unreadable = true;
+            return failed(report, &error);
+        }
     };
     report.kind = Some(source.header.kind);
     report.encoding = source.encoding();
@@ -200,6 +207,7 @@ async fn with_rows(
     let result = work(Rows::of(source, conversion), &mut outcome).await;
     progress.finish_and_clear();
     if let Err(error) = result {
+        outcome.report.is_unreadable = matches!(error, SendError::Source(_));
         outcome.report.failure = Some(error.to_string());
     }
     outcome.finish(start.elapsed())

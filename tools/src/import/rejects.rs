@@ -148,7 +148,7 @@ fn joined<'a>(texts: impl Iterator<Item = &'a str>, between: &str) -> String {
 }
 
 /// A workbook is asked for by its name.
-fn is_workbook(path: &Path) -> bool {
+pub(super) fn is_workbook(path: &Path) -> bool {
     let extension = path.extension();
     extension.is_some_and(|extension| extension.eq_ignore_ascii_case("xlsx"))
 }

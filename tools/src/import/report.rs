@@ -46,6 +46,9 @@ pub struct Report {
     pub rejects_file: Option<PathBuf>,
     /// Why the import stopped early. What was accepted until then stays; run it again.
     pub failure: Option<String>,
+    /// Whether that lies in the file, which is then the same when it is run again.
+    #[serde(skip)]
+    pub is_unreadable: bool,
 }
 
 impl Report {

@@ -20,6 +20,8 @@ mod draws;
 #[cfg(test)]
 mod evidence;
 #[cfg(test)]
+mod imports;
+#[cfg(test)]
 mod logs;
 #[cfg(test)]
 mod manager;

@@ -1,6 +1,7 @@
 mod node;
 mod sending;
 mod tables;
+mod workbooks;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -162,7 +162,7 @@ async fn files_that_stop_before_anything_is_sent() {
     check(b"PK\x03\x04xlsx".to_vec(), "Excel").await;
     check("甲,乙\n1,2\n".into(), "--kind").await;
     check(HEADER.replace(",姓名", "").into_bytes(), "姓名").await;
-    check(Vec::new(), "--kind").await;
+    check(Vec::new(), "nothing").await;
     let endless = format!("{HEADER}\n\"{}", "长,\n".repeat(600_000));
     check(endless.into_bytes(), "引号").await;
     let report = checked(Path::new("/nonexistent/table.csv")).await;
