@@ -258,7 +258,7 @@ impl Engine {
         let answers = store.answering().unwrap_or_else(|| Arc::clone(&store));
         let proofs = reader.over(Arc::clone(&answers));
         let lookup = lookup::Lookup::new(Arc::clone(&answers));
-        let shelf = registers::Shelf::new(Arc::clone(&answers));
+        let shelf = registers::Shelf::new(Arc::clone(&store));
         let book = Book::open(
             Arc::clone(&store),
             reader.clone(),

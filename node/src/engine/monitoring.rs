@@ -129,7 +129,7 @@ impl Engine {
                 "" => String::new(),
                 after => format!("{prefix}{after}"),
             };
-            let page = self.answers.cells_page(&prefix, &after, query.institutions);
+            let page = self.store.cells_page(&prefix, &after, query.institutions);
             let keys = page
                 .await?
                 .into_iter()
@@ -152,7 +152,7 @@ impl Engine {
         let mut found = BTreeSet::new();
         let mut after = past(&query.after);
         while found.len() < usize::try_from(query.institutions).unwrap_or(usize::MAX) {
-            let page = self.answers.directory_page(kind, "", &after, 1).await?;
+            let page = self.store.directory_page(kind, "", &after, 1).await?;
             let first = page.first().and_then(|(_, row)| row.key.split_once('/'));
             let Some((institution, _)) = first else {
                 break;
@@ -169,7 +169,7 @@ impl Engine {
         let plans = number(Kind::AnnualPlan);
         Ok(Known {
             crosswalk: Arc::new(Crosswalk::as_of(&occupations, Date::MAX)),
-            plans_from: self.answers.directory_from(origin, plans).await?,
+            plans_from: self.store.directory_from(origin, plans).await?,
             ..Known::default()
         })
     }
@@ -233,7 +233,7 @@ impl Engine {
         let within = key(*period.start()).key();
         let mut is_within = false;
         let mut indexes = BTreeSet::new();
-        for cell in self.answers.cells(&keys).await? {
+        for cell in self.store.cells(&keys).await? {
             let places = Places::from_bytes(&cell.sums);
             let places = places.ok_or(StoreError::Corrupt("what a cell holds"))?;
             let of_log = places.of_log(origin);
@@ -300,7 +300,7 @@ impl Engine {
     }
 
     async fn was_loaded_later(&self, origin: &Origin, index: u64) -> Result<bool, StoreError> {
-        let leaf = self.proofs.leaf(origin, index).await?;
+        let leaf = self.reader.leaf(origin, index).await?;
         Ok(leaf.is_some_and(|leaf| is_backfilled(&leaf)))
     }
 
@@ -310,7 +310,7 @@ impl Engine {
         institution: &str,
     ) -> Result<Vec<Dated<v1::Institution>>, StoreError> {
         let rows = self
-            .answers
+            .store
             .directory(number(Kind::Institution), institution)
             .await?;
         let of_log = rows.into_iter().filter(|(of, _)| of == origin);
@@ -361,7 +361,7 @@ impl Engine {
         let (mut logs, mut after) = (BTreeMap::<String, Vec<_>>::new(), String::new());
         loop {
             let page = self
-                .answers
+                .store
                 .directory_page(kind, prefix, &after, KEYS)
                 .await?;
             let Some((_, last)) = page.last() else {

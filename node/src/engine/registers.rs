@@ -24,6 +24,8 @@ const DEFAULT_KEYS: u32 = 100;
 
 /// What decisions rest on, read anew when an entry came.
 pub(super) struct Shelf {
+    /// Of two look-ups the second is of no older state, which a replica does not promise: what is
+    /// held must be no older than the ends that are kept beside it.
     store: Arc<dyn Store>,
     held: ArcSwapOption<Held>,
     reading: Mutex<()>,

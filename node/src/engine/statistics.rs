@@ -379,7 +379,7 @@ impl Engine {
     /// # Errors
     /// If the store fails.
     pub async fn counted(&self) -> Result<BTreeMap<Origin, u64>, StoreError> {
-        Ok(self.answers.counted().await?.into_iter().collect())
+        Ok(self.store.counted().await?.into_iter().collect())
     }
 
     /// Answers a question to the statistics.
@@ -391,7 +391,7 @@ impl Engine {
         let mut table = TableBuilder::new(query);
         let mut after = String::new();
         loop {
-            let page = self.answers.cells_page(&prefix, &after, 1000).await?;
+            let page = self.store.cells_page(&prefix, &after, 1000).await?;
             let Some(last) = page.last() else { break };
             last.key.clone_into(&mut after);
             for KeptCell { key, sums } in page {

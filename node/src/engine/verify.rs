@@ -184,19 +184,24 @@ impl Engine {
 
     async fn local_answer(&self, question: &Question) -> Result<Local, VerifyError> {
         let tags = NumberTags::of(&question.number, &self.keys.index);
+        let mut is_fresh = false;
         let (found, logs) = loop {
             let doubts = self.book.doubts();
             // Before the look-up, which is of no older state: so what is stated was looked at.
-            let entries = self.book.entries();
+            let logs = self.views();
             let found = self.lookup.by_number(tags.all()).await?;
-            if self.is_following() {
+            let is_following = self.is_following();
+            if is_following {
                 // Whoever is in charge may have dropped a register meanwhile.
                 self.book.freshen().await?;
             }
-            let logs: Vec<LogView> = entries.iter().map(|entry| entry.view.clone()).collect();
-            if doubts == self.book.doubts() {
+            // What was acknowledged before the question counts. Who is in charge knows it; a
+            // follower that did not looks again, by what it has read of the logs since.
+            let is_known = !is_following || is_fresh || logs == self.views();
+            if is_known && doubts == self.book.doubts() {
                 break (found, logs);
             }
+            is_fresh = is_following;
         };
         let (candidates, leaves) = self.opened(found, &logs).await?;
         let mut answer = verdict::decide(question, &logs, &candidates);
@@ -209,6 +214,12 @@ impl Engine {
             candidates,
             leaves,
         })
+    }
+
+    /// How far each log is known.
+    fn views(&self) -> Vec<LogView> {
+        let entries = self.book.entries();
+        entries.iter().map(|entry| entry.view.clone()).collect()
     }
 
     /// Opens what was found. What lies beyond the stated size of its log is not taken into account

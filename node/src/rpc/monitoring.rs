@@ -31,12 +31,14 @@ impl MonitoringService for Service {
         if !is_entitled {
             return Err(refuse::monitoring_region());
         }
+        // Before what is counted, which is then of no less.
+        let counted = self.0.counted().await?;
         let page = engine.alerts(&query).await;
         let page = page.map_err(|error| refuse::monitoring(&error))?;
         Ok(Response::new(v1::ListAlertsResponse {
             alerts: page.alerts.into_iter().map(line).collect(),
             next_page_token: page.next,
-            counted: self.0.counted().await?,
+            counted,
         }))
     }
 }

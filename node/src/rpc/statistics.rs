@@ -48,6 +48,8 @@ impl StatisticsService for Service {
             }
         }
         let (page_size, start) = page(&asked)?;
+        // Before the sums, which are then of no less.
+        let counted = self.0.counted().await?;
         let table = engine.statistics(&query).await;
         let mut table = table.map_err(|error| refuse::statistics(&error))?;
         if !asked.exact {
@@ -62,7 +64,7 @@ impl StatisticsService for Service {
                 true => end.to_string(),
                 false => String::new(),
             },
-            counted: self.0.counted().await?,
+            counted,
         }))
     }
 }

@@ -11,9 +11,15 @@ const INTERVAL: Duration = Duration::from_secs(1);
 
 /// Runs for ever, if the database has a replica.
 pub(super) async fn watch(database: Arc<Postgres>, clock: Arc<dyn Clock>) {
-    while let Some(state) = database.measure_replica(clock.now()).await {
+    // Seconds since it began. The clock of the machine may be set back, which must not hide that
+    // the replica stopped: each round takes an interval at least.
+    let (mut elapsed, mut before) = (0u64, clock.now());
+    while let Some(state) = database.measure_replica(elapsed).await {
         tell(state);
         clock.sleep(INTERVAL).await;
+        let now = clock.now();
+        let passed = now.saturating_sub(before).max(INTERVAL.as_secs());
+        (elapsed, before) = (elapsed.saturating_add(passed), now);
     }
 }
 

@@ -76,23 +76,27 @@ impl Postgres {
     /// `Unavailable` if the address is none.
     pub fn lazy(url: &str, options: &PostgresOptions) -> Result<Self, Error> {
         let target = connect::target(url, options)?;
+        let readers = connect::pool(options.readers, options, target.clone());
         let replica = match &options.replica {
             Some(url) => {
-                let target = connect::target(url, options)?;
-                let pool = connect::pool(options.readers, options, target);
-                Some(Arc::new(Replica::new(
-                    pool,
-                    options.replica_lag_max,
-                    options.replica_patience,
-                )))
+                // What nobody waits for any more is not to go on there.
+                let hasty = PostgresOptions {
+                    acquire_timeout: PATIENCE,
+                    statement_timeout: PATIENCE,
+                    ..options.clone()
+                };
+                let pool = connect::pool(options.readers, &hasty, connect::target(url, &hasty)?);
+                let (lag_max, patience) = (options.replica_lag_max, options.replica_patience);
+                let replica = Replica::new(pool, readers.clone(), lag_max, patience);
+                Some(Arc::new(replica))
             }
             None => None,
         };
         Ok(Self {
             replica,
             answers: None,
-            writers: connect::pool(options.writers, options, target.clone()),
-            readers: Pool::Postgres(connect::pool(options.readers, options, target)),
+            writers: connect::pool(options.writers, options, target),
+            readers: Pool::Postgres(readers),
             stall: format!("{}ms", options.stall.as_millis()).into(),
             epoch: Arc::default(),
         })
@@ -133,7 +137,7 @@ impl Postgres {
     /// moment: to be called every second or so. Before the first time it is not used.
     pub async fn measure_replica(&self, now: u64) -> Option<ReplicaState> {
         let replica = self.replica.as_ref()?;
-        Some(replica.measure(&self.writers, now).await)
+        Some(replica.measure(now).await)
     }
 
     /// Waits for what is under way and closes the connections. Calls after it fail.
@@ -171,10 +175,9 @@ impl Database for Postgres {
         }
     }
 
-    async fn has_read(&self, logs: &[LogState]) -> Result<(), Error> {
-        match &self.replica {
-            Some(replica) => replica.read(&self.writers, logs).await,
-            None => Ok(()),
+    async fn has_read(&self, logs: &[LogState]) {
+        if let Some(replica) = &self.replica {
+            replica.read(logs).await;
         }
     }
 
@@ -193,10 +196,13 @@ impl Database for Postgres {
         Ok(Db::PostgresTransaction(begun))
     }
 
-    async fn commit(&self, transaction: Db, _erased: bool) -> Result<(), Error> {
+    async fn commit(&self, transaction: Db, what: Writes, _erased: bool) -> Result<(), Error> {
+        // Nothing of what every process writes is looked up there.
+        let replica = self.replica.as_deref().filter(|_| what == Writes::Logs);
+        let committing = replica.map(Replica::committing);
         transaction.commit().await?;
-        if let Some(replica) = &self.replica {
-            replica.committed(&self.writers).await;
+        if let Some(committing) = committing {
+            committing.done().await;
         }
         Ok(())
     }

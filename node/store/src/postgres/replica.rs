@@ -12,9 +12,10 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
+    ops::Range,
     sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
+        Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -37,8 +38,14 @@ const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 /// How long a standby may take for an answer that the database gives otherwise.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Where no log ever ends.
-const UNKNOWN: i64 = i64::MAX;
+/// Which cluster a server is of: where the logs of two end says nothing of each other.
+const CLUSTER: &str = "SELECT system_identifier FROM pg_control_system()";
+
+/// Without it the database's log may end behind what was committed.
+const COMMITS: &str = "SELECT current_setting('synchronous_commit')";
+
+/// The longest pause after look-ups that failed, in seconds.
+const LONGEST_PAUSE: u64 = 60;
 
 /// How soon a standby that is waited for is asked again.
 const STEP: Duration = Duration::from_millis(1);
@@ -68,17 +75,30 @@ pub struct ReplicaState {
 /// A standby of the database.
 pub(crate) struct Replica {
     pool: PgPool,
+    /// Connections to the database for reads: those for writes may be waiting for each other.
+    database: PgPool,
     /// Seconds.
     lag_max: u64,
+    /// Whether it is of the same cluster, and the database's log says what was committed, once both
+    /// were asked.
+    fits: OnceLock<bool>,
     /// How long a look-up waits until it has replayed what this process knows.
     patience: Duration,
-    /// End of the database's log behind everything that this process knows; [`UNKNOWN`] at first,
-    /// and behind a commit that could not be asked about, until it is measured again.
+    /// End of the database's log behind everything that this process knows, but for what is in
+    /// doubt.
     known: AtomicI64,
+    /// How often this process came to know something without learning where the log ended then,
+    /// such as by a commit that failed or was given up; the first time at the start.
+    doubts: AtomicU64,
+    /// How many of them lie before where it has learnt since that the log ends.
+    settled: AtomicU64,
     /// The logs as this process read them last.
     logs: Mutex<BTreeMap<Origin, LogState>>,
     measured: Mutex<Measured>,
     is_used: AtomicBool,
+    /// Whether a look-up failed since it was last measured, and how often it came to that in a row.
+    failed: AtomicBool,
+    failures: AtomicU32,
     answered: AtomicU64,
     passed_on: AtomicU64,
 }
@@ -90,6 +110,29 @@ struct Measured {
     covered: Option<u64>,
     /// Later on, ascending.
     open: VecDeque<(u64, i64)>,
+    /// When it is not used after it failed.
+    pause: Range<u64>,
+}
+
+/// A commit that is under way: what it did is in doubt if it fails or is given up.
+pub(super) struct Committing<'a> {
+    replica: &'a Replica,
+    is_known: bool,
+}
+
+impl Committing<'_> {
+    /// It is done.
+    pub(super) async fn done(mut self) {
+        self.is_known = self.replica.learn().await;
+    }
+}
+
+impl Drop for Committing<'_> {
+    fn drop(&mut self) {
+        if !self.is_known {
+            self.replica.doubt();
+        }
+    }
 }
 
 impl Measured {
@@ -110,18 +153,35 @@ impl Measured {
             self.open.pop_front();
         }
     }
+
+    /// So many look-ups in a row have failed by now.
+    fn failed(&mut self, now: u64, failures: u32) {
+        let pause = 1u64.checked_shl(failures).unwrap_or(LONGEST_PAUSE);
+        self.pause = now..now.saturating_add(pause.min(LONGEST_PAUSE));
+    }
 }
 
 impl Replica {
-    pub(super) fn new(pool: PgPool, lag_max: Duration, patience: Duration) -> Self {
+    pub(super) fn new(
+        pool: PgPool,
+        database: PgPool,
+        lag_max: Duration,
+        patience: Duration,
+    ) -> Self {
         Self {
             pool,
+            database,
+            fits: OnceLock::new(),
             lag_max: lag_max.as_secs(),
             patience,
-            known: AtomicI64::new(UNKNOWN),
+            known: AtomicI64::new(0),
+            doubts: AtomicU64::new(1),
+            settled: AtomicU64::new(0),
             logs: Mutex::default(),
             measured: Mutex::default(),
             is_used: AtomicBool::new(false),
+            failed: AtomicBool::new(false),
+            failures: AtomicU32::new(0),
             answered: AtomicU64::new(0),
             passed_on: AtomicU64::new(0),
         }
@@ -139,11 +199,17 @@ impl Replica {
             Some(Err(_)) | None => &self.passed_on,
         };
         counter.fetch_add(1, Ordering::Relaxed);
+        if let Some(Ok(())) = outcome {
+            self.failures.store(0, Ordering::Relaxed);
+        }
         if let Some(Err(error)) = outcome
             && !matches!(error, Error::Unavailable(error) if error.is::<Behind>())
+            // Nobody else waits for it before it was found well, and those who do already are one
+            // failure together.
+            && self.is_used.swap(false, Ordering::AcqRel)
         {
-            // Nobody else waits for it before it was found well.
-            self.is_used.store(false, Ordering::Release);
+            self.failures.fetch_add(1, Ordering::Relaxed);
+            self.failed.store(true, Ordering::Release);
             tracing::warn!(
                 error = error as &dyn std::error::Error,
                 "the replica failed"
@@ -156,9 +222,13 @@ impl Replica {
     /// # Errors
     /// `Unavailable` too if it has none.
     pub(crate) async fn snapshot(&self) -> Result<Transaction<'static, Pg>, Error> {
-        let known = self.known.load(Ordering::Acquire);
+        let behind = || Error::Unavailable(Box::new(Behind));
+        let known = self.known().ok_or_else(behind)?;
         let logs = self.logs().clone();
         if !self.has_replayed(known).await? {
+            if self.patience.is_zero() {
+                return Err(behind());
+            }
             let comes = async {
                 while !self.has_replayed(known).await? {
                     tokio::time::sleep(STEP).await;
@@ -166,7 +236,7 @@ impl Replica {
                 Ok::<_, Error>(())
             };
             let came = tokio::time::timeout(self.patience, comes).await;
-            came.map_err(|_| Error::Unavailable(Box::new(Behind)))??;
+            came.map_err(|_| behind())??;
         }
         // A state of after that, in which a register that this process knows may have been
         // dropped since: then nothing says so where the process looks next, at the database.
@@ -185,7 +255,7 @@ impl Replica {
                 None => false,
             };
             if !is_there {
-                return Err(Error::Unavailable(Box::new(Behind)));
+                return Err(behind());
             }
         }
         Ok(begun)
@@ -196,40 +266,89 @@ impl Replica {
         Ok(replayed.is_some_and(|replayed| replayed >= known))
     }
 
-    /// This process has committed something.
-    pub(super) async fn committed(&self, database: &PgPool) {
-        let flushed: Result<i64, _> = sqlx::query_scalar(FLUSHED).fetch_one(database).await;
-        match flushed {
-            Ok(flushed) => drop(self.known.fetch_max(flushed, Ordering::AcqRel)),
-            // It is done all the same.
-            Err(_) => self.known.store(UNKNOWN, Ordering::Release),
+    /// Where the database's log ends behind everything that this process knows; `None` while that
+    /// is in doubt.
+    fn known(&self) -> Option<i64> {
+        // In this order: what is put in doubt meanwhile is not settled yet.
+        let settled = self.settled.load(Ordering::Acquire);
+        let doubts = self.doubts.load(Ordering::Acquire);
+        (settled >= doubts).then(|| self.known.load(Ordering::Acquire))
+    }
+
+    fn doubt(&self) {
+        self.doubts.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Learns where the database's log ends now, and says whether it did.
+    async fn learn(&self) -> bool {
+        let flushed: Option<i64> =
+            soon(sqlx::query_scalar(FLUSHED).fetch_one(&self.database)).await;
+        if let Some(flushed) = flushed {
+            self.known.fetch_max(flushed, Ordering::AcqRel);
+        }
+        flushed.is_some()
+    }
+
+    /// This process is about to commit something.
+    pub(super) const fn committing(&self) -> Committing<'_> {
+        Committing {
+            replica: self,
+            is_known: false,
         }
     }
 
     /// This process has read these logs, in a statement that is over.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub(super) async fn read(&self, database: &PgPool, logs: &[LogState]) -> Result<(), Error> {
+    pub(super) async fn read(&self, logs: &[LogState]) {
         let is_news = |log: &LogState| self.logs().get(&log.origin) != Some(log);
         // Where nothing is new nothing has to be replayed: the end of the database's log moves on
         // for many reasons.
         if !logs.iter().any(is_news) {
-            return Ok(());
+            return;
         }
-        let flushed: i64 = sqlx::query_scalar(FLUSHED).fetch_one(database).await?;
-        self.known.fetch_max(flushed, Ordering::AcqRel);
+        if !self.learn().await {
+            self.doubt();
+        }
         let read = logs.iter().map(|log| (log.origin.clone(), log.clone()));
         self.logs().extend(read);
-        Ok(())
+    }
+
+    /// Whether it may be compared with the database at all; `None` if one of them does not answer.
+    async fn fits(&self) -> Option<bool> {
+        if let Some(fits) = self.fits.get() {
+            return Some(*fits);
+        }
+        let commits: String = soon(sqlx::query_scalar(COMMITS).fetch_one(&self.database)).await?;
+        let ours: i64 = soon(sqlx::query_scalar(CLUSTER).fetch_one(&self.database)).await?;
+        let theirs: i64 = soon(sqlx::query_scalar(CLUSTER).fetch_one(&self.pool)).await?;
+        let (is_same, is_on_disk) = (ours == theirs, commits != "off");
+        if !is_same {
+            tracing::warn!("the replica is of another database cluster and is not used");
+        }
+        if !is_on_disk {
+            tracing::warn!("the database has synchronous_commit = off: its replica is not used");
+        }
+        Some(*self.fits.get_or_init(|| is_same && is_on_disk))
     }
 
     /// Finds out how far the replica lags, at a time in seconds.
-    pub(super) async fn measure(&self, database: &PgPool, now: u64) -> ReplicaState {
-        let flushed: Option<i64> = soon(sqlx::query_scalar(FLUSHED).fetch_one(database)).await;
-        let replayed = soon(sqlx::query_scalar(REPLAYED).fetch_one(&self.pool)).await;
-        let replayed: Option<i64> = replayed.flatten();
-        let lag = {
+    pub(super) async fn measure(&self, now: u64) -> ReplicaState {
+        let fits = self.fits().await == Some(true);
+        // Those that come meanwhile may lie behind what is found.
+        let doubts = self.doubts.load(Ordering::Acquire);
+        let flushed: Option<i64> =
+            soon(sqlx::query_scalar(FLUSHED).fetch_one(&self.database)).await;
+        if let Some(flushed) = flushed {
+            self.known.fetch_max(flushed, Ordering::AcqRel);
+            self.settled.fetch_max(doubts, Ordering::AcqRel);
+        }
+        let replayed: Option<i64> = match fits {
+            true => soon(sqlx::query_scalar(REPLAYED).fetch_one(&self.pool))
+                .await
+                .flatten(),
+            false => None,
+        };
+        let has_failed = self.failed.swap(false, Ordering::AcqRel);
+        let (lag, is_pausing) = {
             let mut measured = lock(&self.measured);
             if let Some(flushed) = flushed {
                 measured.stood(now, flushed);
@@ -237,14 +356,14 @@ impl Replica {
             if let Some(replayed) = replayed {
                 measured.replayed(replayed);
             }
-            measured.covered.map(|covered| now.saturating_sub(covered))
+            if has_failed {
+                measured.failed(now, self.failures.load(Ordering::Relaxed));
+            }
+            let lag = measured.covered.map(|covered| now.saturating_sub(covered));
+            (lag, measured.pause.contains(&now))
         };
-        if let Some(flushed) = flushed {
-            let (unknown, order) = (UNKNOWN, Ordering::AcqRel);
-            let _ = (self.known).compare_exchange(unknown, flushed, order, Ordering::Acquire);
-        }
         let is_near = lag.is_some_and(|lag| lag <= self.lag_max);
-        let is_used = replayed.is_some() && is_near;
+        let is_used = replayed.is_some() && is_near && !is_pausing;
         if self.is_used.swap(is_used, Ordering::AcqRel) != is_used {
             tracing::warn!(lag, is_used, "whether the replica is asked has changed");
         }
@@ -293,6 +412,35 @@ mod tests {
         assert_eq!(measured.covered, Some(12));
         measured.replayed(200);
         assert_eq!(measured.covered, Some(13));
+    }
+
+    #[test]
+    fn who_fails_again_and_again_is_left_alone_for_longer() {
+        let mut measured = Measured::default();
+        for (failures, pause) in [(1, 2), (2, 4), (5, 32), (6, 60), (200, 60)] {
+            measured.failed(10, failures);
+            assert_eq!(measured.pause, 10..10 + pause, "{failures}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_in_doubt_is_known_once_it_was_measured_after_that() {
+        let Some(server) = huren_postgres_server::server() else {
+            return;
+        };
+        let pool = PgPool::connect(&server.database().unwrap()).await.unwrap();
+        let alone = Replica::new(pool.clone(), pool, PATIENCE, Duration::ZERO);
+        assert!(alone.learn().await);
+        assert_eq!(alone.known(), None, "what was before that is not known");
+        alone.measure(0).await;
+        let known = alone.known();
+        assert!(known.is_some());
+        drop(alone.committing());
+        assert_eq!(alone.known(), None, "a commit that was given up");
+        alone.measure(1).await;
+        assert!(alone.known() >= known);
+        alone.committing().done().await;
+        assert!(alone.known().is_some());
     }
 
     #[test]

@@ -55,12 +55,7 @@ pub(crate) trait Database: Send + Sync + 'static {
     fn looked_up(&self, _outcome: Option<Result<(), &Error>>) {}
 
     /// What was read of the logs, which the caller will go by.
-    ///
-    /// # Errors
-    /// If the database fails.
-    async fn has_read(&self, _logs: &[LogState]) -> Result<(), Error> {
-        Ok(())
-    }
+    async fn has_read(&self, _logs: &[LogState]) {}
 
     /// Begins a transaction that writes. There is one at a time.
     ///
@@ -68,13 +63,14 @@ pub(crate) trait Database: Send + Sync + 'static {
     /// `Unavailable` if what it writes is for another process to write.
     async fn begin(&self, what: Writes) -> Result<Db, Error>;
 
-    /// Makes a transaction last; with `erased`, what it took away is in no file afterwards.
-    async fn commit(&self, transaction: Db, erased: bool) -> Result<(), Error>;
+    /// Makes a transaction last that was begun for that; with `erased`, what it took away is in no file afterwards.
+    async fn commit(&self, transaction: Db, what: Writes, erased: bool) -> Result<(), Error>;
 }
 
 /// `look_up!(self.operation, db => read)`: from the replica, where there is one that has come far
-/// enough; from the database itself where there is none, or it fails. So it is for what is told to others by the sizes of logs: certificates and what became of them, registers, statistics, the
-/// tree. Everything else is read from the database: what the logs are, which says how new a
+/// enough; from the database itself where there is none, or it fails. So it is for what is told to
+/// others by the sizes of logs: certificates and what became of them, registers, the tree; of two
+/// look-ups the second may be of an older state. Everything else is read from the database: what the logs are, which says how new a
 /// replica has to be; what is compared before it is written (packages, submissions, what was
 /// cosigned, erased or put under other keys); what counts from now on (tokens, keys, trust lists,
 /// releases, the audit trail); and disclosures by themselves, which members are given.
@@ -114,37 +110,37 @@ impl<D: Database> Store for D {
         };
         let mut tx = self.begin(Writes::Logs).await?;
         logs::create(&mut tx, origin, role, empty).await?;
-        self.commit(tx, false).await
+        self.commit(tx, Writes::Logs, false).await
     }
 
     async fn log(&self, origin: &Origin) -> Result<Option<LogState>, Error> {
         let log = logs::one(self.readers(), origin).await?;
-        self.has_read(log.as_slice()).await?;
+        self.has_read(log.as_slice()).await;
         Ok(log)
     }
 
     async fn logs(&self) -> Result<Vec<LogState>, Error> {
         let logs = logs::all(self.readers()).await?;
-        self.has_read(&logs).await?;
+        self.has_read(&logs).await;
         Ok(logs)
     }
 
     async fn put_notes(&self, origin: &Origin, notes: Notes) -> Result<(), Error> {
         let mut tx = self.begin(Writes::Logs).await?;
         logs::put_notes(&mut tx, origin, notes).await?;
-        self.commit(tx, false).await
+        self.commit(tx, Writes::Logs, false).await
     }
 
     async fn freeze(&self, origin: &Origin, evidence: &[u8]) -> Result<(), Error> {
         let mut tx = self.begin(Writes::Logs).await?;
         logs::freeze(&mut tx, origin, evidence).await?;
-        self.commit(tx, false).await
+        self.commit(tx, Writes::Logs, false).await
     }
 
     async fn release(&self, origin: &Origin, release: Release) -> Result<(), Error> {
         let mut tx = self.begin(Writes::Logs).await?;
         logs::release(&mut tx, origin, &release).await?;
-        self.commit(tx, false).await
+        self.commit(tx, Writes::Logs, false).await
     }
 
     async fn releases(&self, origin: &Origin) -> Result<Vec<Release>, Error> {
@@ -154,7 +150,7 @@ impl<D: Database> Store for D {
     async fn put_restored(&self, origin: &Origin, restored: Option<u64>) -> Result<(), Error> {
         let mut tx = self.begin(Writes::Logs).await?;
         logs::put_restored(&mut tx, origin, restored).await?;
-        self.commit(tx, false).await
+        self.commit(tx, Writes::Logs, false).await
     }
 
     async fn append(&self, origin: &Origin, append: Append) -> Result<(), Error> {
@@ -162,7 +158,7 @@ impl<D: Database> Store for D {
             let mut tx = self.begin(Writes::Logs).await?;
             write::append(&mut tx, origin, &append).await?;
             let erased = !append.erased.resealed.is_empty();
-            self.commit(tx, erased).await
+            self.commit(tx, Writes::Logs, erased).await
         };
         written.instrument(self.readers().span("append")).await
     }
@@ -177,7 +173,7 @@ impl<D: Database> Store for D {
         let written = async {
             let mut tx = self.begin(Writes::Logs).await?;
             write::put_packages(&mut tx, origin, &packages).await?;
-            self.commit(tx, false).await
+            self.commit(tx, Writes::Logs, false).await
         };
         written
             .instrument(self.readers().span("put_packages"))
@@ -196,7 +192,7 @@ impl<D: Database> Store for D {
         let written = async {
             let mut tx = self.begin(Writes::Logs).await?;
             write::advance(&mut tx, origin, &advance).await?;
-            self.commit(tx, false).await
+            self.commit(tx, Writes::Logs, false).await
         };
         written.instrument(self.readers().span("advance")).await
     }
@@ -212,7 +208,7 @@ impl<D: Database> Store for D {
             let mut tx = self.begin(Writes::Logs).await?;
             write::apply(&mut tx, origin, range, &changes, &erased).await?;
             let erased = !erased.resealed.is_empty();
-            self.commit(tx, erased).await
+            self.commit(tx, Writes::Logs, erased).await
         };
         written.instrument(self.readers().span("apply")).await
     }
@@ -226,7 +222,7 @@ impl<D: Database> Store for D {
         let written = async {
             let mut tx = self.begin(Writes::Logs).await?;
             write::put_disclosures(&mut tx, origin, range, &rows).await?;
-            self.commit(tx, false).await
+            self.commit(tx, Writes::Logs, false).await
         };
         written
             .instrument(self.readers().span("put_disclosures"))
@@ -245,7 +241,7 @@ impl<D: Database> Store for D {
     ) -> Result<(), Error> {
         let mut tx = self.begin(Writes::Beside).await?;
         data_keys::put(&mut tx, expected, keys, walk_again).await?;
-        self.commit(tx, false).await
+        self.commit(tx, Writes::Beside, false).await
     }
 
     async fn rekeyed(&self) -> Result<HashMap<Origin, Rekeyed>, Error> {
@@ -255,13 +251,13 @@ impl<D: Database> Store for D {
     async fn rekey(&self, origin: &Origin, rekey: Rekey) -> Result<(), Error> {
         let mut tx = self.begin(Writes::Logs).await?;
         data_keys::rekey(&mut tx, origin, &rekey).await?;
-        self.commit(tx, true).await
+        self.commit(tx, Writes::Logs, true).await
     }
 
     async fn drop_register(&self, origin: &Origin) -> Result<(), Error> {
         let mut tx = self.begin(Writes::Logs).await?;
         register::drop_all(&mut tx, origin).await?;
-        self.commit(tx, false).await
+        self.commit(tx, Writes::Logs, false).await
     }
 
     async fn targets(&self, origin: &Origin, leaves: &[Hash]) -> Result<Targets, Error> {
@@ -301,7 +297,7 @@ impl<D: Database> Store for D {
     ) -> Result<(), Error> {
         let mut tx = self.begin(Writes::Logs).await?;
         cells::count(&mut tx, origin, range, &cells).await?;
-        self.commit(tx, false).await
+        self.commit(tx, Writes::Logs, false).await
     }
 
     async fn cells(&self, keys: &[String]) -> Result<Vec<KeptCell>, Error> {
@@ -409,7 +405,7 @@ impl<D: Database> Store for D {
     async fn mend(&self, origin: &Origin, mending: Mending) -> Result<(), Error> {
         let mut tx = self.begin(Writes::Logs).await?;
         write::mend(&mut tx, origin, &mending).await?;
-        self.commit(tx, false).await
+        self.commit(tx, Writes::Logs, false).await
     }
 
     async fn put_cosigned(
@@ -420,7 +416,7 @@ impl<D: Database> Store for D {
     ) -> Result<(), Error> {
         let mut tx = self.begin(Writes::Beside).await?;
         cosigned::put(&mut tx, origin, expected, &cosigned).await?;
-        self.commit(tx, false).await
+        self.commit(tx, Writes::Beside, false).await
     }
 
     async fn cosigned(&self, origin: &Origin) -> Result<Vec<Cosigned>, Error> {
@@ -430,7 +426,7 @@ impl<D: Database> Store for D {
     async fn put_trust_list(&self, version: u64, note: &[u8]) -> Result<(), Error> {
         let mut tx = self.begin(Writes::Logs).await?;
         logs::put_trust_list(&mut tx, version, note).await?;
-        self.commit(tx, false).await
+        self.commit(tx, Writes::Logs, false).await
     }
 
     async fn trust_lists(&self) -> Result<Vec<Vec<u8>>, Error> {
@@ -440,7 +436,7 @@ impl<D: Database> Store for D {
     async fn append_audit(&self, expected: ChainHead, rows: Vec<AuditRow>) -> Result<(), Error> {
         let mut tx = self.begin(Writes::Beside).await?;
         audit::append(&mut tx, expected, &rows).await?;
-        self.commit(tx, false).await
+        self.commit(tx, Writes::Beside, false).await
     }
 
     async fn audit_head(&self) -> Result<ChainHead, Error> {
@@ -454,13 +450,13 @@ impl<D: Database> Store for D {
     async fn put_token(&self, token: TokenRow) -> Result<(), Error> {
         let mut tx = self.begin(Writes::Beside).await?;
         tokens::put(&mut tx, &token).await?;
-        self.commit(tx, false).await
+        self.commit(tx, Writes::Beside, false).await
     }
 
     async fn revoke_token(&self, id: &str, time: u64) -> Result<(), Error> {
         let mut tx = self.begin(Writes::Beside).await?;
         tokens::revoke(&mut tx, id, time).await?;
-        self.commit(tx, false).await
+        self.commit(tx, Writes::Beside, false).await
     }
 
     async fn tokens(&self) -> Result<Vec<TokenRow>, Error> {

@@ -182,7 +182,7 @@ impl Table {
         let mut clearing = to.begin(Writes::Logs).await?;
         let clear = AssertSqlSafe(format!("DELETE FROM {}", self.name()));
         clearing.execute(clear, Vec::new()).await?;
-        to.commit(clearing, false).await?;
+        to.commit(clearing, Writes::Logs, false).await?;
         let (mut sum, mut rows) = (Sum::default(), Vec::new());
         self.each(from, async |row| {
             sum.add(&row);
@@ -205,7 +205,7 @@ impl Table {
         insert
             .rows(&mut transaction, rows, |row| Ok(row.clone()))
             .await?;
-        to.commit(transaction, false).await
+        to.commit(transaction, Writes::Logs, false).await
     }
 }
 

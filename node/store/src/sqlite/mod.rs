@@ -154,7 +154,7 @@ impl Database for Sqlite {
         Ok(Db::SqliteTransaction(begun))
     }
 
-    async fn commit(&self, transaction: Db, erased: bool) -> Result<(), Error> {
+    async fn commit(&self, transaction: Db, _what: Writes, erased: bool) -> Result<(), Error> {
         if erased {
             self.unscrubbed.store(true, Ordering::Release);
             transaction.commit().await?;
