@@ -47,7 +47,7 @@ impl WorkbookWriter {
     /// Adds a row.
     ///
     /// # Errors
-    /// If it does not fit: see [`SHEET_ROWS`]; a cell takes 32,767 characters.
+    /// If it does not fit: see [`SHEET_ROWS`]; of a cell no more is written than [`crate::fitting`].
     pub fn row<C: AsRef<str>>(
         &mut self,
         cells: impl IntoIterator<Item = C>,
@@ -62,7 +62,8 @@ impl WorkbookWriter {
     ) -> Result<(), WorkbookError> {
         let sheet = self.workbook.worksheet_from_index(0)?;
         for (column, cell) in (0u16..).zip(cells) {
-            let cell = cell.as_ref();
+            // What was cut off is said by a fault of the cell; failing would lose the row.
+            let cell = crate::fitting(cell.as_ref());
             sheet.write_string_with_format(self.rows, column, cell, format)?;
             let at = usize::from(column);
             if self.widths.len() <= at {
