@@ -39,6 +39,24 @@ pub(super) enum SourceError {
         /// What it lacks.
         error: HeaderError,
     },
+    /// Reading it broke off.
+    #[error(
+        "读取中程序出错，其余未读 / the program failed while reading, and the rest was not read"
+    )]
+    Broken,
+}
+
+impl SourceError {
+    /// Whether the file is at fault, and not what it lies on: a share may be back in a moment.
+    pub(super) fn is_lasting(&self) -> bool {
+        use std::io::ErrorKind::{InvalidData, PermissionDenied};
+        match self {
+            Self::Table(TableError::Io(error)) => {
+                matches!(error.kind(), InvalidData | PermissionDenied)
+            }
+            _ => true,
+        }
+    }
 }
 
 impl Source {
