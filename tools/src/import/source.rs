@@ -7,6 +7,7 @@ use huren_tables::{Bytes, Format, Options, Row, Table, TableError, Unopened};
 
 use super::fault::RowFault;
 use super::header::{Header, HeaderError};
+use super::rejects::restored;
 use crate::files::{Encoding, Kind};
 
 /// A table that is being read.
@@ -132,7 +133,10 @@ impl Source {
         RawRow {
             faults: faults.collect(),
             line: row.line,
-            cells: row.cells,
+            cells: match self.header.is_of_rejects() {
+                true => row.cells.iter().map(restored).collect(),
+                false => row.cells,
+            },
         }
     }
 }
