@@ -172,6 +172,16 @@ fn verify_archive(
             stdout(),
             "{of} 份中 {genuine} 份真实 / {genuine} of {of} are genuine"
         )?;
+        if results.is_empty() {
+            writeln!(
+                stdout(),
+                "ZIP 中没有任何文件，无法判定 / there is nothing in the ZIP: cannot tell"
+            )?;
+        }
+    }
+    // Nothing was shown to be genuine, which a script would take from 0.
+    if results.is_empty() {
+        return Ok(ExitCode::from(2));
     }
     Ok(exit_code(results.iter().map(|(_, checked)| checked)))
 }
@@ -258,4 +268,20 @@ fn print_checked(checked: &Checked) -> Result<()> {
         "此回执只说明截至所列日志大小的情况。/ It speaks of the log sizes that it lists, and of nothing later."
     )?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_archive_shows_nothing() {
+        let empty = zip::ZipWriter::new(Cursor::new(Vec::new()));
+        let bytes = empty.finish().unwrap().into_inner();
+        let check = |_: &[u8]| -> Result<Checked, ReceiptError> { unreachable!() };
+        for json_out in [false, true] {
+            let code = verify_archive(bytes.clone(), check, json_out).unwrap();
+            assert_eq!(format!("{code:?}"), format!("{:?}", ExitCode::from(2)));
+        }
+    }
 }

@@ -63,6 +63,11 @@ pub enum TableError {
     /// No sheet of that name.
     #[error("没有这个工作表 / there is no such sheet: {0}")]
     NoSheet(String),
+    /// Rows on more than one sheet that could be read.
+    #[error(
+        "不止一个工作表有可导入的内容，请用 --sheet 指明一个，或只保留一个后另存 / more than one sheet can be read: name one with --sheet, or keep only one"
+    )]
+    ManySheets,
     /// A workbook whose sheets are all hidden or empty.
     #[error(
         "没有可见且有内容的工作表，请用 --sheet 指明 / no visible sheet has anything in it: name one with --sheet"
@@ -87,6 +92,7 @@ impl TableError {
             Self::Damaged(_) => "WORKBOOK_DAMAGED",
             Self::TooLarge(_) => "WORKBOOK_TOO_LARGE",
             Self::NoSheet(_) => "WORKBOOK_NO_SHEET",
+            Self::ManySheets => "WORKBOOK_MANY_SHEETS",
             Self::NothingVisible => "WORKBOOK_NOTHING_VISIBLE",
         }
     }

@@ -127,6 +127,8 @@ pub enum CellFaultKind {
     Digits,
     /// A date that no calendar has.
     Date,
+    /// More than Excel puts into a cell; what is read of it is cut off.
+    Long,
 }
 
 impl CellFaultKind {
@@ -136,6 +138,7 @@ impl CellFaultKind {
             Self::Error => "CELL_ERROR",
             Self::Digits => "CELL_DIGITS_LOST",
             Self::Date => "CELL_DATE",
+            Self::Long => "CELL_TOO_LONG",
         }
     }
 
@@ -147,6 +150,7 @@ impl CellFaultKind {
                 "长号码被存为数字，Excel 只保留 15 位，其余已丢失；请把该列设为“文本”后重新填写"
             }
             Self::Date => "单元格中的日期不存在",
+            Self::Long => "单元格超过 Excel 的上限 32767 个字符，超出部分已略去",
         }
     }
 
@@ -158,6 +162,9 @@ impl CellFaultKind {
                 "a long number was stored as a number, of which Excel keeps 15 digits: make the column text and fill it in again"
             }
             Self::Date => "the cell holds a date that does not exist",
+            Self::Long => {
+                "the cell holds more than the 32,767 characters that Excel allows, and the rest was left out"
+            }
         }
     }
 }
@@ -265,6 +272,22 @@ impl Table {
         }
         row
     }
+}
+
+/// As much of a text as a cell of a workbook takes, which is 32,767 units of UTF-16 ("Excel
+/// specifications and limits", support.microsoft.com).
+pub fn fitting(text: &str) -> &str {
+    const MOST_UNITS: usize = 32_767;
+    // No text has more units than bytes.
+    if text.len() <= MOST_UNITS {
+        return text;
+    }
+    let mut units = 0;
+    let end = text.char_indices().find(|(_, character)| {
+        units += character.len_utf16();
+        units > MOST_UNITS
+    });
+    end.map_or(text, |(at, _)| &text[..at])
 }
 
 fn is_blank(cells: &StringRecord) -> bool {

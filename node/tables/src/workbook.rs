@@ -16,7 +16,8 @@ const WIDTHS: (usize, usize) = (8, 40);
 pub struct WorkbookError(#[from] XlsxError);
 
 /// A workbook with one sheet. All its cells are text, those too that a person fills in later, so
-/// that Excel makes no number or date of what is none. It is held until it is written.
+/// that Excel makes no number or date of what is none. It is held until it is written, in memory or
+/// on disk.
 pub struct WorkbookWriter {
     workbook: Workbook,
     widths: Vec<usize>,
@@ -32,13 +33,36 @@ impl WorkbookWriter {
         sheet: &str,
         heading: impl IntoIterator<Item = C>,
     ) -> Result<Self, WorkbookError> {
+        let mut workbook = Workbook::new();
+        workbook.add_worksheet();
+        Self::of(workbook, sheet, heading)
+    }
+
+    /// The same for any number of rows, which are kept in a temporary file without a name.
+    ///
+    /// # Errors
+    /// As [`Self::new`], or if there is no such file to be had.
+    pub fn on_disk<C: AsRef<str>>(
+        sheet: &str,
+        heading: impl IntoIterator<Item = C>,
+    ) -> Result<Self, WorkbookError> {
+        let mut workbook = Workbook::new();
+        workbook.add_worksheet_with_constant_memory()?;
+        Self::of(workbook, sheet, heading)
+    }
+
+    fn of<C: AsRef<str>>(
+        workbook: Workbook,
+        sheet: &str,
+        heading: impl IntoIterator<Item = C>,
+    ) -> Result<Self, WorkbookError> {
         let mut writer = Self {
-            workbook: Workbook::new(),
+            workbook,
             widths: Vec::new(),
             rows: 0,
         };
-        let sheet = writer.workbook.add_worksheet().set_name(sheet)?;
-        sheet.set_freeze_panes(1, 0)?;
+        let named = writer.workbook.worksheet_from_index(0)?.set_name(sheet)?;
+        named.set_freeze_panes(1, 0)?;
         let bold = text().set_bold();
         writer.add(heading, &bold)?;
         Ok(writer)
@@ -47,7 +71,7 @@ impl WorkbookWriter {
     /// Adds a row.
     ///
     /// # Errors
-    /// If it does not fit: see [`SHEET_ROWS`]; a cell takes 32,767 characters.
+    /// If it does not fit: see [`SHEET_ROWS`]; of a cell no more is written than [`crate::fitting`].
     pub fn row<C: AsRef<str>>(
         &mut self,
         cells: impl IntoIterator<Item = C>,
@@ -62,7 +86,8 @@ impl WorkbookWriter {
     ) -> Result<(), WorkbookError> {
         let sheet = self.workbook.worksheet_from_index(0)?;
         for (column, cell) in (0u16..).zip(cells) {
-            let cell = cell.as_ref();
+            // What was cut off is said by a fault of the cell; failing would lose the row.
+            let cell = crate::fitting(cell.as_ref());
             sheet.write_string_with_format(self.rows, column, cell, format)?;
             let at = usize::from(column);
             if self.widths.len() <= at {

@@ -120,6 +120,13 @@ impl Header {
         self.fields.get(column).copied().flatten()
     }
 
+    /// Whether the table is a file of rejects that we have written.
+    pub(super) fn is_of_rejects(&self) -> bool {
+        let has = |ours: &str| self.names.iter().any(|name| name == ours);
+        // Text has four of them.
+        REJECT_COLUMNS.iter().take(4).all(|ours| has(ours))
+    }
+
     /// How many columns there are.
     pub(super) fn width(&self) -> usize {
         self.names.len()

@@ -180,7 +180,7 @@ async fn with_rows(
     let source = match Source::open(&args.file, &args.options(), args.kind) {
         Ok(source) => source,
         Err(error) => {
-            report.is_unreadable = true;
+            report.is_unreadable = error.is_lasting();
             return failed(report, &error);
         }
     };
@@ -207,7 +207,9 @@ async fn with_rows(
     let result = work(Rows::of(source, conversion), &mut outcome).await;
     progress.finish_and_clear();
     if let Err(error) = result {
-        outcome.report.is_unreadable = matches!(error, SendError::Source(_));
+        outcome.report.is_unreadable =
+            matches!(&error, SendError::Source(error) if error.is_lasting());
+        outcome.report.is_node = matches!(error, SendError::Node(_));
         outcome.report.failure = Some(error.to_string());
     }
     outcome.finish(start.elapsed())

@@ -1,5 +1,6 @@
 //! The file of refused rows: as they came, with what is wrong beside them.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
@@ -88,13 +89,12 @@ impl Rejects {
             self.writer = Some(self.begin()?);
         }
         let columns = self.columns();
+        let is_text = matches!(self.form, Form::Text { .. });
+        let all = own.chain(beside.iter().take(columns).map(String::as_str));
+        let all = all.map(|cell| inert(cell, is_text));
         match self.writer.as_mut() {
-            Some(Writer::Text(writer)) => {
-                writer.row(own.chain(beside.iter().take(columns).map(String::as_str)))
-            }
-            Some(Writer::Workbook(writer)) => writer
-                .row(own.chain(beside.iter().map(String::as_str)))
-                .map_err(io::Error::other),
+            Some(Writer::Text(writer)) => writer.row(all),
+            Some(Writer::Workbook(writer)) => writer.row(all).map_err(io::Error::other),
             None => Ok(()),
         }
     }
@@ -117,11 +117,11 @@ impl Rejects {
             } => {
                 let file = BufWriter::new(private(&self.path)?);
                 let mut writer = TableWriter::new(file, encoding, delimiter)?;
-                writer.row(names)?;
+                writer.row(names.map(|name| inert(name, true)))?;
                 Ok(Writer::Text(writer))
             }
             Form::Workbook => {
-                let writer = WorkbookWriter::new("被拒绝的行", names);
+                let writer = WorkbookWriter::on_disk("被拒绝的行", names);
                 Ok(Writer::Workbook(Box::new(
                     writer.map_err(io::Error::other)?,
                 )))
@@ -147,6 +147,29 @@ fn joined<'a>(texts: impl Iterator<Item = &'a str>, between: &str) -> String {
     texts.collect::<Vec<_>>().join(between)
 }
 
+/// What makes a formula of a cell of text in a spreadsheet, in full width too.
+const FORMULA: [char; 10] = ['=', '+', '-', '@', '＝', '＋', '－', '＠', '\t', '\r'];
+
+/// A cell as it is written: one of text that a spreadsheet would take for a formula begins with
+/// an apostrophe. One that has such already gets another, so that [`restored`] harms none.
+fn inert(cell: &str, is_text: bool) -> Cow<'_, str> {
+    let bare = cell.trim_start_matches('\'');
+    if bare.starts_with(FORMULA) && (is_text || bare.len() < cell.len()) {
+        format!("'{cell}").into()
+    } else {
+        cell.into()
+    }
+}
+
+/// A cell of a file of rejects as it was before [`inert`].
+pub(super) fn restored(cell: &str) -> &str {
+    let bare = cell.trim_start_matches('\'');
+    match cell.strip_prefix('\'') {
+        Some(before) if bare.starts_with(FORMULA) => before,
+        _ => cell,
+    }
+}
+
 /// A workbook is asked for by its name.
 pub(super) fn is_workbook(path: &Path) -> bool {
     let extension = path.extension();
@@ -160,4 +183,22 @@ fn private(path: &Path) -> io::Result<File> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options.open(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_cell_is_a_formula_and_each_comes_back() {
+        for cell in [
+            "=1+1", "＝1", "-5", "@a", "\tb", "'=1", "''+1", "'a", "张三", "",
+        ] {
+            let written = inert(cell, true);
+            assert!(!written.starts_with(FORMULA), "{cell}");
+            assert_eq!(restored(&written), cell);
+            assert_eq!(restored(&inert(cell, false)), cell);
+        }
+        assert_eq!(inert("张三", true), "张三");
+    }
 }

@@ -49,6 +49,9 @@ pub struct Report {
     /// Whether that lies in the file, which is then the same when it is run again.
     #[serde(skip)]
     pub is_unreadable: bool,
+    /// Whether it lies in the node: another file would fare no better.
+    #[serde(skip)]
+    pub is_node: bool,
 }
 
 impl Report {

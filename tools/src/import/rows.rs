@@ -2,7 +2,7 @@
 
 use std::{iter, vec};
 
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, task::JoinHandle};
 
 use super::convert::{Conversion, Submission};
 use super::fault::RowFault;
@@ -25,13 +25,15 @@ pub(super) struct Rows {
     sets: mpsc::Receiver<Vec<Result<Read, SourceError>>>,
     /// What is left of a set.
     rest: vec::IntoIter<Result<Read, SourceError>>,
+    /// The thread that reads, until it has ended.
+    reading: Option<JoinHandle<()>>,
 }
 
 impl Rows {
     /// Starts to read; reading ends with the file, after an error, or when this is dropped.
     pub(super) fn of(mut source: Source, conversion: Conversion) -> Self {
         let (sender, sets) = mpsc::channel(READ_AHEAD);
-        tokio::task::spawn_blocking(move || {
+        let reading = tokio::task::spawn_blocking(move || {
             loop {
                 let rows = iter::from_fn(|| source.next_row().transpose());
                 let read = |row: RawRow| Read {
@@ -55,6 +57,7 @@ impl Rows {
         Self {
             sets,
             rest: Vec::new().into_iter(),
+            reading: Some(reading),
         }
     }
 
@@ -64,7 +67,38 @@ impl Rows {
             if let Some(row) = self.rest.next() {
                 return Some(row);
             }
-            self.rest = self.sets.recv().await?.into_iter();
+            if let Some(set) = self.sets.recv().await {
+                self.rest = set.into_iter();
+                continue;
+            }
+            // A thread that panicked looks like the end of the file, and is none.
+            let ended = match self.reading.as_mut() {
+                Some(reading) => reading.await,
+                None => return None,
+            };
+            self.reading = None;
+            return ended.err().map(|_| Err(SourceError::Broken));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_thread_that_panics_is_not_the_end_of_the_file() {
+        let (sender, sets) = mpsc::channel(1);
+        let reading = tokio::task::spawn_blocking(move || {
+            let _sender = sender;
+            panic!("while reading");
+        });
+        let mut rows = Rows {
+            sets,
+            rest: Vec::new().into_iter(),
+            reading: Some(reading),
+        };
+        assert!(matches!(rows.next().await, Some(Err(SourceError::Broken))));
+        assert!(rows.next().await.is_none());
     }
 }

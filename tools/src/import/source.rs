@@ -7,6 +7,7 @@ use huren_tables::{Bytes, Format, Options, Row, Table, TableError, Unopened};
 
 use super::fault::RowFault;
 use super::header::{Header, HeaderError};
+use super::rejects::restored;
 use crate::files::{Encoding, Kind};
 
 /// A table that is being read.
@@ -39,6 +40,24 @@ pub(super) enum SourceError {
         /// What it lacks.
         error: HeaderError,
     },
+    /// Reading it broke off.
+    #[error(
+        "读取中程序出错，其余未读 / the program failed while reading, and the rest was not read"
+    )]
+    Broken,
+}
+
+impl SourceError {
+    /// Whether the file is at fault, and not what it lies on: a share may be back in a moment.
+    pub(super) fn is_lasting(&self) -> bool {
+        use std::io::ErrorKind::{InvalidData, PermissionDenied};
+        match self {
+            Self::Table(TableError::Io(error)) => {
+                matches!(error.kind(), InvalidData | PermissionDenied)
+            }
+            _ => true,
+        }
+    }
 }
 
 impl Source {
@@ -114,7 +133,10 @@ impl Source {
         RawRow {
             faults: faults.collect(),
             line: row.line,
-            cells: row.cells,
+            cells: match self.header.is_of_rejects() {
+                true => row.cells.iter().map(restored).collect(),
+                false => row.cells,
+            },
         }
     }
 }

@@ -17,6 +17,9 @@ const SIXTEEN_DIGITS: f64 = 1e15;
 /// The last day of Excel's calendar, the end of the year 9999, in days from 1900.
 const LAST_DAY: f64 = 2_958_465.0;
 
+/// Zeros of a format: Excel bounds the codes of formats to 255 characters.
+const MOST_DIGITS: usize = 255;
+
 /// How a number is shown, as far as it makes another value of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum NumberFormat {
@@ -41,7 +44,8 @@ impl NumberFormat {
     /// brackets, and what stands behind a backslash, is shown as it is.
     pub(super) fn of_code(code: &str) -> Self {
         let positive = code.split(';').next().unwrap_or_default();
-        if positive.len() > 1 && positive.bytes().all(|byte| byte == b'0') {
+        if (2..=MOST_DIGITS).contains(&positive.len()) && positive.bytes().all(|byte| byte == b'0')
+        {
             return Self::Padded(positive.len());
         }
         let mut characters = positive.chars();

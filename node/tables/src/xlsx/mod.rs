@@ -18,7 +18,7 @@ use csv::StringRecord;
 pub(crate) use sheet::SheetRows;
 
 use crate::{Bytes, Format, Options, Rows, Table, TableError, Unopened, heading};
-use package::Package;
+use package::{Budget, Package};
 use parts::{Parts, Sheet};
 
 /// The beginnings of a ZIP archive, of one that is empty, and of a compound file, which old and
@@ -34,7 +34,8 @@ pub(crate) fn is_package(start: &[u8]) -> bool {
         .any(|magic| start.starts_with(magic))
 }
 
-/// Opens the sheet that is named, or else the first visible one that has a heading.
+/// Opens the sheet that is named, or else the first visible one that has a heading. If another
+/// such sheet has rows as well, nobody but who made it knows which is meant: nothing is read.
 pub(crate) fn open<H, E>(
     file: Box<dyn Bytes>,
     options: &Options,
@@ -53,19 +54,33 @@ pub(crate) fn open<H, E>(
             .filter(|sheet| sheet.is_visible)
             .collect(),
     };
-    let mut nearest = None;
+    let (mut nearest, mut found) = (None, None);
+    // One for all: a workbook may name the same sheet again and again.
+    let budget = Budget::new(options.limits.sheet_bytes);
     for sheet in wanted {
-        let part = package.part(&sheet.part, options.limits.sheet_bytes);
+        let part = package.part_within(&sheet.part, &budget);
         let part = part.ok_or(TableError::Damaged("sheet"))?;
-        let rows = Rows::Sheet(SheetRows::new(part, parts.cells.clone())?);
+        let rows = Rows::Sheet(SheetRows::new(part, parts.cells.clone(), budget.clone())?);
         let format = Format::Workbook {
             sheet: sheet.name.clone(),
         };
         match heading::find(rows, format, &mut understand) {
             Err(Unopened::Table(TableError::Empty)) => {}
             Err(error @ Unopened::Heading { .. }) => nearest = nearest.or(Some(error)),
-            opened => return opened,
+            Err(error) => return Err(error),
+            Ok((mut table, _)) if found.is_some() => {
+                if table.next_row()?.is_some() {
+                    return Err(TableError::ManySheets.into());
+                }
+            }
+            Ok(opened) => {
+                package.check(&sheet.part, options.limits.sheet_bytes)?;
+                found = Some(opened);
+            }
         }
+    }
+    if let Some(opened) = found {
+        return Ok(opened);
     }
     Err(nearest.unwrap_or(Unopened::Table(TableError::NothingVisible)))
 }

@@ -3,10 +3,13 @@
 use std::{
     collections::HashMap,
     io::{self, Read, Seek as _, SeekFrom},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
-use flate2::read::DeflateDecoder;
+use flate2::{Crc, read::DeflateDecoder};
 use zip::{CompressionMethod, ZipArchive, result::ZipError};
 
 use crate::{Bytes, TableError, too_much};
@@ -27,6 +30,7 @@ struct Place {
     start: u64,
     length: u64,
     is_deflated: bool,
+    crc: u32,
 }
 
 /// A part that is being read.
@@ -60,6 +64,7 @@ impl Package {
                 start: entry.data_start().ok_or(TableError::Damaged("zip"))?,
                 length: entry.compressed_size(),
                 is_deflated,
+                crc: entry.crc32(),
             };
             let name = String::from_utf8_lossy(entry.name_raw()).to_lowercase();
             parts.insert(name.replace('\\', "/"), place);
@@ -85,6 +90,20 @@ impl Package {
 
     /// A part, of which no more than so many bytes can be read.
     pub(super) fn part(&self, name: &str, most: u64) -> Option<Part> {
+        self.part_within(name, &Budget::new(most))
+    }
+
+    /// Reads a part to its end, where its checksum is looked at. What is streamed is used before
+    /// its end is seen, and a flipped bit would be another certificate's number.
+    pub(super) fn check(&self, name: &str, most: u64) -> Result<(), TableError> {
+        let mut part = self.part(name, most).ok_or(TableError::Damaged("sheet"))?;
+        let read = io::copy(&mut part, &mut io::sink());
+        read.map_err(|error| refused(error, "sheet"))?;
+        Ok(())
+    }
+
+    /// A part that takes what is read of it from what is left for several.
+    pub(super) fn part_within(&self, name: &str, budget: &Budget) -> Option<Part> {
         let place = self.parts.get(&name.to_lowercase())?;
         let slice = Slice {
             file: Arc::clone(&self.file),
@@ -96,7 +115,12 @@ impl Package {
         } else {
             Box::new(slice)
         };
-        Some(Bounded { inner, left: most })
+        Some(Bounded {
+            inner,
+            budget: budget.clone(),
+            crc: Crc::new(),
+            expected: place.crc,
+        })
     }
 }
 
@@ -119,6 +143,18 @@ fn compound(file: &mut dyn Bytes) -> Result<TableError, TableError> {
     } else {
         TableError::Legacy
     })
+}
+
+/// What a failure to read a part means: of the file's medium, or of what is in it.
+pub(super) fn refused(error: io::Error, what: &'static str) -> TableError {
+    match error.kind() {
+        io::ErrorKind::FileTooLarge => TableError::TooLarge(what),
+        // What does not unpack; a file that ends too early.
+        io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput | io::ErrorKind::UnexpectedEof => {
+            TableError::Damaged(what)
+        }
+        _ => TableError::Io(error),
+    }
 }
 
 fn damaged(error: ZipError) -> TableError {
@@ -148,16 +184,41 @@ impl Read for Slice {
     }
 }
 
-/// Fails when more comes than may be read.
+/// Bytes that may still be read, of one part or of several.
+#[derive(Clone)]
+pub(super) struct Budget(Arc<AtomicU64>);
+
+impl Budget {
+    pub(super) fn new(bytes: u64) -> Self {
+        Self(Arc::new(AtomicU64::new(bytes)))
+    }
+
+    /// Takes so many of them; fails if there are not as many.
+    pub(super) fn take(&self, bytes: usize) -> io::Result<()> {
+        let left = self.0.load(Ordering::Relaxed);
+        let left = left.checked_sub(bytes as u64).ok_or_else(too_much)?;
+        // Parts of one workbook are read by turns.
+        self.0.store(left, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+/// Fails when more comes than may be read, or at its end if it is not what was packed.
 pub(super) struct Bounded<R> {
     inner: R,
-    left: u64,
+    budget: Budget,
+    crc: Crc,
+    expected: u32,
 }
 
 impl<R: Read> Read for Bounded<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let length = self.inner.read(buffer)?;
-        self.left = self.left.checked_sub(length as u64).ok_or_else(too_much)?;
+        self.budget.take(length)?;
+        self.crc.update(&buffer[..length]);
+        if length == 0 && !buffer.is_empty() && self.crc.sum() != self.expected {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
         Ok(length)
     }
 }

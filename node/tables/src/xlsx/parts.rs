@@ -19,6 +19,12 @@ const MOST_BYTES: u64 = 16 << 20;
 /// More formats than Excel has.
 const MOST_FORMATS: usize = 65_536;
 
+/// Sheets that are looked at: a few bytes name one, and each is unpacked to see what is in it.
+const MOST_SHEETS: usize = 256;
+
+/// Bytes of a part's name.
+const MOST_NAME: usize = 1024;
+
 /// A sheet of cells.
 pub(super) struct Sheet {
     pub(super) name: String,
@@ -90,6 +96,9 @@ fn relations(package: &Package, of: &str) -> Result<HashMap<String, Relation>, T
                 };
                 let kind = kind.rsplit('/').next().unwrap_or_default().to_owned();
                 let target = resolve(folder, &target);
+                if id.len().max(kind.len()).max(target.len()) > MOST_NAME {
+                    return Err(TableError::TooLarge("rels"));
+                }
                 related.insert(id, Relation { kind, target });
             }
             Event::Eof => return Ok(related),
@@ -130,6 +139,9 @@ fn sheets(
                 let relation = attribute(&start, "id").and_then(|id| related.get(&id));
                 // Sheets of charts and macros have no cells.
                 if let Some(relation) = relation.filter(|one| one.kind == "worksheet") {
+                    if sheets.len() == MOST_SHEETS {
+                        return Err(TableError::TooLarge("sheets"));
+                    }
                     sheets.push(Sheet {
                         name: attribute(&start, "name").unwrap_or_default(),
                         is_visible: attribute(&start, "state").is_none_or(|s| s == "visible"),

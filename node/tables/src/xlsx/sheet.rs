@@ -7,11 +7,11 @@ use quick_xml::events::{BytesStart, Event};
 
 use super::{
     cell::Cells,
-    package::Part,
+    package::{Budget, Part, refused},
     strings::MOST_CELL_BYTES,
     xml::{Xml, attribute},
 };
-use crate::{CellFault, MAX_ROW_BYTES, Row, TableError};
+use crate::{CellFault, CellFaultKind, MAX_ROW_BYTES, Row, TableError};
 
 /// Rows of a sheet, as Excel has them.
 const LAST_ROW: u64 = 1_048_576;
@@ -23,6 +23,7 @@ const MOST_COLUMNS: usize = 512;
 pub(crate) struct SheetRows {
     xml: Xml,
     cells: Arc<Cells>,
+    budget: Budget,
     /// The number of the last row.
     line: u64,
     is_over: bool,
@@ -30,10 +31,13 @@ pub(crate) struct SheetRows {
 }
 
 impl SheetRows {
-    pub(super) fn new(part: Part, cells: Arc<Cells>) -> Result<Self, TableError> {
+    /// `budget` is what the part is read from: thousands of cells can say one shared string, so
+    /// what they say counts as well.
+    pub(super) fn new(part: Part, cells: Arc<Cells>, budget: Budget) -> Result<Self, TableError> {
         let mut rows = Self {
             xml: Xml::new(part, "sheet"),
             cells,
+            budget,
             line: 0,
             is_over: false,
             value: String::new(),
@@ -128,9 +132,15 @@ impl SheetRows {
                 _ => {}
             }
         }
-        let (text, fault) = self.cells.read(kind, style, &self.value)?;
+        let (text, mut fault) = self.cells.read(kind, style, &self.value)?;
         if text.is_empty() {
             return Ok(());
+        }
+        let taken = self.budget.take(text.len());
+        taken.map_err(|error| refused(error, "sheet"))?;
+        let kept = crate::fitting(&text);
+        if kept.len() < text.len() {
+            fault = Some(CellFaultKind::Long);
         }
         if column >= MOST_COLUMNS || row.cells.as_slice().len() as u64 > MAX_ROW_BYTES {
             return Err(TableError::TooLarge("row"));
@@ -142,7 +152,7 @@ impl SheetRows {
         for _ in row.cells.len()..column {
             row.cells.push_field("");
         }
-        row.cells.push_field(&text);
+        row.cells.push_field(kept);
         row.faults
             .extend(fault.map(|kind| CellFault { column, kind }));
         Ok(())

@@ -348,6 +348,44 @@ fn hostile_workbooks_are_refused_with_a_code() {
         with("xl/strings.xml", entity.into()),
         "WORKBOOK_DAMAGED",
     );
+    let named = r#"<sheet name="一" r:id="s"/>"#;
+    let workbook = |n| format!("<workbook><sheets>{}</sheets></workbook>", many(named, n));
+    check(
+        "a sheet again and again",
+        with("xl/workbook.xml", workbook(1_000)),
+        "WORKBOOK_TOO_LARGE",
+    );
+    let mut blank_sheets = parts();
+    for (name, text) in &mut blank_sheets {
+        match *name {
+            "xl/workbook.xml" => *text = workbook(200),
+            "xl/sheet.xml" => {
+                *text = format!(
+                    "<worksheet><sheetData>{}</sheetData></worksheet>",
+                    many("<row/>", 10_000)
+                );
+            }
+            _ => {}
+        }
+    }
+    check(
+        "a blank sheet unpacked again and again",
+        archive(&blank_sheets),
+        "WORKBOOK_TOO_LARGE",
+    );
+    let codes = zeros(70_000);
+    let padded = format!(
+        r#"<styleSheet><numFmts><numFmt numFmtId="200" formatCode="{codes}"/></numFmts><cellXfs><xf/><xf numFmtId="200"/></cellXfs></styleSheet>"#
+    );
+    let mut many_zeros = parts();
+    for (name, text) in &mut many_zeros {
+        match *name {
+            "xl/styles.xml" => *text = padded.clone(),
+            "xl/sheet.xml" => *text = sheet(r#"<row r="2"><c r="B2" s="1"><v>1</v></c></row>"#),
+            _ => {}
+        }
+    }
+    check("a number of many digits", archive(&many_zeros), "READ");
     let formats = format!(
         "<styleSheet><cellXfs>{}</cellXfs></styleSheet>",
         many("<xf/>", 70_000)
@@ -384,6 +422,34 @@ fn hostile_workbooks_are_refused_with_a_code() {
         let code = code(open(archive(&parts), &Options::default()));
         assert!(code.starts_with("WORKBOOK_"), "{part}: {code}");
     }
+}
+
+#[test]
+fn a_cell_beyond_what_excel_takes_is_cut_and_named() {
+    let long = "长".repeat(32_768);
+    let more = format!(r#"<row r="2"><c r="B2" t="str"><v>{long}</v></c></row>"#);
+    let row = rows(with_rows(&more)).remove(0);
+    assert_eq!(row.cells[1].chars().count(), 32_767);
+    assert_eq!(row.faults[0].kind, CellFaultKind::Long);
+}
+
+#[test]
+fn a_flipped_bit_is_noticed() {
+    let text = sheet(r#"<row r="2"><c r="B2"><v>123456</v></c></row>"#);
+    let mut all = parts();
+    all.retain(|(name, _)| *name != "xl/sheet.xml");
+    all.push(("xl/sheet.xml", text));
+    let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
+    let options = SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+    for (name, text) in &all {
+        archive.start_file(*name, options).unwrap();
+        archive.write_all(text.as_bytes()).unwrap();
+    }
+    let mut bytes = archive.finish().unwrap().into_inner();
+    assert_eq!(code(open(bytes.clone(), &Options::default())), "READ");
+    let at = bytes.windows(6).position(|part| part == b"123456").unwrap();
+    bytes[at] ^= 1;
+    assert_eq!(code(open(bytes, &Options::default())), "WORKBOOK_DAMAGED");
 }
 
 #[test]
@@ -439,7 +505,11 @@ fn a_sheet_is_found_or_named() {
         open(bytes.clone(), &options)
             .map(|(mut table, ())| table.next_row().unwrap().unwrap().cells[0].to_owned())
     };
-    assert_eq!(named(None).unwrap(), "二");
+    assert!(matches!(
+        named(None),
+        Err(Unopened::Table(TableError::ManySheets))
+    ));
+    assert_eq!(named(Some("二")).unwrap(), "二");
     assert_eq!(named(Some("三")).unwrap(), "三");
     assert!(matches!(
         named(Some("一")),

@@ -7,7 +7,7 @@ use quick_xml::{
     events::{BytesRef, BytesStart, Event},
 };
 
-use super::package::Part;
+use super::package::{Part, refused};
 use crate::{MAX_ROW_BYTES, TableError, too_much};
 
 /// Elements within elements; the parts that are read here have fewer than ten levels.
@@ -44,8 +44,9 @@ impl Xml {
         self.reader.get_mut().get_mut().since_event = 0;
         let event = match self.reader.read_event_into(&mut self.buffer) {
             Ok(event) => event,
-            Err(quick_xml::Error::Io(error)) if error.kind() == io::ErrorKind::FileTooLarge => {
-                return Err(TableError::TooLarge(self.what));
+            Err(quick_xml::Error::Io(error)) => {
+                let error = io::Error::new(error.kind(), error);
+                return Err(refused(error, self.what));
             }
             Err(_) => return Err(TableError::Damaged(self.what)),
         };
