@@ -191,7 +191,8 @@ pub async fn serve(
     let page_rate = config.limits.page_rate_per_minute;
     let random = Arc::new(SystemRandom);
     let (asked, now) = (Arc::clone(&engine), Arc::clone(&clock));
-    let employers = page::routes(asked, now, random, page_rate);
+    let (employers, sweeping) = page::routes(asked, now, random, page_rate);
+    tasks.spawn(stop.clone().run_until_cancelled_owned(sweeping));
     let checking = check::routes(CheckPage::new(&read_roots(&config)?));
     let policies = policy::routes(Arc::clone(&engine), config.log_path());
     let statuses = status::routes(Arc::clone(&engine), config.log_path());

@@ -96,6 +96,7 @@ pub use tokens::{NewToken, TokenError, Tokens};
 pub use verify::VerifyError;
 pub use watched::{Watch, WatchError};
 pub use witness::WitnessError;
+pub(crate) use work::aside;
 
 /// What an engine is made of.
 pub struct Parts {

@@ -10,7 +10,7 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 ///
 /// # Errors
 /// `Unavailable` if the work panics.
-pub(super) fn aside<T: Send + 'static>(
+pub(crate) fn aside<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> impl Future<Output = Result<T, StoreError>> {
     if Handle::current().runtime_flavor() == RuntimeFlavor::CurrentThread {

@@ -39,6 +39,7 @@ use jiff::{
     tz::{TimeZone, offset},
 };
 use serde::Deserialize;
+use tokio::sync::Semaphore;
 
 use super::{
     html::Html,
@@ -82,13 +83,14 @@ const PROTECTION: [(HeaderName, &str); 4] = [
 ];
 
 /// `/`, `/verify`, `/receipt` and `/batch`. Each address may ask `per_minute` questions in a minute;
-/// behind a reverse proxy that is the proxy's address, so there the proxy has to limit.
+/// behind a reverse proxy that is the proxy's address, so there the proxy has to limit. With them
+/// comes what forgets uploaded lists in time, to be run beside them.
 pub fn routes(
     engine: Arc<Engine>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     per_minute: u32,
-) -> Router {
+) -> (Router, impl Future<Output = ()>) {
     let rate = Arc::new(RateLimit::new(per_minute, 60));
     let page = Page {
         engine,
@@ -96,8 +98,10 @@ pub fn routes(
         random,
         rate,
         lists: Arc::default(),
+        reading: Arc::new(Semaphore::new(batch::READING)),
     };
-    Router::new()
+    let sweep = batch::sweep(Arc::clone(&page.lists), Arc::clone(&page.clock));
+    let routes = Router::new()
         .route("/", get(form))
         // Whoever loads the answer's address again is led back to the form.
         .route("/verify", post(verify).get(back))
@@ -105,7 +109,8 @@ pub fn routes(
         .merge(batch::routes())
         .layer(DefaultBodyLimit::max(MAX_FORM))
         .layer(middleware::map_response(protect))
-        .with_state(page)
+        .with_state(page);
+    (routes, sweep)
 }
 
 #[derive(Clone)]
@@ -116,6 +121,8 @@ struct Page {
     rate: Arc<RateLimit>,
     /// Uploaded by whoever has their references.
     lists: Arc<Lists>,
+    /// Turns of reading their files.
+    reading: Arc<Semaphore>,
 }
 
 /// What was typed. Has no `Debug`, as it is personal.

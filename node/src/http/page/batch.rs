@@ -3,15 +3,16 @@
 //! A list is answered while somebody looks at its page, which grows line by line: that needs no
 //! JavaScript, no task of its own, and ends with the connection; whoever loads the page again goes on
 //! where it stood. Every line is a question like the form's, and is audited like one. A line that is
-//! confirmed costs nothing of the uploader's allowance; any other one costs what the form would, and
-//! the list waits for it, so that a list finds out no more by trying than the form does.
+//! confirmed costs a tenth of a question out of the uploader's allowance; any other one costs what
+//! the form would. The list waits for it before it asks, so that it finds out no more by trying than
+//! the form does, however often its page is loaded.
 
 mod bundle;
 mod kept;
 mod lines;
 mod result;
 
-use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::VecDeque, convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -27,9 +28,13 @@ use axum::{
 use futures::stream::{self, Stream, StreamExt as _};
 
 use super::{Page, Problem, network, offers_receipt, render, shown};
-use crate::http::language::{Choice, Language, chosen};
-use kept::{List, Uploaded};
+use crate::{
+    engine::{Clock, aside},
+    http::language::{Choice, Language, chosen},
+};
+use kept::{CONFIRMED, Progress, QUESTION, Uploaded};
 pub(super) use kept::{Lists, Tally};
+use lines::Line;
 use result::Answered;
 pub(super) use result::Standing;
 
@@ -38,6 +43,12 @@ const MAX_FILE: usize = 2 << 20;
 
 /// What a form has beside its file, in bytes.
 const MAX_FRAME: usize = 16 << 10;
+
+/// Files that are read at a time.
+pub(super) const READING: usize = 2;
+
+/// How often lists that are over are looked for.
+const SWEEP: Duration = Duration::from_secs(60);
 
 /// Signs of progress while a list is answered.
 const STEPS: usize = 10;
@@ -85,17 +96,28 @@ async fn watch(
         return page.refused(Problem::Gone, language, "../batch");
     };
     let place = page.place(language);
-    let (before, behind) = render::list::around(place, list.total);
+    let total = list.total;
+    // Not held for as long as somebody reads: a list that is deleted is to be gone.
+    drop(list);
+    let (before, behind) = render::list::around(place, total);
     let first = stream::once(async { before });
     let last = {
-        let (list, clock) = (Arc::clone(&list), Arc::clone(&page.clock));
+        let (page, reference) = (page.clone(), reference.clone());
         async move {
-            let tally = list.tally().await;
-            let left = list.expires.saturating_sub(clock.now());
-            render::list::done(place, &reference, &tally, left) + &behind
+            let now = page.clock.now();
+            let end = match page.lists.get(&reference, now) {
+                Some(list) => {
+                    let tally = list.tally().await;
+                    let left = list.expires().saturating_sub(now);
+                    render::list::done(place, &reference, &tally, left)
+                }
+                None => render::list::gone(place),
+            };
+            end + &behind
         }
     };
-    let grows = first.chain(progress(page, list)).chain(stream::once(last));
+    let growing = progress(page, reference, total);
+    let grows = first.chain(growing).chain(stream::once(last));
     let body = Body::from_stream(grows.map(|part| Ok::<_, Infallible>(Bytes::from(part))));
     let mut response = HtmlResponse(body).into_response();
     // nginx would show it once it is whole (ngx_http_proxy_module, proxy_buffering).
@@ -107,15 +129,16 @@ async fn watch(
 }
 
 /// Answers a list, and says every now and then how far it is.
-fn progress(page: Page, list: Arc<List>) -> impl Stream<Item = String> {
-    stream::unfold((page, list, 0), |(page, list, told)| async move {
+fn progress(page: Page, reference: String, total: usize) -> impl Stream<Item = String> {
+    stream::unfold((page, reference, 0), move |state| async move {
+        let (page, reference, told) = state;
         loop {
-            let answered = page.answer_next(&list).await?;
-            let step = answered * STEPS / list.total;
+            let answered = page.advance(&reference).await?;
+            let step = answered * STEPS / total;
             if step > told {
                 let percent = 100 / STEPS;
                 let sign = render::list::step(step * percent, (step - told) * percent);
-                return Some((sign, (page, list, step)));
+                return Some((sign, (page, reference, step)));
             }
         }
     })
@@ -124,10 +147,12 @@ fn progress(page: Page, list: Arc<List>) -> impl Stream<Item = String> {
 async fn download(
     State(page): State<Page>,
     Path((reference, file)): Path<(String, String)>,
+    query: Result<Query<Choice>, QueryRejection>,
 ) -> Response {
+    let language = chosen(query);
     let list = page.lists.get(&reference, page.clock.now());
     let Some(list) = list else {
-        return page.refused(Problem::Gone, Language::default(), "../../batch");
+        return page.refused(Problem::Gone, language, "../../batch");
     };
     match list.file(&file).await {
         Some((kind, bytes)) => {
@@ -139,7 +164,7 @@ async fn download(
             (head, bytes).into_response()
         }
         // Not answered yet, or no file of that name.
-        None => Redirect::to(&format!("../{reference}")).into_response(),
+        None => Redirect::to(&format!("../{reference}{}", language.query())).into_response(),
     }
 }
 
@@ -176,7 +201,7 @@ impl Page {
         if file.len() > MAX_FILE {
             return Err(Problem::FileTooLarge);
         }
-        let lines = lines::read(&file)?;
+        let lines = self.read(file).await?;
         let mut secret = [0; 16];
         self.random.fill(&mut secret);
         let reference = hex::encode(secret);
@@ -188,11 +213,55 @@ impl Page {
         kept.map(|()| reference).map_err(Problem::TooManyLists)
     }
 
-    /// Answers the next line, and says how many have been; `None` once all are.
-    async fn answer_next(&self, list: &List) -> Option<usize> {
-        let mut progress = list.progress.lock().await;
-        // It stays in its place until it is answered: whoever looks may go away at any time.
+    /// Reads a file off the runtime, as it may be made to take long. Whoever waits for a turn waits
+    /// no longer than for any answer; the turn ends with the reading, not with the waiting.
+    async fn read(&self, file: Bytes) -> Result<VecDeque<Line>, Problem> {
+        let turn = Arc::clone(&self.reading).acquire_owned().await;
+        let turn = turn.map_err(|_| Problem::Unavailable)?;
+        let read = aside(move || {
+            let _turn = turn;
+            lines::read(&file)
+        });
+        read.await.map_err(|error| {
+            tracing::error!(%error, "a list is not read");
+            Problem::Unavailable
+        })?
+    }
+
+    /// Answers the next line, and says how many have been; `None` once all are, or the list is not
+    /// there any more.
+    async fn advance(&self, reference: &str) -> Option<usize> {
+        loop {
+            let list = self.lists.get(reference, self.clock.now())?;
+            let mut progress = list.progress.lock().await;
+            progress.waiting.front()?;
+            // Others may have looked meanwhile, and one of them have deleted it.
+            let now = self.clock.now();
+            self.lists.prolong(reference, now)?;
+            let allowed = match progress.paid < QUESTION {
+                true => self.rate.take(&list.network, now),
+                false => Ok(()),
+            };
+            if let Err(seconds) = allowed {
+                // Nothing is held meanwhile, neither the list nor whoever wants its results.
+                drop(progress);
+                drop(list);
+                self.clock.sleep(Duration::from_secs(seconds)).await;
+                continue;
+            }
+            if progress.paid < QUESTION {
+                progress.paid += QUESTION;
+            }
+            return self.answer_next(&mut progress).await;
+        }
+    }
+
+    /// Answers the line in front, which is paid.
+    async fn answer_next(&self, progress: &mut Progress) -> Option<usize> {
+        // It stays in its place until it is answered, and is paid before it is asked: whoever looks
+        // may go away at any time, and asks at his own cost again.
         let line = progress.waiting.front()?.clone();
+        progress.paid -= QUESTION;
         let answered = match line.asked {
             Ok(asked) => match self.answer(&asked).await {
                 Ok(response) => {
@@ -209,13 +278,19 @@ impl Page {
         if let Some(problem) = said.refusal() {
             self.note_refusal(problem);
         }
-        if !said.is_confirmed() {
-            while let Err(seconds) = self.rate.take(&list.network, self.clock.now()) {
-                self.clock.sleep(Duration::from_secs(seconds)).await;
-            }
+        if said.is_confirmed() {
+            progress.paid += QUESTION - CONFIRMED;
         }
         progress.push(said, receipt);
         Some(progress.answered())
+    }
+}
+
+/// Forgets lists that are over, also when nobody comes by.
+pub(super) async fn sweep(lists: Arc<Lists>, clock: Arc<dyn Clock>) {
+    loop {
+        clock.sleep(SWEEP).await;
+        lists.sweep(clock.now());
     }
 }
 

@@ -19,6 +19,8 @@ pub(super) enum Problem {
     NoTable(&'static str),
     /// Its columns are not found.
     NoColumns,
+    /// Two of them mean the same, or one may mean two things.
+    UnclearColumns,
     /// It has no lines.
     NoLines,
     /// It has too many.
@@ -41,6 +43,7 @@ impl Problem {
             | Self::Name
             | Self::NoTable(_)
             | Self::NoColumns
+            | Self::UnclearColumns
             | Self::NoLines
             | Self::Cell => StatusCode::BAD_REQUEST,
             Self::TooManyLines | Self::FileTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -60,6 +63,7 @@ impl Problem {
             Self::Unavailable => "UNAVAILABLE",
             Self::NoTable(code) => code,
             Self::NoColumns => "LIST_COLUMNS",
+            Self::UnclearColumns => "LIST_COLUMNS_UNCLEAR",
             Self::NoLines => "LIST_EMPTY",
             Self::TooManyLines => "LIST_TOO_LONG",
             Self::FileTooLarge => "LIST_TOO_LARGE",
@@ -105,6 +109,10 @@ impl Problem {
             Self::NoColumns => (
                 "未找到所需的列：“证书编号”，以及“姓名”或“证件号码”。",
                 "The columns are not found: 'Number', and 'Name' or 'ID number'.",
+            ),
+            Self::UnclearColumns => (
+                "有两列含义相同，或“ID”列不知是行号还是证件号码：请只留一列“证书编号”、一列“姓名”、一列“证件号码”。",
+                "Two columns mean the same, or a column 'ID' may number the lines or be the ID number: please keep one column each 'Certificate number', 'Name' and 'ID number'.",
             ),
             Self::NoLines => ("文件中没有任何一行。", "There is no line in the file."),
             Self::TooManyLines => (

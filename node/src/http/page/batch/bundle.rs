@@ -90,9 +90,11 @@ fn text(answered: &[Answered]) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// A cell that no spreadsheet takes for a formula when it opens the text.
+/// A cell that no spreadsheet takes for a formula when it opens the text (OWASP, "CSV Injection");
+/// East Asian ones take full-width signs as well.
 fn inert(cell: &str) -> String {
-    match cell.starts_with(['=', '+', '-', '@', '\t']) {
+    let signs = ['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'];
+    match cell.starts_with(signs) {
         true => format!("'{cell}"),
         false => cell.to_owned(),
     }
@@ -105,6 +107,8 @@ mod tests {
     #[test]
     fn no_number_becomes_a_formula() {
         assert_eq!(inert("=1+1"), "'=1+1");
+        assert_eq!(inert("＝1+1"), "'＝1+1");
+        assert_eq!(inert("\r=1+1"), "'\r=1+1");
         assert_eq!(inert("Y000033"), "Y000033");
     }
 }

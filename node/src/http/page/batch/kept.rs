@@ -1,9 +1,13 @@
 //! Lists in memory: few, for a short while, and each for whoever knows its reference.
 
 use std::{
+    cmp::Reverse,
     collections::{BTreeMap, VecDeque},
     net::IpAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use super::{
@@ -16,8 +20,16 @@ use super::{
 const KEPT: usize = 16;
 const PER_NETWORK: usize = 4;
 
-/// How long one is kept, in seconds.
+/// How long one is kept after somebody waited for a line of it, in seconds.
 const TERM: u64 = 3600;
+
+/// How long one is kept whose page nobody opens, in seconds.
+const UNOPENED: u64 = 300;
+
+/// Parts of a question that a line costs: one that is not confirmed a whole question, as in the
+/// form. One that is confirmed tells nothing new, but makes work.
+pub(super) const QUESTION: u32 = 10;
+pub(super) const CONFIRMED: u32 = 1;
 
 /// A list as it came in.
 pub(super) struct Uploaded {
@@ -32,7 +44,7 @@ pub(in crate::http::page) struct List {
     /// Lines in all; never none.
     pub(super) total: usize,
     /// When it is forgotten, in seconds since 1970.
-    pub(super) expires: u64,
+    expires: AtomicU64,
     pub(super) progress: tokio::sync::Mutex<Progress>,
 }
 
@@ -40,6 +52,8 @@ pub(in crate::http::page) struct List {
 pub(super) struct Progress {
     /// What is still to be asked; what was asked is not kept.
     pub(super) waiting: VecDeque<Line>,
+    /// Paid out of the allowance and not used up, in parts of a question.
+    pub(super) paid: u32,
     answered: Vec<Answered>,
     receipts: Receipts,
 }
@@ -71,6 +85,11 @@ pub(in crate::http::page) struct Tally {
 }
 
 impl List {
+    /// When it is forgotten, in seconds since 1970.
+    pub(super) fn expires(&self) -> u64 {
+        self.expires.load(Ordering::Relaxed)
+    }
+
     pub(super) async fn tally(&self) -> Tally {
         let progress = self.progress.lock().await;
         let count = |standing| {
@@ -105,29 +124,61 @@ impl List {
 pub(in crate::http::page) struct Lists(Mutex<BTreeMap<String, Arc<List>>>);
 
 impl Lists {
-    /// Keeps a list under a reference that nobody guesses.
+    /// Keeps a list under a reference that nobody guesses. Where all places are taken, whoever has
+    /// most of them loses one to whoever has fewer.
     ///
     /// # Errors
     /// If there are too many: the seconds until one of them is forgotten.
     pub(super) fn keep(&self, reference: &str, uploaded: Uploaded, now: u64) -> Result<(), u64> {
         let mut lists = self.current(now);
-        let of_network = |list: &&Arc<List>| list.network == uploaded.network;
-        if lists.len() >= KEPT || lists.values().filter(of_network).count() >= PER_NETWORK {
-            let next = lists.values().map(|list| list.expires).min();
-            return Err(next.unwrap_or(now).saturating_sub(now).max(1));
+        let wait = |soonest: u64| soonest.saturating_sub(now).max(1);
+        let (own, soonest) = of_network(&lists, uploaded.network);
+        if own >= PER_NETWORK {
+            return Err(wait(soonest));
+        }
+        if lists.len() >= KEPT {
+            let counted = |list: &Arc<List>| of_network(&lists, list.network).0;
+            let first = lists.iter().max_by_key(|(_, list)| {
+                let soonest = Reverse(list.expires());
+                (counted(list), soonest)
+            });
+            match first.map(|(reference, list)| (reference.clone(), counted(list))) {
+                Some((reference, most)) if most > own + 1 => lists.remove(&reference),
+                _ => {
+                    return Err(lists
+                        .values()
+                        .map(|list| wait(list.expires()))
+                        .min()
+                        .unwrap_or(1));
+                }
+            };
         }
         let list = List {
             network: uploaded.network,
             total: uploaded.lines.len(),
-            expires: now + TERM,
+            expires: AtomicU64::new(now + UNOPENED),
             progress: tokio::sync::Mutex::new(Progress {
                 waiting: uploaded.lines,
+                paid: 0,
                 answered: Vec::new(),
                 receipts: Receipts::default(),
             }),
         };
         lists.insert(reference.to_owned(), Arc::new(list));
         Ok(())
+    }
+
+    /// Keeps a list for its term from now on; `None` if it is not there any more.
+    pub(super) fn prolong(&self, reference: &str, now: u64) -> Option<()> {
+        let lists = self.current(now);
+        let expires = &lists.get(reference)?.expires;
+        expires.store(now + TERM, Ordering::Relaxed);
+        Some(())
+    }
+
+    /// Forgets what is over.
+    pub(super) fn sweep(&self, now: u64) {
+        drop(self.current(now));
     }
 
     pub(super) fn get(&self, reference: &str, now: u64) -> Option<Arc<List>> {
@@ -142,9 +193,20 @@ impl Lists {
     fn current(&self, now: u64) -> MutexGuard<'_, BTreeMap<String, Arc<List>>> {
         // Whole at any time: a panic elsewhere leaves it usable.
         let mut lists = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        lists.retain(|_, list| list.expires > now);
+        lists.retain(|_, list| list.expires() > now);
         lists
     }
+}
+
+/// How many a network has, and when the first of them is forgotten.
+fn of_network(lists: &BTreeMap<String, Arc<List>>, network: IpAddr) -> (usize, u64) {
+    let expires: Vec<u64> = lists
+        .values()
+        .filter(|list| list.network == network)
+        .map(|list| list.expires())
+        .collect();
+    let soonest = expires.iter().copied().min().unwrap_or_default();
+    (expires.len(), soonest)
 }
 
 #[cfg(test)]
@@ -169,29 +231,57 @@ mod tests {
     fn a_list_is_there_for_its_term_and_whoever_has_its_reference() {
         let lists = Lists::default();
         lists.keep("a", uploaded(1), 1000).unwrap();
-        assert!(lists.get("a", 1000 + TERM - 1).is_some());
+        assert!(lists.get("a", 1000 + UNOPENED - 1).is_some());
         assert!(lists.get("b", 1000).is_none());
-        assert!(lists.get("a", 1000 + TERM).is_none());
+        lists.prolong("a", 1200).unwrap();
+        assert!(lists.get("a", 1200 + TERM - 1).is_some());
+        assert!(lists.get("a", 1200 + TERM).is_none());
+        assert!(lists.prolong("a", 1200 + TERM).is_none());
     }
 
     #[test]
-    fn lists_are_few_and_of_one_network_fewer() {
+    fn a_list_that_nobody_opens_or_that_is_deleted_is_not_there() {
+        let lists = Lists::default();
+        lists.keep("a", uploaded(1), 1000).unwrap();
+        lists.sweep(1000 + UNOPENED);
+        assert!(lists.0.lock().unwrap().is_empty());
+        lists.keep("b", uploaded(1), 2000).unwrap();
+        lists.delete("b");
+        assert!(lists.prolong("b", 2000).is_none());
+    }
+
+    #[test]
+    fn lists_of_one_network_are_few() {
         let lists = Lists::default();
         for kept in 0..PER_NETWORK {
-            lists
-                .keep(&format!("one {kept}"), uploaded(1), 1000)
-                .unwrap();
+            let reference = format!("one {kept}");
+            lists.keep(&reference, uploaded(1), 1000).unwrap();
         }
-        assert_eq!(lists.keep("more", uploaded(1), 1060), Err(TERM - 60));
-        for network in 2.. {
-            if lists
-                .keep(&format!("other {network}"), uploaded(network), 1000)
-                .is_err()
-            {
-                assert_eq!(network as usize, 2 + KEPT - PER_NETWORK);
-                break;
-            }
+        lists.keep("other", uploaded(2), 900).unwrap();
+        let wait = UNOPENED - 60;
+        assert_eq!(lists.keep("more", uploaded(1), 1060), Err(wait));
+        lists.keep("more", uploaded(1), 1000 + UNOPENED).unwrap();
+    }
+
+    #[test]
+    fn who_has_many_makes_room_for_who_has_none() {
+        let lists = Lists::default();
+        for kept in 0..KEPT {
+            let network = u32::try_from(kept / PER_NETWORK).unwrap();
+            let reference = format!("{kept:02}");
+            lists.keep(&reference, uploaded(network), 1000).unwrap();
+            lists.prolong(&reference, 1000 + kept as u64).unwrap();
         }
-        lists.keep("more", uploaded(1), 1000 + TERM).unwrap();
+        // The oldest of those who have most.
+        lists.keep("new", uploaded(100), 1100).unwrap();
+        assert!(lists.get("00", 1100).is_none() && lists.get("01", 1100).is_some());
+        // Nobody loses the only one.
+        let lists = Lists::default();
+        for network in 0..KEPT {
+            let reference = network.to_string();
+            let network = u32::try_from(network).unwrap();
+            lists.keep(&reference, uploaded(network), 1000).unwrap();
+        }
+        assert_eq!(lists.keep("new", uploaded(100), 1000), Err(UNOPENED));
     }
 }

@@ -3,7 +3,10 @@
 use super::{Place, layout, link};
 use crate::http::{
     html::Html,
-    page::batch::{Standing, Tally},
+    page::{
+        batch::{Standing, Tally},
+        problem::Problem,
+    },
 };
 
 /// Where a page that grows is to grow.
@@ -64,6 +67,13 @@ pub(in crate::http::page) fn done(
         place.fill(template, &values)
     };
     let refused: Html = tally.refused.iter().take(MAX_SHOWN).map(refused).collect();
+    let further = match tally.refused.len().saturating_sub(MAX_SHOWN) {
+        0 => Html::default(),
+        more => place.fill(
+            "[[另有 {{more}} 行未能查询，见结果文件。|Further lines that could not be asked: {{more}}; see the results.]]",
+            &[("more", Html::text(&more.to_string()))],
+        ),
+    };
     let values = [
         (
             "counts",
@@ -75,6 +85,7 @@ pub(in crate::http::page) fn done(
                 .collect(),
         ),
         ("refused", refused),
+        ("further", further),
         ("reference", Html::text(reference)),
         ("minutes", Html::text(&(seconds / 60).to_string())),
         place.query(),
@@ -82,4 +93,11 @@ pub(in crate::http::page) fn done(
     place
         .fill(include_str!("../batch/done.html"), &values)
         .into_string()
+}
+
+/// What is at the end of a page whose list was deleted meanwhile.
+pub(in crate::http::page) fn gone(place: Place) -> String {
+    let (zh, en) = Problem::Gone.words();
+    let values = [("words", place.text(zh, en))];
+    place.fill("</p>\n<p>{{words}}</p>", &values).into_string()
 }
