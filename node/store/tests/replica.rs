@@ -214,3 +214,22 @@ async fn a_server_that_is_no_standby_is_not_asked() {
     assert_eq!((state.lag, state.is_used), (None, false));
     assert_eq!(alone.look_up(0).await, (0, false));
 }
+
+#[tokio::test]
+async fn a_standby_of_another_cluster_is_not_asked() {
+    let Some(server) = huren_postgres_server::server() else {
+        return;
+    };
+    let binaries = huren_postgres_server::binaries().unwrap();
+    let other = Server::start(binaries, &["-c", "fsync=off"]).unwrap();
+    // Before the copy, which has the database then.
+    let of_other = other.database().unwrap();
+    let standby = other.standby().unwrap();
+    let url = server.database().unwrap();
+    let process = Process::over(&url, standby.same(&of_other)).await;
+    for now in 0..3 {
+        let state = process.measured(now).await;
+        assert_eq!((state.lag, state.is_used), (None, false));
+    }
+    assert!(!process.look_up(3).await.1);
+}

@@ -337,7 +337,8 @@ impl Replica {
         let doubts = self.doubts.load(Ordering::Acquire);
         let flushed: Option<i64> =
             soon(sqlx::query_scalar(FLUSHED).fetch_one(&self.database)).await;
-        if let Some(flushed) = flushed {
+        // Without a doubt it need not have replayed what it was measured by.
+        if let Some(flushed) = flushed.filter(|_| self.known().is_none()) {
             self.known.fetch_max(flushed, Ordering::AcqRel);
             self.settled.fetch_max(doubts, Ordering::AcqRel);
         }
