@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, BufWriter};
+use std::iter;
 use std::path::{Path, PathBuf};
 
 use huren_tables::{Format, WorkbookWriter};
@@ -42,7 +43,8 @@ enum Writer {
 impl Rejects {
     /// Removes what an earlier run left behind, so that a file means that rows were refused.
     pub(super) fn new(path: PathBuf, header: Header, source: &Format) -> io::Result<Self> {
-        for old in [&path, &more_of(&path)] {
+        let more = is_workbook(&path).then(|| more_of(&path));
+        for old in iter::once(&path).chain(&more) {
             match std::fs::remove_file(old) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}
