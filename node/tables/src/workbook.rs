@@ -16,8 +16,7 @@ const WIDTHS: (usize, usize) = (8, 40);
 pub struct WorkbookError(#[from] XlsxError);
 
 /// A workbook with one sheet. All its cells are text, those too that a person fills in later, so
-/// that Excel makes no number or date of what is none. It is held until it is written, in memory or
-/// on disk.
+/// that Excel makes no number or date of what is none. It is held until it is written.
 pub struct WorkbookWriter {
     workbook: Workbook,
     widths: Vec<usize>,
@@ -33,36 +32,13 @@ impl WorkbookWriter {
         sheet: &str,
         heading: impl IntoIterator<Item = C>,
     ) -> Result<Self, WorkbookError> {
-        let mut workbook = Workbook::new();
-        workbook.add_worksheet();
-        Self::of(workbook, sheet, heading)
-    }
-
-    /// The same for any number of rows, which are kept in a temporary file without a name.
-    ///
-    /// # Errors
-    /// As [`Self::new`], or if there is no such file to be had.
-    pub fn on_disk<C: AsRef<str>>(
-        sheet: &str,
-        heading: impl IntoIterator<Item = C>,
-    ) -> Result<Self, WorkbookError> {
-        let mut workbook = Workbook::new();
-        workbook.add_worksheet_with_constant_memory()?;
-        Self::of(workbook, sheet, heading)
-    }
-
-    fn of<C: AsRef<str>>(
-        workbook: Workbook,
-        sheet: &str,
-        heading: impl IntoIterator<Item = C>,
-    ) -> Result<Self, WorkbookError> {
         let mut writer = Self {
-            workbook,
+            workbook: Workbook::new(),
             widths: Vec::new(),
             rows: 0,
         };
-        let named = writer.workbook.worksheet_from_index(0)?.set_name(sheet)?;
-        named.set_freeze_panes(1, 0)?;
+        let sheet = writer.workbook.add_worksheet().set_name(sheet)?;
+        sheet.set_freeze_panes(1, 0)?;
         let bold = text().set_bold();
         writer.add(heading, &bold)?;
         Ok(writer)

@@ -84,7 +84,11 @@ impl Outcome<'_> {
     /// Closes the files. If that fails, the rejects are not whole and the import has failed.
     pub(super) fn finish(mut self, elapsed: Duration) -> Report {
         match self.rejects.finish() {
-            Ok(file) => self.report.rejects_file = file,
+            Ok(files) => {
+                let mut files = files.into_iter();
+                self.report.rejects_file = files.next();
+                self.report.more_rejects_file = files.next();
+            }
             Err(error) => {
                 self.report.failure.get_or_insert_with(|| error.to_string());
             }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, BufWriter};
+use std::iter;
 use std::path::{Path, PathBuf};
 
 use huren_tables::{Format, WorkbookWriter};
@@ -12,6 +13,9 @@ use super::header::{Header, REJECT_COLUMNS};
 use super::source::RawRow;
 use crate::files::{Encoding, TableWriter};
 
+/// Rows of a workbook, which is held until it is written. Those beyond go into text beside it.
+const MOST_HELD: u32 = 100_000;
+
 /// Collects refused rows. A file of text is made with the first of them, a workbook when all of
 /// them are known.
 pub(super) struct Rejects {
@@ -19,6 +23,10 @@ pub(super) struct Rejects {
     header: Header,
     form: Form,
     writer: Option<Writer>,
+    /// Rows in the workbook.
+    held: u32,
+    /// For what the workbook does not hold.
+    more: Option<TableWriter<BufWriter<File>>>,
 }
 
 /// What kind of file they go into.
@@ -35,9 +43,12 @@ enum Writer {
 impl Rejects {
     /// Removes what an earlier run left behind, so that a file means that rows were refused.
     pub(super) fn new(path: PathBuf, header: Header, source: &Format) -> io::Result<Self> {
-        match std::fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
+        let more = is_workbook(&path).then(|| more_of(&path));
+        for old in iter::once(&path).chain(&more) {
+            match std::fs::remove_file(old) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
         }
         let form = match source {
             _ if is_workbook(&path) => Form::Workbook,
@@ -63,6 +74,8 @@ impl Rejects {
             header,
             form,
             writer: None,
+            held: 0,
+            more: None,
         })
     }
 
@@ -89,12 +102,22 @@ impl Rejects {
             self.writer = Some(self.begin()?);
         }
         let columns = self.columns();
-        let is_text = matches!(self.form, Form::Text { .. });
+        let is_over = matches!(self.form, Form::Workbook) && self.held == MOST_HELD;
+        if is_over && self.more.is_none() {
+            self.more = Some(self.begin_more()?);
+        }
+        let is_text = is_over || matches!(self.form, Form::Text { .. });
         let all = own.chain(beside.iter().take(columns).map(String::as_str));
         let all = all.map(|cell| inert(cell, is_text));
+        if let Some(more) = self.more.as_mut() {
+            return more.row(all);
+        }
         match self.writer.as_mut() {
             Some(Writer::Text(writer)) => writer.row(all),
-            Some(Writer::Workbook(writer)) => writer.row(all).map_err(io::Error::other),
+            Some(Writer::Workbook(writer)) => {
+                self.held += 1;
+                writer.row(all).map_err(io::Error::other)
+            }
             None => Ok(()),
         }
     }
@@ -121,7 +144,7 @@ impl Rejects {
                 Ok(Writer::Text(writer))
             }
             Form::Workbook => {
-                let writer = WorkbookWriter::on_disk("被拒绝的行", names);
+                let writer = WorkbookWriter::new("被拒绝的行", names);
                 Ok(Writer::Workbook(Box::new(
                     writer.map_err(io::Error::other)?,
                 )))
@@ -129,18 +152,36 @@ impl Rejects {
         }
     }
 
-    /// Writes what is not written yet, and gives the path if there is a file.
-    pub(super) fn finish(self) -> io::Result<Option<PathBuf>> {
+    fn begin_more(&self) -> io::Result<TableWriter<BufWriter<File>>> {
+        let file = BufWriter::new(private(&more_of(&self.path))?);
+        let mut writer = TableWriter::new(file, Encoding::Utf8Bom, b',')?;
+        let names = self.header.own_names().chain(REJECT_COLUMNS);
+        writer.row(names.map(|name| inert(name, true)))?;
+        Ok(writer)
+    }
+
+    /// Writes what is not written yet, and gives the paths of the files that there are.
+    pub(super) fn finish(self) -> io::Result<Vec<PathBuf>> {
+        let mut more = None;
+        if let Some(mut writer) = self.more {
+            writer.flush()?;
+            more = Some(more_of(&self.path));
+        }
         match self.writer {
-            None => return Ok(None),
+            None => return Ok(Vec::new()),
             Some(Writer::Text(mut writer)) => writer.flush()?,
             Some(Writer::Workbook(writer)) => {
                 let file = private(&self.path)?;
                 writer.finish(file).map_err(io::Error::other)?;
             }
         }
-        Ok(Some(self.path))
+        Ok([self.path].into_iter().chain(more).collect())
     }
+}
+
+/// Beside a workbook, what it does not hold.
+fn more_of(path: &Path) -> PathBuf {
+    path.with_extension("more.csv")
 }
 
 fn joined<'a>(texts: impl Iterator<Item = &'a str>, between: &str) -> String {

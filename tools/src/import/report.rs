@@ -44,6 +44,9 @@ pub struct Report {
     pub records_per_second: f64,
     /// Where the refused rows are, if there are any.
     pub rejects_file: Option<PathBuf>,
+    /// Where those are that a workbook of them does not hold.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub more_rejects_file: Option<PathBuf>,
     /// Why the import stopped early. What was accepted until then stays; run it again.
     pub failure: Option<String>,
     /// Whether that lies in the file, which is then the same when it is run again.
@@ -101,7 +104,7 @@ impl fmt::Display for Report {
             "用时 time          {:.1} s，{:.0}/s",
             self.seconds, self.records_per_second
         )?;
-        if let Some(path) = &self.rejects_file {
+        for path in self.rejects_file.iter().chain(&self.more_rejects_file) {
             write!(f, "\n拒绝清单 rejects   {}", path.display())?;
         }
         if let Some(failure) = &self.failure {

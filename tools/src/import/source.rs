@@ -50,10 +50,11 @@ pub(super) enum SourceError {
 impl SourceError {
     /// Whether the file is at fault, and not what it lies on: a share may be back in a moment.
     pub(super) fn is_lasting(&self) -> bool {
-        use std::io::ErrorKind::{InvalidData, PermissionDenied};
+        use std::io::ErrorKind::{InvalidData, InvalidInput, PermissionDenied};
         match self {
             Self::Table(TableError::Io(error)) => {
-                matches!(error.kind(), InvalidData | PermissionDenied)
+                // A place that the file names and no file has is an invalid input.
+                matches!(error.kind(), InvalidData | InvalidInput | PermissionDenied)
             }
             _ => true,
         }

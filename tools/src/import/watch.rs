@@ -33,7 +33,13 @@ const UNFINISHED: [&str; 5] = ["part", "tmp", "crdownload", "filepart", "partial
 const MARK: char = '+';
 
 /// What stands beside a file, named after it.
-const RESULT_ENDS: [&str; 4] = ["journal.jsonl", "rejects.xlsx", "rejects.csv", "report.txt"];
+const RESULT_ENDS: [&str; 5] = [
+    "journal.jsonl",
+    "rejects.xlsx",
+    "rejects.csv",
+    "rejects.more.csv",
+    "report.txt",
+];
 
 /// A file's size and time.
 type Look = (u64, SystemTime);

@@ -159,7 +159,7 @@ pub(super) fn refused(error: io::Error, what: &'static str) -> TableError {
 
 fn damaged(error: ZipError) -> TableError {
     match error {
-        ZipError::Io(error) if error.kind() != io::ErrorKind::UnexpectedEof => error.into(),
+        ZipError::Io(error) => refused(error, "zip"),
         _ => TableError::Damaged("zip"),
     }
 }
