@@ -133,7 +133,7 @@ fn progress(page: Page, reference: String, total: usize) -> impl Stream<Item = S
     stream::unfold((page, reference, 0), move |state| async move {
         let (page, reference, told) = state;
         loop {
-            let answered = page.advance(&reference).await?;
+            let answered = page.go_on(&reference).await?;
             let step = answered * STEPS / total;
             if step > told {
                 let percent = 100 / STEPS;
@@ -230,7 +230,7 @@ impl Page {
 
     /// Answers the next line, and says how many have been; `None` once all are, or the list is not
     /// there any more.
-    async fn advance(&self, reference: &str) -> Option<usize> {
+    async fn go_on(&self, reference: &str) -> Option<usize> {
         loop {
             let list = self.lists.get(reference, self.clock.now())?;
             let mut progress = list.progress.lock().await;
