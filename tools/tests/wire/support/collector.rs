@@ -136,7 +136,7 @@ impl Trace {
     /// must be one: each is the parent of the next.
     pub(crate) fn way_to(&self, name: &str, service: &str) -> Vec<&Kept> {
         let is_it = |kept: &&Kept| kept.span.name == name && kept.service == service;
-        let mut at = self.0.values().filter(is_it).last();
+        let mut at = self.0.values().find(is_it);
         let mut way = Vec::new();
         while let Some(kept) = at {
             way.push(kept);
