@@ -68,7 +68,7 @@ pub fn set_up(config: &Config) -> Result<Option<Delivering>, TelemetryError> {
     // Spans that are meant for traces, of this program's own crates: what libraries record may hold
     // anything, and log lines go elsewhere.
     let ours = filter_fn(|metadata| {
-        let is_ours = metadata.target().starts_with("huren_");
+        let is_ours = metadata.target().starts_with("huren");
         metadata.is_span() && is_ours && *metadata.level() == Level::TRACE
     });
     let spans = tracing_opentelemetry::layer()
