@@ -111,7 +111,7 @@ impl World {
             _ if text.contains("until Ctrl-C") => self.interrupt(&line, place).await,
             _ if commands
                 .iter()
-                .all(|words| PROGRAMS.contains(&words[0].as_str())) =>
+                .all(|words| PROGRAMS.contains(words[0].as_str())) =>
             {
                 let output = self.shell(&line).await;
                 let code = output.status.code().unwrap_or(-1);
