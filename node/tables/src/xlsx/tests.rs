@@ -80,7 +80,7 @@ fn sheets_as_provinces_have_them() {
     ] {
         sheet.write(3, column, name).unwrap();
     }
-    sheet.write(5, 0, 330_106_199_001_011u64 as f64).unwrap();
+    sheet.write(5, 0, 330_106_199_001_011_f64).unwrap();
     let date = ExcelDateTime::from_ymd(2024, 2, 29)
         .unwrap()
         .and_hms(13, 5, 0)
