@@ -50,7 +50,7 @@ pub struct Limits {
 impl Limits {
     /// For files that an operator imports: a full sheet of Excel, a million rows, is within them.
     pub const FILE: Self = Self {
-        sheet_bytes: 4 << 30,
+        sheet_bytes: 2 << 30,
         string_bytes: 256 << 20,
     };
     /// For what strangers upload.

@@ -16,6 +16,9 @@ use crate::{CellFault, CellFaultKind, MAX_ROW_BYTES, Row, TableError};
 /// Rows of a sheet, as Excel has them.
 const LAST_ROW: u64 = 1_048_576;
 
+/// Cells of a row, as Excel has them, empty ones included.
+const MOST_CELLS: usize = 16_384;
+
 /// Columns that may have something in them. Tables of ours have some thirty.
 const MOST_COLUMNS: usize = 512;
 
@@ -87,7 +90,7 @@ impl SheetRows {
             cells: StringRecord::new(),
             faults: Vec::new(),
         };
-        let mut column = 0;
+        let (mut column, mut cells) = (0, 0);
         loop {
             match self.xml.next()? {
                 Event::Start(start) if start.local_name().as_ref() == "c" => {
@@ -98,6 +101,10 @@ impl SheetRows {
                     let style = style_of(&start);
                     self.cell(&mut row, column, kind.as_deref(), style)?;
                     column += 1;
+                    cells += 1;
+                    if cells > MOST_CELLS {
+                        return Err(TableError::TooLarge("row"));
+                    }
                 }
                 Event::Start(_) => self.xml.skip()?,
                 Event::End(_) => return Ok(row),

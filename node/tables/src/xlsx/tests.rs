@@ -277,7 +277,7 @@ fn hostile_workbooks_are_refused_with_a_code() {
     );
     let cell = r#"<c r="B2"><v>1</v></c>"#;
     let many = |row: &str, n| row.repeat(n);
-    let blank = (2..60_000).fold(String::new(), |mut all, n| {
+    let blank = (2..80_000).fold(String::new(), |mut all, n| {
         all += &format!(r#"<row r="{n}"><c r="XFD{n}" s="1"/><c/><c/><c/></row>"#);
         all
     });
@@ -320,6 +320,12 @@ fn hostile_workbooks_are_refused_with_a_code() {
         "no such string",
         with_rows(r#"<row r="2"><c t="s"><v>2</v></c></row>"#),
         "WORKBOOK_DAMAGED",
+    );
+    let endless = format!(r#"<row r="2">{}</row>"#, many(r#"<c r="XFD2"/>"#, 20_000));
+    check(
+        "a row without end",
+        with_rows(&endless),
+        "WORKBOOK_TOO_LARGE",
     );
     let long = format!("<sst><si><t>{}</t></si></sst>", zeros(200_000));
     check(
