@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Whether the Debian package is what it should be: its scripts and unit, its pages and completions.
-# Where that does no harm, it is installed as well, started as its unit would, examined and purged.
+# Where namespaces can be made, systemd installs and runs it there as well: see try-install.sh.
 #   packaging/check.sh         of the programs in target/release
 #   packaging/check.sh dev     of those in target/debug
 set -euo pipefail
@@ -28,7 +28,7 @@ if ! command -v cargo-deb >/dev/null; then
     cargo install --quiet --locked --root target/cargo-deb cargo-deb
 fi
 
-shellcheck packaging/deb packaging/check.sh packaging/debian/{postinst,postrm}
+shellcheck packaging/deb packaging/check.sh packaging/try-{install,service}.sh packaging/debian/{postinst,postrm}
 say 'scripts'
 
 package=$(packaging/deb "$profile" | tail -n 1)

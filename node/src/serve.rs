@@ -24,7 +24,7 @@ use crate::{
     http::{
         self, RequestLimits, api,
         check::{self, CheckPage},
-        console, health, map, page, policy, status,
+        console, health, map, page, policy, proxies, status,
         submit::WitnessLinks,
         tiles,
         witness::{self, SubmitLimits},
@@ -236,6 +236,7 @@ pub async fn serve(
         .merge(console::routes())
         .merge(map::routes())
         .merge(employers);
+    let routes = proxies::behind(routes, config.http_proxies.clone());
     let http_tls = config.http_tls.then_some(listeners.http);
     tracing::info!(region = %config.region, http = %config.http_listen, "the node serves");
     // Both ports are open: whoever connects is answered.

@@ -24,7 +24,7 @@ use crate::{
 };
 use traces::Delivering;
 
-pub use traces::TracesError;
+pub use traces::{TracesError, send_none};
 
 /// Upper bounds of the buckets of durations, in seconds.
 const DURATION_BUCKETS: [f64; 11] = [

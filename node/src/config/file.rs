@@ -98,6 +98,8 @@ pub(super) struct HttpTable {
     pub(super) listen: String,
     #[serde(default = "yes")]
     pub(super) tls: bool,
+    #[serde(default)]
+    pub(super) proxies: Vec<String>,
 }
 
 fn yes() -> bool {

@@ -11,7 +11,7 @@ mod traces;
 
 use std::{
     io,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     path::{Component, Path, PathBuf},
     time::Duration,
 };
@@ -22,6 +22,7 @@ use huren_core::{
     codes::Region,
     note::{SignatureType, VerifierKey},
 };
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -60,6 +61,8 @@ pub struct Config {
     pub http_listen: SocketAddr,
     /// Whether HTTP is served over TLS.
     pub http_tls: bool,
+    /// Reverse proxies that are believed whom they ask for.
+    pub http_proxies: Vec<IpNet>,
     /// TLS files.
     pub tls: TlsFiles,
     /// Folder of the key files.
@@ -276,6 +279,7 @@ impl Config {
             grpc_listen: parse_listen("grpc.listen", &file.grpc.listen)?,
             http_listen: parse_listen("http.listen", &file.http.listen)?,
             http_tls: file.http.tls,
+            http_proxies: parse_networks("http.proxies", &file.http.proxies)?,
             tls: TlsFiles {
                 certificate: folder.join(file.tls.certificate),
                 key: folder.join(file.tls.key),
@@ -362,6 +366,16 @@ fn parse_listen(key: &str, text: &str) -> Result<SocketAddr, ConfigError> {
     let remedy = "write an IP address and a port, such as 0.0.0.0:4433 or [::]:4433";
     text.parse()
         .map_err(|_| ConfigError::value(key, text, remedy))
+}
+
+fn parse_networks(key: &str, texts: &[String]) -> Result<Vec<IpNet>, ConfigError> {
+    let remedy = "write IP addresses or networks, such as \"10.0.0.5\" or \"10.0.0.0/24\"";
+    let network = |text: &String| {
+        let alone = || text.parse().ok().map(|address: IpAddr| address.into());
+        let network = text.parse().ok().or_else(alone);
+        network.ok_or_else(|| ConfigError::value(key, text, remedy))
+    };
+    texts.iter().map(network).collect()
 }
 
 fn check_replication(table: &ReplicationTable) -> Result<Replication, ConfigError> {

@@ -144,6 +144,24 @@ fn wrong_values_are_refused_by_name() {
 }
 
 #[test]
+fn proxies_are_addresses_or_networks() {
+    let read = |listed: &str| {
+        let listed = format!("proxies = [{listed}]");
+        parse(&example().replacen("proxies = []", &listed, 1)).map(|config| config.http_proxies)
+    };
+    assert_eq!(read("").unwrap(), []);
+    let two = read(r#""10.0.0.5", "2001:db8::/32""#).unwrap();
+    assert_eq!(
+        two.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        ["10.0.0.5/32", "2001:db8::/32"]
+    );
+    for bad in ["proxy.example", "10.0.0.0/33", ""] {
+        let error = read(&format!("{bad:?}")).unwrap_err().to_string();
+        assert!(error.starts_with("http.proxies = "), "{error}");
+    }
+}
+
+#[test]
 fn traces_go_where_they_can_be_sent() {
     let to = |endpoint: &str, ca: &str| {
         let addressed = format!("endpoint = {endpoint:?}");

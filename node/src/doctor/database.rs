@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use huren_core::checkpoint::Origin;
 use huren_store::{
-    Error as StoreError, Head, HighWater, HighWaterError, LogState, Postgres, Sqlite,
+    Error as StoreError, Head, HighWater, HighWaterError, LogState, Postgres, ReplicaFound, Sqlite,
     SqliteOptions, Store, newest_schema,
 };
 
@@ -15,6 +15,8 @@ use crate::config::{Config, Database};
 pub(super) struct Held {
     pub(super) logs: Vec<LogState>,
     pub(super) lists: Vec<Vec<u8>>,
+    /// How its replica is, if there is to be one.
+    pub(super) replica: Option<Result<ReplicaFound, StoreError>>,
 }
 
 /// Why nothing was.
@@ -49,7 +51,13 @@ pub(super) async fn look(config: &Config) -> Result<Held, NotRead> {
         Database::Shared(at) => {
             let store = Postgres::lazy(&at.url, &at.options)?;
             same(store.schema().await?, Postgres::newest_schema())?;
-            let held = read(&store).await;
+            let held = match read(&store).await {
+                Ok(held) => Ok(Held {
+                    replica: store.examine_replica().await,
+                    ..held
+                }),
+                Err(error) => Err(error),
+            };
             store.close().await;
             held
         }
@@ -67,6 +75,7 @@ async fn read(store: &dyn Store) -> Result<Held, NotRead> {
     Ok(Held {
         logs: store.logs().await?,
         lists: store.trust_lists().await?,
+        replica: None,
     })
 }
 

@@ -58,12 +58,16 @@ pub enum Check {
     Disk,
     /// The database.
     Database,
+    /// The standby that look-ups come from.
+    Replica,
     /// The high-water file.
     HighWater,
     /// Other members.
     Peers,
     /// Backups.
     Backups,
+    /// Where traces go.
+    Traces,
 }
 
 impl Check {
@@ -76,9 +80,11 @@ impl Check {
             Self::Clock => "时钟 clock",
             Self::Disk => "磁盘 disk",
             Self::Database => "数据库 database",
+            Self::Replica => "从库 replica",
             Self::HighWater => "高水位 high-water",
             Self::Peers => "成员 peers",
             Self::Backups => "备份 backups",
+            Self::Traces => "追踪 traces",
         }
     }
 }

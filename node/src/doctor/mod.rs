@@ -11,6 +11,8 @@ mod disk;
 mod finding;
 mod keys;
 mod peers;
+mod replica;
+mod traces;
 mod trust_list;
 
 use std::path::PathBuf;
@@ -18,9 +20,10 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::{
-    config::Config,
+    config::{Config, Database},
     engine::Clock,
     startup::{NodeTls, load_trust},
+    telemetry::send_none,
 };
 
 pub use finding::{Check, Finding, Level, Report, Words};
@@ -107,6 +110,11 @@ pub async fn examine(args: &DoctorArgs, clock: &dyn Clock) -> Report {
     findings.extend(clock::check(&answers).await);
     findings.extend(disk::check(&config));
     findings.push(database::judge(&config.database, &held, mark.is_empty()));
+    if let Ok(held) = &held
+        && let (Some(found), Database::Shared(at)) = (&held.replica, &config.database)
+    {
+        findings.push(replica::judge(found, at.options.replica_lag_max));
+    }
     findings.push(mark.judge(&config.origin, held.is_ok().then_some(own)));
     findings.extend(peers::judge(&answers));
     findings.extend(backups::check(
@@ -114,5 +122,8 @@ pub async fn examine(args: &DoctorArgs, clock: &dyn Clock) -> Report {
         (args.backups.as_deref(), known),
         now,
     ));
+    if let Some(traces) = &config.traces {
+        findings.push(traces::judge(&traces.endpoint, &send_none(traces).await));
+    }
     Report::new(findings)
 }

@@ -9,6 +9,7 @@ mod language;
 pub mod map;
 pub mod page;
 pub mod policy;
+pub mod proxies;
 pub(crate) mod request_id;
 mod scripted;
 pub mod status;
@@ -149,16 +150,16 @@ async fn bound_and_record(
         .uri()
         .path_and_query()
         .is_some_and(|uri| uri.as_str().len() > MAX_URI_LEN);
+    let refused = |plain: Response| api::bounded(route, plain.status()).unwrap_or(plain);
     let response = if too_long {
-        StatusCode::URI_TOO_LONG.into_response()
+        refused(StatusCode::URI_TOO_LONG.into_response())
     } else {
         match tokio::time::timeout(limits.timeout, next.run(request)).await {
             Ok(response) => response,
-            Err(_) => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                [(header::RETRY_AFTER, "5")],
-            )
-                .into_response(),
+            Err(_) => {
+                let later = [(header::RETRY_AFTER, "5")];
+                refused((StatusCode::SERVICE_UNAVAILABLE, later).into_response())
+            }
         }
     };
     let status = response.status().as_u16();

@@ -82,9 +82,8 @@ const PROTECTION: [(HeaderName, &str); 4] = [
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
 ];
 
-/// `/`, `/verify`, `/receipt` and `/batch`. Each address may ask `per_minute` questions in a minute;
-/// behind a reverse proxy that is the proxy's address, so there the proxy has to limit. With them
-/// comes what forgets uploaded lists in time, to be run beside them.
+/// `/`, `/verify`, `/receipt` and `/batch`. Each address may ask `per_minute` questions in a minute.
+/// With them comes what forgets uploaded lists in time, to be run beside them.
 pub fn routes(
     engine: Arc<Engine>,
     clock: Arc<dyn Clock>,

@@ -98,6 +98,28 @@ async fn a_handler_that_never_answers_is_cut_off() {
 }
 
 #[tokio::test]
+async fn what_is_bounded_before_a_call_of_the_json_api_is_a_problem_too() {
+    let routes = Router::new().route("/never", get(std::future::pending::<()>));
+    let limits = RequestLimits {
+        timeout: Duration::from_millis(1),
+        ..LIMITS
+    };
+    let server = TestServer::start(Router::new().nest(api::PREFIX, routes), limits).await;
+    let never = format!("{}/never", api::PREFIX);
+    let long = format!("{never}?{}", "x".repeat(MAX_URI_LEN));
+    for (path, status, code) in [(never, 504, "TIMED_OUT"), (long, 414, "URI_TOO_LONG")] {
+        let answer = server.get(&path).await;
+        assert_eq!(answer.status(), status);
+        assert_eq!(
+            answer.headers()[header::CONTENT_TYPE],
+            "application/problem+json"
+        );
+        let problem: serde_json::Value = serde_json::from_slice(answer.body()).unwrap();
+        assert_eq!(problem["code"], code);
+    }
+}
+
+#[tokio::test]
 async fn stopping_lets_a_request_finish_and_closes_idle_connections() {
     let (entered, is_inside) = oneshot::channel::<()>();
     let (release, released) = oneshot::channel::<()>();

@@ -7,8 +7,11 @@ use std::{fs, io, path::Path, time::Duration};
 
 use opentelemetry::{KeyValue, trace::TracerProvider as _};
 use opentelemetry_proto::{
-    tonic::collector::trace::v1::{
-        ExportTraceServiceRequest, trace_service_client::TraceServiceClient,
+    tonic::{
+        collector::trace::v1::{
+            ExportTraceServiceRequest, trace_service_client::TraceServiceClient,
+        },
+        trace::v1::ResourceSpans,
     },
     transform::{
         common::tonic::ResourceAttributesWithSchema,
@@ -23,7 +26,7 @@ use opentelemetry_sdk::{
 use tokio::sync::mpsc;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::{
-    Code,
+    Status,
     metadata::{MetadataKey, MetadataMap},
     transport::{Channel, Endpoint},
 };
@@ -72,11 +75,47 @@ pub enum TracesError {
     Endpoint,
 }
 
-/// A collector, and what goes to it.
+/// Where traces go.
+struct Collector {
+    client: TraceServiceClient<Channel>,
+    headers: MetadataMap,
+}
+
+impl Collector {
+    fn new(traces: &Traces) -> Result<Self, TracesError> {
+        Ok(Self {
+            client: TraceServiceClient::new(channel(traces)?),
+            headers: match &traces.headers {
+                Some(path) => headers(path)?,
+                None => MetadataMap::new(),
+            },
+        })
+    }
+
+    /// How many of these spans it refused.
+    async fn take(&mut self, resource_spans: Vec<ResourceSpans>) -> Result<i64, Status> {
+        let mut request = tonic::Request::new(ExportTraceServiceRequest { resource_spans });
+        *request.metadata_mut() = self.headers.clone();
+        let sent = tokio::time::timeout(PATIENCE, self.client.export(request)).await;
+        let answer = sent.map_err(|_| Status::deadline_exceeded("no answer in time"))??;
+        let refused = answer.into_inner().partial_success.unwrap_or_default();
+        Ok(refused.rejected_spans)
+    }
+}
+
+/// Sends a message without spans, as a node that has traces to deliver would.
+///
+/// # Errors
+/// If it cannot be sent at all; inside, if the collector does not take it.
+pub async fn send_none(traces: &Traces) -> Result<Result<(), Status>, TracesError> {
+    let sent = Collector::new(traces)?.take(Vec::new()).await;
+    Ok(sent.map(drop))
+}
+
+/// What goes to a collector.
 pub(super) struct Delivery {
     queue: mpsc::Receiver<SpanData>,
-    collector: TraceServiceClient<Channel>,
-    headers: MetadataMap,
+    collector: Collector,
     node: ResourceAttributesWithSchema,
     /// Whether the last message did not arrive, which was said then.
     is_away: bool,
@@ -100,11 +139,7 @@ pub(super) fn to_collector(
         .build();
     let delivery = Delivery {
         queue,
-        collector: TraceServiceClient::new(channel(traces)?),
-        headers: match &traces.headers {
-            Some(path) => headers(path)?,
-            None => MetadataMap::new(),
-        },
+        collector: Collector::new(traces)?,
         node: ResourceAttributesWithSchema::from(&resource),
         is_away: false,
     };
@@ -229,16 +264,10 @@ impl Delivery {
     async fn deliver(&mut self, batch: Vec<SpanData>) {
         let spans = batch.len();
         let resource_spans = group_spans_by_resource_and_scope(batch, &self.node);
-        let mut request = tonic::Request::new(ExportTraceServiceRequest { resource_spans });
-        *request.metadata_mut() = self.headers.clone();
-        let sent = tokio::time::timeout(PATIENCE, self.collector.export(request)).await;
         // Nothing is tried again: the next message tells whether the collector is back.
-        let code = match sent {
-            Ok(Ok(answer)) => {
-                let refused = answer.into_inner().partial_success.unwrap_or_default();
-                let refused = usize::try_from(refused.rejected_spans)
-                    .unwrap_or(0)
-                    .min(spans);
+        let code = match self.collector.take(resource_spans).await {
+            Ok(refused) => {
+                let refused = usize::try_from(refused).unwrap_or(0).min(spans);
                 count("delivered", spans - refused);
                 count("refused", refused);
                 if std::mem::take(&mut self.is_away) {
@@ -246,8 +275,7 @@ impl Delivery {
                 }
                 return;
             }
-            Ok(Err(status)) => status.code(),
-            Err(_) => Code::DeadlineExceeded,
+            Err(status) => status.code(),
         };
         count("not_delivered", spans);
         if !std::mem::replace(&mut self.is_away, true) {

@@ -19,7 +19,9 @@ mod sqlite;
 pub use contract::*;
 pub use high_water::{HighWater, HighWaterError};
 pub use memory::Memory;
-pub use postgres::{Held, MoveError, Moving, Postgres, PostgresOptions, ReplicaState, move_store};
+pub use postgres::{
+    Held, MoveError, Moving, Postgres, PostgresOptions, ReplicaFound, ReplicaState, move_store,
+};
 pub use sql::Registers;
 pub use sqlite::{
     Copied, Sqlite, SqliteOptions, copy_parts, copy_registers, copy_rows, inspect, join_parts,

@@ -10,8 +10,8 @@ use huren_core::{
 };
 use huren_postgres_server::Server;
 use huren_store::{
-    Append, DisclosureRow, Erased, Head, Held, Postgres, PostgresOptions, ReplicaState, Resealed,
-    Role, Store, Tag,
+    Append, DisclosureRow, Erased, Head, Held, Postgres, PostgresOptions, ReplicaFound,
+    ReplicaState, Resealed, Role, Store, Tag,
 };
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -71,6 +71,10 @@ impl Process {
         self.store.measure_replica(now).await.unwrap()
     }
 
+    async fn examined(&self) -> ReplicaFound {
+        self.store.examine_replica().await.unwrap().unwrap()
+    }
+
     /// Waits until the replica has all that there is: at a later time than was measured at before.
     async fn in_step(&self, now: u64) {
         while self.measured(now).await.lag != Some(0) {
@@ -123,6 +127,8 @@ async fn an_answer_is_never_older_than_what_the_process_knows() {
     second.store.logs().await.unwrap();
     pause(&standby);
     assert_eq!(second.look_up(0).await.0, 1);
+    let found = second.examined().await;
+    assert!(matches!(found, ReplicaFound::Standby { .. }), "{found:?}");
 
     first.store.append(&origin(), append(1)).await.unwrap();
     // Who wrote it knows it at once, the other one when it sees that the log went on.
@@ -130,6 +136,12 @@ async fn an_answer_is_never_older_than_what_the_process_knows() {
     let log = second.store.log(&origin()).await.unwrap().unwrap();
     assert_eq!(log.head.size, 2);
     assert_eq!(second.look_up(0).await, (2, false));
+
+    let found = second.examined().await;
+    let ReplicaFound::Standby { behind, seconds } = found else {
+        panic!("{found:?}");
+    };
+    assert!(behind > 0 && seconds.is_some(), "{found:?}");
 
     // It says how far the standby is behind, and does not ask it beyond what was allowed.
     let state = second.measured(3).await;
@@ -212,6 +224,7 @@ async fn a_server_that_is_no_standby_is_not_asked() {
     let alone = Process::over(&url, url.clone()).await;
     let state = alone.measured(0).await;
     assert_eq!((state.lag, state.is_used), (None, false));
+    assert_eq!(alone.examined().await, ReplicaFound::NoStandby);
     assert_eq!(alone.look_up(0).await, (0, false));
 }
 
@@ -232,4 +245,5 @@ async fn a_standby_of_another_cluster_is_not_asked() {
         assert_eq!((state.lag, state.is_used), (None, false));
     }
     assert!(!process.look_up(3).await.1);
+    assert_eq!(process.examined().await, ReplicaFound::OtherCluster);
 }

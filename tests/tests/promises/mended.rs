@@ -157,15 +157,17 @@ impl Scene {
         let leaves = audit(&federation, HOME, HOME).await.0;
         federation.stop(HOME).await;
         federation.replace_store(HOME, empty_store(HOME));
-        let sound = content(&database).await;
+        // Waits for what was being written when home stopped.
         database.close().await;
-        Self {
+        let mut scene = Self {
             federation,
             machine,
             told,
-            sound,
+            sound: Content::new(),
             leaves,
-        }
+        };
+        scene.sound = scene.content().await;
+        scene
     }
 
     /// Runs `fsck --repair`, with the other members to ask.

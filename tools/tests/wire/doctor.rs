@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    net::TcpListener,
     os::unix::fs::PermissionsExt as _,
     path::Path,
     process::{Command, Output},
@@ -10,7 +11,10 @@ use std::{
 use huren_core::codes::Region;
 use serde_json::Value;
 
-use crate::support::nodes::{HUREN, Node, Nodes};
+use crate::support::{
+    collector::{Collector, endpoint},
+    nodes::{HUREN, Node, Nodes},
+};
 
 const RECIPIENT: &str = "age1t7rxyev2z3rw82stdlrrepyc39nvn86l5078zqkf5uasdy86jp6svpy7pa";
 
@@ -136,4 +140,45 @@ async fn a_configuration_that_cannot_be_used_is_the_first_thing_to_see_to() {
     let (code, report) = examine(of, &[]);
     assert_eq!(code, Some(3));
     assert_eq!(worst(&report, "configuration"), "problem");
+}
+
+// The collector answers while the doctor is waited for.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_collector_that_takes_no_traces_is_told_of() {
+    let nodes = Nodes::make(&[Region::ZHEJIANG], 0);
+    let of = nodes.at(Region::ZHEJIANG);
+    let (_, report) = examine(of, &[]);
+    let checks = report["findings"].as_array().expect("findings").iter();
+    assert!(
+        checks.clone().all(|found| found["check"] != "traces"),
+        "off"
+    );
+
+    let collector = Collector::start().await;
+    let config = of.dir.join("config.toml");
+    let written = fs::read_to_string(&config).expect("a configuration");
+    let deliver_to = |address: &str| {
+        let traced = written.replacen("endpoint = \"\"", &format!("endpoint = {address}"), 1);
+        assert_ne!(traced, written);
+        fs::write(&config, traced).expect("an endpoint");
+    };
+    deliver_to(&collector.endpoint());
+    let (code, report) = examine(of, &[]);
+    assert_eq!(
+        (code, worst(&report, "traces")),
+        (Some(0), "ok"),
+        "{report:#}"
+    );
+
+    // Whoever answers there is no collector.
+    let other = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = other.local_addr().expect("an address");
+    std::thread::spawn(move || other.incoming().for_each(drop));
+    deliver_to(&endpoint(address));
+    let (code, report) = examine(of, &[]);
+    assert_eq!(
+        (code, worst(&report, "traces")),
+        (Some(0), "notice"),
+        "{report:#}"
+    );
 }

@@ -211,6 +211,32 @@ async fn who_asks_too_often_has_to_wait() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_a_proxy_asks_for_has_an_allowance_of_their_own() {
+    let settings = [
+        ("HUREN_LIMITS__PAGE_RATE_PER_MINUTE", "3"),
+        ("HUREN_HTTP__PROXIES", r#"["127.0.0.1"]"#),
+    ];
+    let nodes = Nodes::start(&[Region::ZHEJIANG], 0, &settings).await;
+    let node = nodes.at(Region::ZHEJIANG);
+    let asked_for = async |client: &str| {
+        let form = [("number", UNKNOWN.number), ("name", UNKNOWN.name)];
+        let mut request = http::filled("/verify", &form);
+        let client = client.parse().unwrap();
+        request.headers_mut().insert("x-forwarded-for", client);
+        http::send(node.http, request).await.unwrap().status()
+    };
+    let mut asked = 0;
+    while asked_for("198.51.100.7").await == StatusCode::OK {
+        asked += 1;
+        assert!(asked < 10, "it is never too often");
+    }
+    assert_eq!(asked_for("198.51.100.8").await, StatusCode::OK);
+    // What a caller had written there before is not believed.
+    let pretended = asked_for("198.51.100.9, 198.51.100.7").await;
+    assert_eq!(pretended, StatusCode::TOO_MANY_REQUESTS);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn forms_that_are_not_the_page_s_get_a_page_too() {
     let nodes = Nodes::start(&[Region::ZHEJIANG], 0, &[]).await;
     let node = nodes.at(Region::ZHEJIANG);

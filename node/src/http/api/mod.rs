@@ -23,7 +23,7 @@ use axum::{
     Json, Router,
     body::{self, Body},
     extract::{ConnectInfo, Query, Request, State},
-    http::{HeaderMap, Uri, header, uri::PathAndQuery},
+    http::{HeaderMap, StatusCode, Uri, header, uri::PathAndQuery},
     middleware,
     response::{IntoResponse, Response},
     routing::{get, on},
@@ -88,6 +88,16 @@ pub fn routes(
         .layer(middleware::map_response(protect))
         .with_state(api);
     Router::new().nest(PREFIX, routes)
+}
+
+/// What is said to a request that was bounded before it came to a call, or while one was under way.
+/// `None` if the route is none of these.
+pub(super) fn bounded(route: &str, status: StatusCode) -> Option<Response> {
+    let problem = match status {
+        StatusCode::URI_TOO_LONG => Problem::URI_TOO_LONG,
+        _ => Problem::TIMED_OUT,
+    };
+    route.strip_prefix(PREFIX).map(|_| problem.into_response())
 }
 
 /// Nothing of it is kept on the way, or taken for something else.

@@ -17,10 +17,11 @@ use super::{
 };
 
 /// What can come of any call, with what it means.
-const REFUSALS: [(&str, &str); 7] = [
+const REFUSALS: [(&str, &str); 8] = [
     ("400", "请求无效 The request is not valid"),
     ("401", "需要令牌 A token is needed"),
     ("403", "无权 Not permitted"),
+    ("414", "地址过长 The address is too long"),
     ("429", "过于频繁 Too many calls"),
     ("500", "内部错误 An internal error"),
     ("503", "暂不可用 Not available at present"),

@@ -82,6 +82,19 @@ impl Problem {
          the same key, or is under way, and is not done again: the list has its token, whose secret is told once.",
     );
 
+    pub(super) const URI_TOO_LONG: Self = Self::new(
+        StatusCode::URI_TOO_LONG,
+        "URI_TOO_LONG",
+        "地址过长；较长的条件以 POST 提交。 The address is too long: what is long is posted.",
+    );
+    /// What was asked for may be done meanwhile.
+    pub(super) const TIMED_OUT: Self = Self::later(
+        StatusCode::GATEWAY_TIMEOUT,
+        "TIMED_OUT",
+        "节点未能及时答复；写入可能已完成，请以同一 Idempotency-Key 重发。 The node did not answer in time. What was to be \
+         written may be: send it again with the same Idempotency-Key.",
+    );
+
     /// Something that no caller caused.
     pub(super) const INTERNAL: Self = Self::new(
         StatusCode::INTERNAL_SERVER_ERROR,

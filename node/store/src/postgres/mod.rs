@@ -16,8 +16,8 @@ use sqlx::PgPool;
 pub use connect::PostgresOptions;
 pub use lease::Held;
 pub use moving::{MoveError, Moving, move_store};
-pub use replica::ReplicaState;
 pub(crate) use replica::{PATIENCE, Replica};
+pub use replica::{ReplicaFound, ReplicaState};
 
 use crate::{
     Error, LogState, Sqlite, Store,
@@ -138,6 +138,12 @@ impl Postgres {
     pub async fn measure_replica(&self, now: u64) -> Option<ReplicaState> {
         let replica = self.replica.as_ref()?;
         Some(replica.measure(now).await)
+    }
+
+    /// How the replica is found now, if there is one.
+    pub async fn examine_replica(&self) -> Option<Result<ReplicaFound, Error>> {
+        let replica = self.replica.as_ref()?;
+        Some(replica.examine().await)
     }
 
     /// Waits for what is under way and closes the connections. Calls after it fail.

@@ -33,6 +33,10 @@ const FLUSHED: &str = "SELECT (pg_current_wal_flush_lsn() - '0/0'::pg_lsn)::bigi
 const REPLAYED: &str = "SELECT CASE WHEN pg_is_in_recovery() \
      THEN (pg_last_wal_replay_lsn() - '0/0'::pg_lsn)::bigint END";
 
+/// Seconds since the last transaction that a standby has replayed was committed.
+const SINCE_REPLAYED: &str = "SELECT extract(epoch FROM clock_timestamp() - \
+     pg_last_xact_replay_timestamp())::bigint";
+
 const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 
 /// How long a standby may take for an answer that the database gives otherwise.
@@ -70,6 +74,26 @@ pub struct ReplicaState {
     pub answered: u64,
     /// Look-ups since then that went to the database itself.
     pub passed_on: u64,
+}
+
+/// How a replica is found by somebody who looks once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReplicaFound {
+    /// It is of another cluster than the database, and is never asked.
+    OtherCluster,
+    /// The database has `synchronous_commit = off`, so nobody knows what a standby has to have, and
+    /// it is never asked.
+    CommitsNotOnDisk,
+    /// It is no standby, and is never asked.
+    NoStandby,
+    /// It is one.
+    Standby {
+        /// Bytes of the database's log that it had not replayed yet.
+        behind: u64,
+        /// If there are any: seconds since the last transaction that it replayed was committed;
+        /// `None` too before it replayed one.
+        seconds: Option<u64>,
+    },
 }
 
 /// A standby of the database.
@@ -374,6 +398,42 @@ impl Replica {
             answered: self.answered.load(Ordering::Relaxed),
             passed_on: self.passed_on.load(Ordering::Relaxed),
         }
+    }
+
+    /// Looks at it once, for somebody who is to be told why it is not asked.
+    ///
+    /// # Errors
+    /// If one of both does not answer.
+    pub(super) async fn examine(&self) -> Result<ReplicaFound, Error> {
+        let ours: i64 = sqlx::query_scalar(CLUSTER)
+            .fetch_one(&self.database)
+            .await?;
+        let theirs: i64 = sqlx::query_scalar(CLUSTER).fetch_one(&self.pool).await?;
+        if ours != theirs {
+            return Ok(ReplicaFound::OtherCluster);
+        }
+        let commits: String = sqlx::query_scalar(COMMITS)
+            .fetch_one(&self.database)
+            .await?;
+        if commits == "off" {
+            return Ok(ReplicaFound::CommitsNotOnDisk);
+        }
+        let flushed: i64 = sqlx::query_scalar(FLUSHED)
+            .fetch_one(&self.database)
+            .await?;
+        let replayed: Option<i64> = sqlx::query_scalar(REPLAYED).fetch_one(&self.pool).await?;
+        let Some(replayed) = replayed else {
+            return Ok(ReplicaFound::NoStandby);
+        };
+        let behind: u64 = sql::unsigned((flushed - replayed).max(0))?;
+        let since: Option<i64> = sqlx::query_scalar(SINCE_REPLAYED)
+            .fetch_one(&self.pool)
+            .await?;
+        let since = since.map(|since| sql::unsigned(since.max(0))).transpose()?;
+        Ok(ReplicaFound::Standby {
+            behind,
+            seconds: since.filter(|_| behind > 0),
+        })
     }
 
     pub(super) async fn close(&self) {

@@ -18,15 +18,19 @@ pub(crate) async fn get(node: SocketAddr, path: &str) -> Response<Bytes> {
 
 /// Posts a form as browsers do.
 pub(crate) async fn post(node: SocketAddr, path: &str, form: &[(&str, &str)]) -> Response<Bytes> {
+    send(node, filled(path, form)).await.expect("an answer")
+}
+
+/// A form as browsers post it.
+pub(crate) fn filled(path: &str, form: &[(&str, &str)]) -> Request<Full<Bytes>> {
     let pairs = form
         .iter()
         .map(|(name, value)| format!("{name}={}", percent_encoded(value)));
     let body = pairs.collect::<Vec<_>>().join("&");
-    let request = Request::post(path)
+    Request::post(path)
         .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
         .body(Full::from(body))
-        .expect("a request");
-    send(node, request).await.expect("an answer")
+        .expect("a request")
 }
 
 /// Posts bytes as logs and their helpers do.
