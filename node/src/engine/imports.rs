@@ -218,13 +218,18 @@ fn keep(import: &mut v1::Import, client_ref: u64, code: &str, field: &str) {
 /// anything in its place, and what came from a row is nobody's business here.
 fn is_code(text: &str) -> bool {
     let fits = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
-    text.len() <= 64 && text.starts_with(|first: char| first.is_ascii_uppercase()) && text.bytes().all(fits)
+    text.len() <= 64
+        && text.starts_with(|first: char| first.is_ascii_uppercase())
+        && text.bytes().all(fits)
 }
 
 /// The same of a field's name, such as `signature_key` or `targets[2].region`.
 fn is_field(text: &str) -> bool {
-    let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_.[]".contains(&byte);
-    text.len() <= 64 && text.starts_with(|first: char| first.is_ascii_lowercase()) && text.bytes().all(fits)
+    let fits =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_.[]".contains(&byte);
+    text.len() <= 64
+        && text.starts_with(|first: char| first.is_ascii_lowercase())
+        && text.bytes().all(fits)
 }
 
 #[cfg(test)]
@@ -282,7 +287,12 @@ mod tests {
     fn what_is_heard_no_more_is_silent_until_it_is_heard_again() {
         let mut kept = kept(2);
         kept.streams[1].set_state(ImportState::BrokenOff);
-        let states = |kept: &Kept, now| kept.list(now).iter().map(v1::Import::state).collect::<Vec<_>>();
+        let states = |kept: &Kept, now| {
+            kept.list(now)
+                .iter()
+                .map(v1::Import::state)
+                .collect::<Vec<_>>()
+        };
         assert_eq!(
             states(&kept, 100 + SILENCE - 1),
             [ImportState::BrokenOff, ImportState::Running]
@@ -340,11 +350,16 @@ mod tests {
         assert_eq!((import.received, import.permille), (0, 1000));
         let codes = |import: &v1::Import| {
             let codes = import.refused.iter();
-            codes.map(|of| (of.code.clone(), of.count)).collect::<Vec<_>>()
+            codes
+                .map(|of| (of.code.clone(), of.count))
+                .collect::<Vec<_>>()
         };
         let expected = [("DATE".to_owned(), u64::MAX), (OTHER.to_owned(), u64::MAX)];
         assert_eq!(codes(&import), expected);
-        assert_eq!((&*import.newest[0].code, &*import.newest[0].field), (OTHER, ""));
+        assert_eq!(
+            (&*import.newest[0].code, &*import.newest[0].field),
+            (OTHER, "")
+        );
         // How far a submission is counts once it is answered.
         import.permille = 0;
         message.submission = Some(v1::SubmitRequest::default());

@@ -30,7 +30,7 @@ fn ask(tab: &mut Tab) {
 }
 
 /// What holds for every page, whatever it says.
-fn look(tab: &mut Tab, (width, language): (u32, &str), axe: Option<&str>) {
+pub(super) fn look(tab: &mut Tab, (width, language): (u32, &str), axe: Option<&str>) {
     assert_eq!(tab.value("document.documentElement.lang"), language);
     let wide = tab.value("document.documentElement.scrollWidth").as_u64();
     assert!(
