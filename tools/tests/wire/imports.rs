@@ -200,7 +200,7 @@ async fn an_operator_sees_each_import_and_no_value_of_it() {
     assert_eq!((second.accepted, second.duplicates), (0, 37));
     for import in &seen {
         assert_eq!(import.state(), ImportState::Done, "{import:?}");
-        assert_eq!(import.caller, "member:33");
+        assert_eq!(import.caller, "caller:issuer");
         assert_eq!((import.received, import.permille), (38, 1000));
         let mut refused = import.refused.clone();
         refused.sort_by(|one, other| one.code.cmp(&other.code));

@@ -23,7 +23,7 @@ fn ask(tab: &mut Tab) {
     let fill = format!(
         "document.getElementById('number').value = '{}'; \
          document.getElementById('name').value = '{}'; \
-         document.querySelector('main form button').click()",
+         document.querySelector('main form button[type=submit]').click()",
         ISSUED.number, ISSUED.name
     );
     tab.leave(&fill);
