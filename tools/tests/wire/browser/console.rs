@@ -136,18 +136,26 @@ async fn an_import_is_followed_while_it_runs() {
             assert_eq!(tab.value("document.querySelector('progress')"), Value::Null);
             look(tab, (*width, "zh-CN"), Some(&axe));
         }
-        sender
-            .blocking_send(message(250, |submission| {
-                submission.client_ref = 7;
-                submission.body = None;
-            }))
-            .unwrap();
+        let mut first = message(250, |submission| {
+            submission.client_ref = 7;
+            submission.body = None;
+        });
+        // The importer refused a row by itself, for a reason whose name is long.
+        let code = "NUMBER_INSTITUTION_MISMATCH".to_owned();
+        let progress = first.progress.as_mut().unwrap();
+        progress.newest.push(v1::RefusedRow {
+            client_ref: 1_000_006,
+            code: code.clone(),
+            field: "number".into(),
+        });
+        progress.refused.push(v1::RefusedCode { code, count: 1 });
+        sender.blocking_send(first).unwrap();
         for (width, tab) in &mut tabs {
-            tab.value(&told("拒绝 1"));
+            tab.value(&told("拒绝 2"));
             assert_eq!(tab.value("document.querySelector('progress').value"), 250);
             tab.value("document.querySelector('#imports summary').click()");
             tab.value("document.querySelector('#imports summary').focus()");
-            let row = tab.value("document.querySelector('#imports tbody').innerText");
+            let row = tab.value("document.querySelector('#imports tbody tr').innerText");
             assert_eq!(row, "7\tBODY_MISSING\tbody", "its line and why");
             look(tab, (*width, "zh-CN"), Some(&axe));
         }
