@@ -14,6 +14,7 @@ mod export;
 mod fold;
 mod follow;
 mod holdings;
+mod imports;
 mod lists;
 mod load;
 mod lookup;
@@ -73,6 +74,7 @@ pub use erasure::{ErasureError, ErasureState, MemberErasure};
 pub use evidence::{Found, HeadRefusal, ReleaseError};
 pub use export::{ExportError, ExportPurpose};
 pub use fold::refold;
+pub use imports::{Following, Imports};
 pub use lists::TakeError;
 pub use mirror::{Upload, UploadError, Uploaded};
 pub use monitoring::{AlertsPage, AlertsQuery, MonitoringError};
@@ -195,6 +197,7 @@ pub struct Engine {
     standing: standing::Standing,
     audit: Arc<Audit>,
     tokens: Tokens,
+    imports: Arc<Imports>,
     status_lists: status_list::StatusLists,
     /// State of each log's replication, for people.
     progress: Mutex<BTreeMap<Origin, Progress>>,
@@ -254,6 +257,7 @@ impl Engine {
             Arc::clone(&random),
         );
         let tokens = tokens.await?;
+        let imports = Arc::new(Imports::new(Arc::clone(&clock)));
         let (adopt, trust) = watch::channel(Arc::new(trust));
         let reader = Reader::new(Arc::clone(&store), options.cache_bytes);
         let answers = store.answering().unwrap_or_else(|| Arc::clone(&store));
@@ -322,6 +326,7 @@ impl Engine {
             standing: standing::Standing::default(),
             audit,
             tokens,
+            imports,
             status_lists: status_list::StatusLists::default(),
             progress: Mutex::default(),
         };
@@ -385,6 +390,11 @@ impl Engine {
     /// The tokens that callers come with.
     pub const fn tokens(&self) -> &Tokens {
         &self.tokens
+    }
+
+    /// The streams of submissions that come in.
+    pub const fn imports(&self) -> &Arc<Imports> {
+        &self.imports
     }
 
     /// Where what nobody foresees comes from.

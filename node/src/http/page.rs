@@ -60,7 +60,8 @@ const MAX_CHARS: usize = 64;
 /// Oldest evidence that a verdict may rest on, in seconds.
 const MAX_AGE: u64 = 24 * 60 * 60;
 
-/// The one script: it fills in the number that a QR code brings, and reads the code of a picture.
+/// The one script: it fills in the number that a QR code brings, and reads the code of a picture or
+/// of what the camera sees.
 /// Without it nothing is lacking.
 const SCRIPT: &str = include_str!("page/form.js");
 
@@ -75,7 +76,12 @@ static POLICY: LazyLock<Option<HeaderValue>> = LazyLock::new(|| {
 });
 
 /// What else holds for every answer: nothing is framed, kept or told to others.
-const PROTECTION: [(HeaderName, &str); 4] = [
+const PROTECTION: [(HeaderName, &str); 5] = [
+    // Its own form reads codes with the camera; nothing else of the machine is anybody's.
+    (
+        HeaderName::from_static("permissions-policy"),
+        "camera=(self), microphone=(), geolocation=()",
+    ),
     (header::REFERRER_POLICY, "no-referrer"),
     (header::CACHE_CONTROL, "no-store"),
     (header::X_FRAME_OPTIONS, "DENY"),

@@ -41,7 +41,11 @@ pub(super) fn route(path: &str, html: String, policy: &str) -> Router {
     let page = get(async move || {
         let mut response = HtmlResponse(html).into_response();
         let headers = response.headers_mut();
-        let plain: [(HeaderName, &str); 4] = [
+        let plain: [(HeaderName, &str); 5] = [
+            (
+                HeaderName::from_static("permissions-policy"),
+                "camera=(), microphone=(), geolocation=()",
+            ),
             (header::CACHE_CONTROL, "no-cache"),
             (header::REFERRER_POLICY, "no-referrer"),
             (header::X_FRAME_OPTIONS, "DENY"),

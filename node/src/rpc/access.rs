@@ -54,6 +54,7 @@ pub(super) const CALLS: &[(&str, Need)] = &[
     ("/huren.v1.OperatorService/GetStatus", Need::Oversight),
     ("/huren.v1.OperatorService/GetEvidence", Need::Oversight),
     ("/huren.v1.OperatorService/ListQuarantined", Need::Oversight),
+    ("/huren.v1.OperatorService/ListImports", Need::Oversight),
     ("/huren.v1.OperatorService/GetErasure", Need::Oversight),
     ("/huren.v1.OperatorService/ListAudit", Need::Oversight),
     ("/huren.v1.OperatorService/ListTokens", Need::Oversight),

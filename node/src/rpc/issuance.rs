@@ -7,21 +7,33 @@ use huren_core::{
     merkle::Hash,
 };
 use huren_proto::v1::{self, issuance_service_server::IssuanceService, submit_many_response};
-use std::pin::Pin;
+use std::{future, sync::Arc};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::task::AbortOnDropHandle;
-use tonic::{Code, Request, Response, Status, Streaming};
+use tonic::{
+    Code, Request, Response, Status, Streaming,
+    metadata::{MetadataMap, MetadataValue},
+};
 use tracing::Instrument as _;
 
-use crate::engine::{AppendError, AuditError, Engine, Placed};
+use crate::engine::{AppendError, AuditError, Engine, Following, Placed};
 
 use super::{
     Context,
     access::{self, Who},
     forward::Holder,
     refuse,
+    streams::Answers,
 };
+
+/// Header of the answer to a stream whose requests may have progress: an earlier release does not
+/// know that field, and a submission with a field that is not known is refused.
+const TAKES_PROGRESS: &str = "huren-takes-progress";
+
+/// Header by which another process of this node says for whom it passes submissions on, as in the
+/// audit trail.
+const ON_BEHALF: &str = "huren-on-behalf-bin";
 
 pub(super) struct Service(pub(super) Context);
 
@@ -56,8 +68,7 @@ impl IssuanceService for Service {
         Ok(Response::new(answer(engine, &submission, placed).await))
     }
 
-    type SubmitManyStream =
-        Pin<Box<dyn Stream<Item = Result<v1::SubmitManyResponse, Status>> + Send>>;
+    type SubmitManyStream = Answers<v1::SubmitManyResponse>;
 
     async fn submit_many(
         &self,
@@ -67,18 +78,18 @@ impl IssuanceService for Service {
         if let Some(holder) = self.0.holder(&who) {
             return self.pass_on(holder, who, request.into_inner()).await;
         }
+        let caller = on_behalf(&self.0.engine, &who, request.metadata());
+        let import = Arc::new(self.0.engine.imports().begin(caller));
         let answers = self
             .0
             .heard(who.clone(), request.into_inner())
             .map({
-                let context = self.0.clone();
+                let (context, import) = (self.0.clone(), Arc::clone(&import));
                 move |message| {
                     let (inner, who) = (context.clone(), who.clone());
+                    let import = Arc::clone(&import);
                     // Each in a task, so that they are checked and signed on all cores.
-                    let answer = async move {
-                        let submission = message?.submission.unwrap_or_default();
-                        Ok(one(&inner, &who, submission).await)
-                    };
+                    let answer = async move { followed(&inner, &who, &import, message?).await };
                     let answer = context.tasks.spawn(answer.in_current_span());
                     let answer = AbortOnDropHandle::new(answer);
                     answer.map(|answer| {
@@ -89,9 +100,53 @@ impl IssuanceService for Service {
             // Many are under way at once, so that one transaction takes many; what is beyond
             // waits in the caller's stream and so slows the caller down.
             .buffer_unordered(self.0.submissions)
+            .chain(end_of(import))
             .take_until(self.0.stop.clone().cancelled_owned());
-        Ok(Response::new(Box::pin(answers)))
+        Ok(taking_progress(Box::pin(answers)))
     }
+}
+
+/// At the end of the answers, which comes once the caller has ended its stream and all of it is
+/// answered: that it has ended.
+fn end_of<T>(import: Arc<Following>) -> impl Stream<Item = T> {
+    let end = async move {
+        import.ended();
+        None
+    };
+    stream::once(end).filter_map(future::ready)
+}
+
+fn taking_progress<T>(answers: T) -> Response<T> {
+    let mut response = Response::new(answers);
+    let takes = MetadataValue::from_static("1");
+    response.metadata_mut().insert(TAKES_PROGRESS, takes);
+    response
+}
+
+/// Who submits, as the audit trail names callers.
+fn on_behalf(engine: &Engine, who: &Who, headers: &MetadataMap) -> String {
+    let named = headers.get_bin(ON_BEHALF);
+    let named = named.filter(|_| who.is_same_node(engine));
+    let named = named.and_then(|name| String::from_utf8(name.to_bytes().ok()?.to_vec()).ok());
+    named.unwrap_or_else(|| who.actor.to_string())
+}
+
+/// Answers a message, and counts it for the operator.
+async fn followed(
+    context: &Context,
+    who: &Who,
+    import: &Following,
+    message: v1::SubmitManyRequest,
+) -> Result<v1::SubmitManyResponse, Status> {
+    import.received(&message);
+    let permille = message.progress.as_ref().map_or(0, |of| of.permille);
+    let answer = match message.submission {
+        // It tells how far the caller is, and nothing else.
+        None if message.progress.is_some() => v1::SubmitManyResponse::default(),
+        submission => one(context, who, submission.unwrap_or_default()).await,
+    };
+    import.answered(permille, &answer);
+    Ok(answer)
 }
 
 impl Service {
@@ -101,14 +156,20 @@ impl Service {
         mut holder: Holder,
         who: Who,
         messages: Streaming<v1::SubmitManyRequest>,
-    ) -> Result<Response<<Self as IssuanceService>::SubmitManyStream>, Status> {
+    ) -> Result<Response<Answers<v1::SubmitManyResponse>>, Status> {
         let mut elsewhere = holder.client.take().ok_or_else(unavailable)?;
         let mut past = Box::pin(holder.until_past());
         let (refused, refusals) = mpsc::channel(self.0.submissions);
         let context = self.0.clone();
+        let caller = who.actor.to_string();
+        let import = Arc::new(context.engine.imports().begin(caller.clone()));
         let messages = self.0.heard(who.clone(), messages);
+        let following = Arc::clone(&import);
         let permitted = messages.filter_map(move |message| {
             let (context, who, refused) = (context.clone(), who.clone(), refused.clone());
+            if let Ok(message) = &message {
+                following.received(message);
+            }
             async move {
                 match permitted(&context, &who, message).await {
                     Ok(message) => Some(message),
@@ -120,11 +181,16 @@ impl Service {
                 }
             }
         });
+        let mut permitted = Request::new(permitted);
+        let name = MetadataValue::from_bytes(caller.as_bytes());
+        permitted.metadata_mut().insert_bin(ON_BEHALF, name);
         let answers = tokio::select! {
             biased;
             answers = elsewhere.submit_many(permitted) => answers.map_err(passed_back)?,
             () = &mut past => return Err(unavailable()),
         };
+        // Only what the process in charge takes may be passed on to it.
+        let takes_progress = answers.metadata().contains_key(TAKES_PROGRESS);
         // What is not answered when another takes over is submitted again: nothing is recorded
         // twice.
         let answers = stream::unfold(Some((answers.into_inner(), past)), async |going| {
@@ -137,9 +203,20 @@ impl Service {
                 () = &mut past => Some((Err(unavailable()), None)),
             }
         });
+        let following = Arc::clone(&import);
         let answers = stream::select(answers, ReceiverStream::new(refusals))
+            .inspect(move |answer| {
+                if let Ok(answer) = answer {
+                    following.answered(0, answer);
+                }
+            })
+            .chain(end_of(import))
             .take_until(self.0.stop.clone().cancelled_owned());
-        Ok(Response::new(Box::pin(answers)))
+        let answers: Answers<_> = Box::pin(answers);
+        Ok(match takes_progress {
+            true => taking_progress(answers),
+            false => Response::new(answers),
+        })
     }
 }
 
@@ -149,10 +226,21 @@ async fn permitted(
     who: &Who,
     message: Result<v1::SubmitManyRequest, Status>,
 ) -> Result<v1::SubmitManyRequest, Result<v1::SubmitManyResponse, Status>> {
-    let submission = message.map_err(Err)?.submission.unwrap_or_default();
+    let v1::SubmitManyRequest {
+        submission,
+        progress,
+    } = message.map_err(Err)?;
+    if submission.is_none() && progress.is_some() {
+        return Ok(v1::SubmitManyRequest {
+            submission,
+            progress,
+        });
+    }
+    let submission = submission.unwrap_or_default();
     match refusal(context, who, &submission).await {
         None => Ok(v1::SubmitManyRequest {
             submission: Some(submission),
+            progress,
         }),
         Some(rejected) => Err(Ok(v1::SubmitManyResponse {
             client_ref: submission.client_ref,

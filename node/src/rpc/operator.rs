@@ -77,6 +77,14 @@ impl OperatorService for Service {
         }))
     }
 
+    async fn list_imports(
+        &self,
+        _: Request<v1::ListImportsRequest>,
+    ) -> Result<Response<v1::ListImportsResponse>, Status> {
+        let imports = self.0.engine.imports().list();
+        Ok(Response::new(v1::ListImportsResponse { imports }))
+    }
+
     async fn release_log(
         &self,
         request: Request<v1::ReleaseLogRequest>,

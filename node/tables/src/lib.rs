@@ -8,6 +8,7 @@
 mod encoding;
 mod error;
 mod heading;
+mod passed;
 mod text;
 mod workbook;
 mod writer;
@@ -248,6 +249,15 @@ impl Table {
     /// The heading: its last line, and its cells.
     pub fn heading(&self) -> &Row {
         &self.heading
+    }
+
+    /// How many thousandths of the table have been read from its file, where reading goes a
+    /// little ahead of the rows. 0 if that cannot be told, as of a pipe.
+    pub fn permille(&self) -> u32 {
+        match &self.rows {
+            Rows::Text(rows) => rows.passed().permille(),
+            Rows::Sheet(rows) => rows.passed().permille(),
+        }
     }
 
     /// The next row that is not blank; `None` at the end.

@@ -12,7 +12,9 @@ use csv::StringRecord;
 
 use crate::{
     Bytes, DecodingReader, Encoding, Format, MAX_ROW_BYTES, Row, TableError, detect,
-    detect_delimiter, is_blank, too_much,
+    detect_delimiter, is_blank,
+    passed::{self, Passed},
+    too_much,
 };
 
 /// Rows of text.
@@ -22,19 +24,22 @@ pub(crate) struct TextRows {
     delimiter: u8,
     /// Bytes decoded since the last row.
     since_row: Arc<AtomicU64>,
+    passed: Passed,
 }
 
 impl TextRows {
     /// `sample` is the beginning of the file, which goes on with `rest`.
     pub(crate) fn new(
         sample: Vec<u8>,
-        rest: impl Bytes + 'static,
+        mut rest: impl Bytes + 'static,
         encoding: Option<Encoding>,
     ) -> Result<Self, TableError> {
         let detected = detect(&sample)?;
         let encoding = encoding.unwrap_or(detected);
         let delimiter = detect_delimiter(&sample, encoding);
-        let bytes: Box<dyn Read + Send> = Box::new(Cursor::new(sample).chain(rest));
+        let length = passed::length(&mut rest)?;
+        let (passed, bytes) = Passed::following(Cursor::new(sample).chain(rest), length);
+        let bytes: Box<dyn Read + Send> = Box::new(bytes);
         let since_row = Arc::new(AtomicU64::new(0));
         let metered = Metered {
             inner: DecodingReader::new(bytes, encoding),
@@ -53,7 +58,12 @@ impl TextRows {
             encoding,
             delimiter,
             since_row,
+            passed,
         })
+    }
+
+    pub(crate) const fn passed(&self) -> &Passed {
+        &self.passed
     }
 
     pub(crate) fn format(&self) -> Format {

@@ -158,6 +158,7 @@ fn of_programs() -> Vec<Question> {
             "IssuanceService/SubmitMany",
             &v1::SubmitManyRequest {
                 submission: Some(certificate(7)),
+                progress: None,
             },
         ),
     ]

@@ -12,6 +12,7 @@ mod institution;
 mod journal;
 mod outcome;
 mod preview;
+mod progress;
 mod rejects;
 mod report;
 mod rows;
@@ -148,7 +149,7 @@ pub async fn run(
 pub async fn check(args: &ImportArgs, progress: &ProgressBar) -> Report {
     let mut report = with_rows(args, progress, async |mut rows, outcome| {
         while let Some(read) = rows.next().await {
-            let Read { row, result } = read?;
+            let Read { row, result, .. } = read?;
             outcome.report.read += 1;
             match result {
                 Ok(_) => outcome.valid(),

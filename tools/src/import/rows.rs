@@ -17,6 +17,8 @@ const READ_AHEAD: usize = 8;
 /// A row that was read, and what can be done with it.
 pub(super) struct Read {
     pub(super) row: RawRow,
+    /// Thousandths of the table that were read when it was; 0 if that cannot be told.
+    pub(super) permille: u32,
     pub(super) result: Result<Submission, Vec<RowFault>>,
 }
 
@@ -35,10 +37,14 @@ impl Rows {
         let (sender, sets) = mpsc::channel(READ_AHEAD);
         let reading = tokio::task::spawn_blocking(move || {
             loop {
-                let rows = iter::from_fn(|| source.next_row().transpose());
-                let read = |row: RawRow| Read {
+                let rows = iter::from_fn(|| {
+                    let row = source.next_row().transpose()?;
+                    Some(row.map(|row| (row, source.permille())))
+                });
+                let read = |(row, permille): (RawRow, u32)| Read {
                     result: conversion.convert(&row),
                     row,
+                    permille,
                 };
                 let mut set = Vec::with_capacity(TOGETHER);
                 for row in rows.take(TOGETHER) {

@@ -8,7 +8,7 @@ use huren_proto::v1;
 use huren_proto::v1::issuance_service_client::IssuanceServiceClient;
 use huren_proto::v1::submit_many_response::Result as Answer;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status, Streaming};
 
@@ -16,6 +16,7 @@ use super::Retry;
 use super::convert::Submission;
 use super::fault::RowFault;
 use super::outcome::Outcome;
+use super::progress::{self, Progress};
 use super::rows::{Read, Rows};
 use super::source::{RawRow, SourceError};
 use crate::connect::Calls;
@@ -38,6 +39,8 @@ pub(super) enum SendError {
 struct Pending {
     row: RawRow,
     submission: Submission,
+    /// Thousandths of the file that were read up to it.
+    permille: u32,
     /// How often the node has put it off.
     put_off: u32,
 }
@@ -46,7 +49,12 @@ struct Pending {
 struct Connection {
     requests: mpsc::Sender<v1::SubmitManyRequest>,
     answers: Streaming<v1::SubmitManyResponse>,
+    /// Whether the node takes progress.
+    takes_progress: bool,
 }
+
+/// How long a node may take to see that a stream has ended, before the importer goes.
+const PARTING: Duration = Duration::from_secs(2);
 
 /// Sends rows and books their answers.
 ///
@@ -68,6 +76,8 @@ pub(super) struct Sender<'a, 'b> {
     held: Option<Pending>,
     /// Failures of the connection since the last answer.
     failures: u32,
+    /// What the node's operator is told beside the rows.
+    progress: Progress,
 }
 
 impl<'a, 'b> Sender<'a, 'b> {
@@ -87,6 +97,7 @@ impl<'a, 'b> Sender<'a, 'b> {
             put_off: BTreeSet::new(),
             held: None,
             failures: 0,
+            progress: Progress::default(),
         }
     }
 
@@ -119,18 +130,45 @@ impl<'a, 'b> Sender<'a, 'b> {
                 }
             }
         }
+        if let Some(connection) = connection {
+            self.part(connection).await;
+        }
         Ok(())
+    }
+
+    /// Ends a stream of which everything is answered, so that the node does not take it for broken
+    /// off. Whatever comes of that, the import is done.
+    async fn part(&mut self, connection: Connection) {
+        let Connection {
+            requests,
+            mut answers,
+            takes_progress,
+        } = connection;
+        if takes_progress {
+            let whole = v1::SubmitManyRequest {
+                submission: None,
+                progress: Some(self.progress.told(1000)),
+            };
+            let _ = requests.try_send(whole);
+        }
+        drop(requests);
+        let ended = async { while let Ok(Some(_)) = answers.message().await {} };
+        let _ = timeout(PARTING, ended).await;
     }
 
     /// Takes a row that was read.
     fn take(&mut self, read: Read, connection: Option<&Connection>) -> Result<(), SendError> {
         self.outcome.report.read += 1;
         match read.result {
-            Err(faults) => self.outcome.rejected(&read.row, &faults)?,
+            Err(faults) => {
+                self.progress.refuse(&read.row, &faults);
+                self.outcome.rejected(&read.row, &faults)?;
+            }
             Ok(submission) => {
                 self.held = Some(Pending {
                     row: read.row,
                     submission,
+                    permille: read.permille,
                     put_off: 0,
                 });
                 self.release_held(connection);
@@ -147,7 +185,7 @@ impl<'a, 'b> Sender<'a, 'b> {
             return;
         }
         self.subjects.insert(held.submission.subject.clone());
-        send(connection, &held);
+        self.send(connection, &held);
         self.pending.insert(held.row.line, held);
     }
 
@@ -162,11 +200,12 @@ impl<'a, 'b> Sender<'a, 'b> {
             .values()
             .filter(|p| !waiting.contains(&p.row.line))
         {
-            offer(&requests, pending);
+            offer(&requests, pending, None);
         }
         match self.client.submit_many(ReceiverStream::new(receiver)).await {
             Ok(response) => Ok(Some(Connection {
                 requests,
+                takes_progress: progress::is_taken(response.metadata()),
                 answers: response.into_inner(),
             })),
             Err(status) => {
@@ -226,24 +265,36 @@ impl<'a, 'b> Sender<'a, 'b> {
                 return;
             }
             self.put_off.pop_first();
-            if let Some(pending) = self.pending.get(&line) {
-                send(connection, pending);
+            if let Some(pending) = self.pending.remove(&line) {
+                self.send(connection, &pending);
+                self.pending.insert(line, pending);
             }
         }
     }
-}
 
-fn send(connection: Option<&Connection>, pending: &Pending) {
-    if let Some(connection) = connection {
-        offer(&connection.requests, pending);
+    /// Sends a row, with what is to be told by then.
+    fn send(&mut self, connection: Option<&Connection>, pending: &Pending) {
+        if let Some(connection) = connection {
+            let progress = &mut self.progress;
+            let takes = connection.takes_progress;
+            let told = takes.then(|| progress.told(pending.permille));
+            offer(&connection.requests, pending, told);
+        }
     }
 }
 
 /// Puts a row into the stream. If the stream has just ended, that is noticed where answers
 /// are awaited, and the row is sent with the next stream.
-fn offer(requests: &mpsc::Sender<v1::SubmitManyRequest>, pending: &Pending) {
+fn offer(
+    requests: &mpsc::Sender<v1::SubmitManyRequest>,
+    pending: &Pending,
+    progress: Option<v1::ImportProgress>,
+) {
     let submission = Some(pending.submission.request.clone());
-    let _ = requests.try_send(v1::SubmitManyRequest { submission });
+    let _ = requests.try_send(v1::SubmitManyRequest {
+        submission,
+        progress,
+    });
 }
 
 async fn next_answer(

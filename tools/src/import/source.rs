@@ -119,6 +119,11 @@ impl Source {
         self.table.heading().line
     }
 
+    /// How many thousandths of the table were read; 0 if that cannot be told.
+    pub(super) fn permille(&self) -> u32 {
+        self.table.permille()
+    }
+
     /// The next row that is not blank; `None` at the end.
     pub(super) fn next_row(&mut self) -> Result<Option<RawRow>, SourceError> {
         let row = self.table.next_row()?;

@@ -393,11 +393,9 @@ async fn the_state_is_told_as_it_changes_to_whoever_may_see_it() {
     let nodes = Nodes::start(&[Region::ZHEJIANG], 0, &[]).await;
     let node = nodes.at(Region::ZHEJIANG);
     let verifier = Program::of(node, &["verifier"]).await;
-    refused(
-        &verifier.get("/status/watch").await,
-        403,
-        "CALLER_NOT_AUDITOR",
-    );
+    for watched in ["/status/watch", "/imports/watch"] {
+        refused(&verifier.get(watched).await, 403, "CALLER_NOT_AUDITOR");
+    }
 
     let made = token(node, &["auditor"], &[]).await;
     let program = Program {
@@ -461,8 +459,9 @@ async fn a_fuzzer_finds_no_answer_that_is_not_described() {
             .arg("run")
             .arg(&file)
             .args([which, "revokeToken"])
-            // It does not end by itself.
+            // They do not end by themselves.
             .args(["--exclude-path", "/status/watch"])
+            .args(["--exclude-path", "/imports/watch"])
             .args(["--url", &format!("http://{}/api/v1", node.http)])
             .args(["--header", &format!("Authorization: Bearer {}", made.token)])
             .args([

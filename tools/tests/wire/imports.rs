@@ -8,10 +8,20 @@ use std::{
 };
 
 use csv::StringRecord;
+use huren::local::{LocalNode, federate};
 use huren_core::codes::Region;
+use huren_proto::v1::{
+    self, ImportState, issuance_service_client::IssuanceServiceClient,
+    operator_service_client::OperatorServiceClient, submit_many_response::Result,
+};
 use huren_tables::{Options, Table, WorkbookWriter};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
 
-use super::support::nodes::{HUREN, Nodes, until};
+use super::{
+    page::ISSUED,
+    support::nodes::{HUREN, Nodes, until},
+};
 
 fn huren(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(HUREN);
@@ -152,4 +162,144 @@ async fn a_watched_folder_whose_program_is_killed() {
             .success()
     );
     assert!(second.0.wait().unwrap().success());
+}
+
+/// What the node's operator sees of streams of submissions, the newest first.
+pub(crate) async fn imports(node: &LocalNode) -> Vec<v1::Import> {
+    let mut operator = OperatorServiceClient::new(node.connection().channel().unwrap());
+    let answer = operator.list_imports(v1::ListImportsRequest {}).await;
+    answer.unwrap().into_inner().imports
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_operator_sees_each_import_and_no_value_of_it() {
+    let nodes = Nodes::start(&[Region::ZHEJIANG], 0, &[]).await;
+    let home = nodes.at(Region::ZHEJIANG);
+    let (folder, node) = (nodes.folder.path(), home.dir.to_str().unwrap());
+    let mut rows = generate(folder, "40");
+    let at = |name: &str| rows[0].iter().position(|of| of == name).unwrap();
+    let (name, number) = (at("姓名"), at("证书编号"));
+    // One that is refused here, as the last row too, and one that only the node can refuse.
+    rows[7][name].clear();
+    rows[40][name].clear();
+    rows[9][number] = rows[8][number].clone();
+    write(&folder.join("all.xlsx"), &rows);
+    assert_eq!(imports(home).await, []);
+    let import = |code: i32| {
+        let arguments = ["import", "all.xlsx", "--region", "33", "--dir", node];
+        let ran = huren(folder, &arguments).output().unwrap();
+        assert_eq!(ran.status.code(), Some(code));
+    };
+    import(3);
+    import(3);
+    let seen = imports(home).await;
+    let [second, first] = seen.as_slice() else {
+        panic!("{seen:?}");
+    };
+    assert_eq!((first.accepted, first.duplicates), (37, 0));
+    assert_eq!((second.accepted, second.duplicates), (0, 37));
+    for import in &seen {
+        assert_eq!(import.state(), ImportState::Done, "{import:?}");
+        assert_eq!(import.caller, "caller:issuer");
+        assert_eq!((import.received, import.permille), (38, 1000));
+        let mut refused = import.refused.clone();
+        refused.sort_by(|one, other| one.code.cmp(&other.code));
+        let refused: Vec<_> = refused.iter().map(|of| (&*of.code, of.count)).collect();
+        assert_eq!(refused, [("FIELD_MISSING", 2), ("NUMBER_TAKEN", 1)]);
+        let mut newest: Vec<_> = import.newest.iter().map(|row| row.client_ref).collect();
+        newest.sort_unstable();
+        assert_eq!(newest, [8, 10, 41]);
+    }
+    let told = format!("{seen:?}");
+    for row in &rows[1..] {
+        assert!(!told.contains(&row[number]), "{told}");
+        assert!(row[name].is_empty() || !told.contains(&row[name]), "{told}");
+    }
+    assert!(!told.contains("all"), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_that_breaks_off_is_seen_with_what_had_come() {
+    let nodes = Nodes::start(&[Region::ZHEJIANG], 0, &[]).await;
+    let home = nodes.at(Region::ZHEJIANG);
+    let (sender, requests) = mpsc::channel(2);
+    let message = |submission: Option<v1::SubmitRequest>, permille| v1::SubmitManyRequest {
+        submission,
+        progress: Some(v1::ImportProgress {
+            permille,
+            ..Default::default()
+        }),
+    };
+    let first = message(Some(ISSUED.submission()), 400);
+    sender.send(first).await.unwrap();
+    let mut client = home.issuance();
+    let answers = client.submit_many(ReceiverStream::new(requests)).await;
+    let answers = answers.unwrap();
+    assert!(answers.metadata().contains_key("huren-takes-progress"));
+    let mut answers = answers.into_inner();
+    let answer = answers.message().await.unwrap().unwrap();
+    assert!(matches!(answer.result, Some(Result::Accepted(_))));
+    let seen = imports(home).await;
+    assert_eq!(
+        (seen[0].state(), seen[0].permille),
+        (ImportState::Running, 400)
+    );
+    // Without a submission it is answered too, and by nothing.
+    sender.send(message(None, 500)).await.unwrap();
+    let answer = answers.message().await.unwrap().unwrap();
+    assert_eq!(answer, v1::SubmitManyResponse::default());
+    drop((sender, answers));
+    // Both of its halves: the stream is reset before its end is seen, or it has ended well.
+    until("it is over", async || {
+        imports(home).await[0].state() != ImportState::Running
+    })
+    .await;
+    let seen = imports(home).await;
+    assert_eq!(
+        (seen[0].received, seen[0].accepted, seen[0].permille),
+        (1, 1, 500)
+    );
+    assert_eq!(seen.len(), 1);
+}
+
+/// Two processes of one node: what one passes on, the one in charge tells once, and for whom.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_passed_on_is_told_under_who_submitted_it() {
+    let Some(server) = huren_postgres_server::server() else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let mut charge = federate(folder.path(), &[Region::ZHEJIANG], 0)
+        .unwrap()
+        .remove(0);
+    let mut beside = charge.twin().unwrap();
+    let database = server.database().unwrap();
+    for process in [&mut charge, &mut beside] {
+        process.use_database(&database).unwrap();
+        process.start(Path::new(HUREN), &[]).unwrap();
+        process.ready().await.unwrap();
+    }
+    let message = v1::SubmitManyRequest {
+        submission: Some(ISSUED.submission()),
+        progress: Some(v1::ImportProgress {
+            permille: 700,
+            ..Default::default()
+        }),
+    };
+    let mut client = IssuanceServiceClient::new(beside.connection().channel().unwrap());
+    let answers = client
+        .submit_many(tokio_stream::iter([message]))
+        .await
+        .unwrap();
+    assert!(answers.metadata().contains_key("huren-takes-progress"));
+    let mut answers = answers.into_inner();
+    while answers.message().await.unwrap().is_some() {}
+    for process in [&charge, &beside] {
+        let [import] = imports(process).await.try_into().unwrap();
+        assert_eq!((import.received, import.accepted), (1, 1), "{import:?}");
+        assert_eq!(import.caller, imports(&beside).await[0].caller);
+        assert_eq!(import.state(), ImportState::Done);
+    }
+    let permille = imports(&charge).await[0].permille;
+    assert_eq!(permille, 700);
 }

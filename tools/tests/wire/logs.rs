@@ -58,6 +58,7 @@ async fn own_and_mirrored_logs_are_read_back_from_their_tiles() {
             }
             .submission(),
         ),
+        progress: None,
     });
     let requests = tokio_stream::iter(requests.collect::<Vec<_>>());
     let mut answers = zhejiang

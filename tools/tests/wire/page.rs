@@ -55,6 +55,16 @@ async fn who_knows_number_and_name_gets_the_verdict_and_a_receipt_to_keep() {
     let form = http::get(node.http, "/").await;
     assert_eq!(form.status(), StatusCode::OK);
     assert!(text(&form).contains("<form method=\"post\" action=\"verify\""));
+    // The form reads codes with the camera, and nobody else does.
+    for (path, camera) in [
+        ("/", "camera=(self)"),
+        ("/console", "camera=()"),
+        ("/check", "camera=()"),
+    ] {
+        let page = http::get(node.http, path).await;
+        let allowed = page.headers()["permissions-policy"].to_str().unwrap();
+        assert_eq!(allowed, format!("{camera}, microphone=(), geolocation=()"));
+    }
     let english = text(&http::get(node.http, "/?lang=en").await);
     assert!(english.contains("<html lang=\"en\">") && english.contains("Certificate number"));
 

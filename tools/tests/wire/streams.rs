@@ -40,6 +40,7 @@ fn item(serial: u64) -> v1::SubmitManyRequest {
     };
     v1::SubmitManyRequest {
         submission: Some(submission),
+        progress: None,
     }
 }
 

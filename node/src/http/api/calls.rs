@@ -146,6 +146,21 @@ pub(super) const CALLS: &[Call] = &[
         "被隔离的记录",
     ),
     call(
+        "/imports",
+        "/huren.v1.OperatorService/ListImports",
+        Query,
+        "导入及其进度",
+    ),
+    Call {
+        given: Watch,
+        ..call(
+            "/imports/watch",
+            "/huren.v1.OperatorService/ListImports",
+            Query,
+            "导入进度的变化",
+        )
+    },
+    call(
         "/audit/search",
         "/huren.v1.OperatorService/ListAudit",
         Body,

@@ -18,7 +18,16 @@ const ERRORS = {
   RESTORED_NOT_CAUGHT_UP: ["由备份恢复，尚未补齐删除记录", "restored from a backup, erasures not caught up yet"],
 };
 
+const STATES = {
+  RUNNING: ["进行中", "goes on"],
+  SILENT: ["一分钟没有动静，连接仍在", "silent for a minute, still connected"],
+  DONE: ["已完成", "done"],
+  BROKEN_OFF: ["中断：未答复的行须再次导入", "broken off: what was not answered is to be imported again"],
+};
+
 const sizes = [];
+/** The imports that are shown, by id: what was told of each, and where it stands. */
+const imports = new Map();
 /** What the node says of itself at `/readyz`: what keeps it from its work, and what should be seen to. */
 let [obstacles, notices] = [[], []];
 let heard = Date.now();
@@ -133,7 +142,7 @@ async function showEvidence() {
 async function showAudit() {
   const { links } = await (await ask("/audit/search", { newestFirst: true, limit: 50 })).json();
   const rows = links.map(({ sequence, read: entry = {} }) => {
-    const time = new Date(1000 * Number(entry.time)).toISOString().replace("T", " ").replace(".000Z", "Z");
+    const time = moment(entry.time);
     // One that is newer than this node is a number.
     const what = String(entry.action).replace("AUDIT_ACTION_", "");
     return element("tr", {}, element("th", { scope: "row" }, sequence), cell(time, false), cell(what, false), cell(entry.actor, false),
@@ -141,6 +150,56 @@ async function showAudit() {
   });
   const names = [["序号", "No."], ["时间", "Time"], ["事项", "Act"], ["何人", "Actor"], ["调用", "Call"], ["结果", "Outcome"], ["次数", "Count", true]];
   byId("audit").replaceChildren(element("table", {}, heads(names), element("tbody", {}, ...rows)));
+}
+
+const moment = (seconds) => new Date(1000 * Number(seconds)).toISOString().replace("T", " ").replace(".000Z", "Z");
+
+/** One import: who, how far, what became of its rows, and why some of them were refused. */
+function importOf({ caller, started, last, state, permille = 0, received, accepted, duplicates, putOff, refused, newest }, open) {
+  const short = state.replace("IMPORT_STATE_", "");
+  const bad = refused.reduce((sum, { count }) => sum + Number(count), 0);
+  const answered = Number(accepted) + Number(duplicates) + bad;
+  const seconds = Number(last) - Number(started);
+  const rate = seconds > 0 ? (answered / seconds).toFixed(1) : "—";
+  const label = `${caller}：文件已处理 ${permille / 10}% of the file`;
+  const figures = [
+    `收到 ${count(received)}，接受 ${count(accepted)}，已有 ${count(duplicates)}，拒绝 ${count(bad)}，稍后再试 ${count(putOff)}；每秒 ${rate}`,
+    `received ${count(received)}, accepted ${count(accepted)}, there already ${count(duplicates)}, refused ${count(bad)}, put off ${count(putOff)}; ${rate} a second`,
+  ];
+  const rows = newest.toReversed().map(({ clientRef, code, field }) =>
+    element("tr", {}, element("th", { scope: "row" }, clientRef), cell(code, false), cell(field, false)));
+  const codes = refused.map(({ code, count: of }) => `${code} × ${count(of)}`).join("，");
+  return element("article", {}, element("h3", {}, `${caller} · ${moment(started)}`),
+    element("p", {}, ...both(STATES[short] ?? [short, ""]), permille > 0 ? ` ${permille / 10}%` : ""),
+    ...(permille > 0 ? [element("progress", { max: 1000, value: permille, ariaLabel: label })] : []),
+    element("p", {}, ...both(figures)),
+    ...(bad > 0 ? [element("details", { open }, element("summary", {}, `拒绝原因 `, en("Refused: "), codes),
+      element("table", {}, heads([["行", "Line"], ["代码", "Code"], ["字段", "Field"]]), element("tbody", {}, ...rows)))] : []));
+}
+
+/** Only what has changed is made anew, so that what a reader has opened stays open and in focus. */
+function showImports({ imports: told }) {
+  const place = byId("imports");
+  if (imports.size === 0) place.replaceChildren(...(told.length === 0 ? [nothing()] : []));
+  // The oldest first, each before what is there: new ones are newer.
+  for (const one of told.toReversed()) {
+    const [state, before] = [JSON.stringify(one), imports.get(one.id)];
+    if (before?.state === state) continue;
+    const article = importOf(one, before?.article.querySelector("details")?.open ?? false);
+    imports.set(one.id, { state, article });
+    if (before) {
+      const focused = before.article.contains(document.activeElement);
+      before.article.replaceWith(article);
+      if (focused) article.querySelector("summary")?.focus();
+    } else {
+      place.prepend(article);
+    }
+  }
+  const ids = new Set(told.map(({ id }) => id));
+  for (const [id, { article }] of [...imports].filter(([id]) => !ids.has(id))) {
+    article.remove();
+    imports.delete(id);
+  }
 }
 
 /** What is asked for again only when something about it has changed. */
@@ -161,8 +220,13 @@ async function look() {
   }
 }
 
+async function follow(response) {
+  for await (const told of events(response)) showImports(told);
+}
+
 async function enter() {
-  const response = await ask("/status/watch");
+  const [response, imported] = await Promise.all([ask("/status/watch"), ask("/imports/watch")]);
+  const following = follow(imported).catch(failed);
   byId("enter").hidden = true;
   byId("console").hidden = false;
   byId("told").replaceChildren();
@@ -174,6 +238,7 @@ async function enter() {
       show(status);
       showRest(status).catch(failed);
     }
+    await following;
   } finally {
     clearInterval(looking);
   }

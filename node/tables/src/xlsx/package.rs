@@ -12,7 +12,7 @@ use std::{
 use flate2::{Crc, read::DeflateDecoder};
 use zip::{CompressionMethod, ZipArchive, result::ZipError};
 
-use crate::{Bytes, TableError, too_much};
+use crate::{Bytes, TableError, passed::Passed, too_much};
 
 /// Parts that are looked at. Excel writes dozens, and one for each sheet and picture.
 const MOST_PARTS: usize = 10_000;
@@ -110,6 +110,7 @@ impl Package {
             at: place.start,
             left: place.length,
         };
+        let (passed, slice) = Passed::following(slice, place.length);
         let inner: Box<dyn Read + Send> = if place.is_deflated {
             Box::new(DeflateDecoder::new(slice))
         } else {
@@ -120,6 +121,7 @@ impl Package {
             budget: budget.clone(),
             crc: Crc::new(),
             expected: place.crc,
+            passed,
         })
     }
 }
@@ -209,6 +211,14 @@ pub(super) struct Bounded<R> {
     budget: Budget,
     crc: Crc,
     expected: u32,
+    passed: Passed,
+}
+
+impl<R> Bounded<R> {
+    /// How far it has been read, packed as it is.
+    pub(super) const fn passed(&self) -> &Passed {
+        &self.passed
+    }
 }
 
 impl<R: Read> Read for Bounded<R> {

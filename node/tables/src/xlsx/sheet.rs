@@ -11,7 +11,7 @@ use super::{
     strings::MOST_CELL_BYTES,
     xml::{Xml, attribute},
 };
-use crate::{CellFault, CellFaultKind, MAX_ROW_BYTES, Row, TableError};
+use crate::{CellFault, CellFaultKind, MAX_ROW_BYTES, Row, TableError, passed::Passed};
 
 /// Rows of a sheet, as Excel has them.
 const LAST_ROW: u64 = 1_048_576;
@@ -27,6 +27,7 @@ pub(crate) struct SheetRows {
     xml: Xml,
     cells: Arc<Cells>,
     budget: Budget,
+    passed: Passed,
     /// The number of the last row.
     line: u64,
     is_over: bool,
@@ -37,7 +38,9 @@ impl SheetRows {
     /// `budget` is what the part is read from: thousands of cells can say one shared string, so
     /// what they say counts as well.
     pub(super) fn new(part: Part, cells: Arc<Cells>, budget: Budget) -> Result<Self, TableError> {
+        let passed = part.passed().clone();
         let mut rows = Self {
+            passed,
             xml: Xml::new(part, "sheet"),
             cells,
             budget,
@@ -54,6 +57,10 @@ impl SheetRows {
                 _ => {}
             }
         }
+    }
+
+    pub(crate) const fn passed(&self) -> &Passed {
+        &self.passed
     }
 
     pub(crate) fn next(&mut self) -> Result<Option<Row>, TableError> {

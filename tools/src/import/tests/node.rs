@@ -184,6 +184,10 @@ impl IssuanceService for Node {
                 return None;
             }
             let answer = request.and_then(|request| {
+                // As a node of an earlier release, which does not say that it takes it.
+                if request.progress.is_some() {
+                    return Err(Status::invalid_argument("more than was understood"));
+                }
                 let submission = request.submission.unwrap_or_default();
                 state.lock().unwrap().answer(submission)
             });

@@ -1,18 +1,23 @@
 //! Pages that ask the JSON API, in a browser, asking a node: the operator's console and the map.
 
 use huren_core::codes::Region;
+use huren_proto::v1;
 use serde_json::{Value, json};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
 
 use super::{
     chromium::{browser, document, returned},
+    devtools::{Tab, WIDTHS},
+    employer::look,
     page::{JUDGE, axe},
 };
 use crate::{
     api::Program,
-    page::{issued, text},
+    page::{ISSUED, issued, text},
     support::{
         http,
-        nodes::{Node, until},
+        nodes::{Node, Nodes, until},
     },
     tokens::token,
 };
@@ -78,6 +83,106 @@ async fn who_may_see_the_node_s_state_sees_it() {
     assert_eq!(refused["hidden"], true);
     let ended = refused["ended"].as_str().unwrap();
     assert!(ended.starts_with("CALLER_NOT_AUDITOR"), "{ended}");
+}
+
+/// Waits until what is told of the imports has a text in it, and gives what is told.
+fn told(has: &str) -> String {
+    format!(
+        "new Promise((resolve) => {{
+           const place = document.getElementById('imports');
+           const look = () => place.textContent.includes('{has}') && resolve(place.innerText);
+           new MutationObserver(look).observe(place, {{ childList: true }});
+           look();
+         }})"
+    )
+}
+
+/// Under its own policy, at any width, while submissions come in.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_import_is_followed_while_it_runs() {
+    let Some((browser, axe)) = browser().zip(axe()) else {
+        return;
+    };
+    let nodes = Nodes::start(&[Region::ZHEJIANG], 0, &[]).await;
+    let node = nodes.at(Region::ZHEJIANG);
+    let auditor = Program::of(node, &["auditor"]).await.token;
+    let (sender, requests) = mpsc::channel(4);
+    let message = |permille, change: fn(&mut v1::SubmitRequest)| {
+        let mut submission = ISSUED.submission();
+        change(&mut submission);
+        v1::SubmitManyRequest {
+            submission: Some(submission),
+            progress: Some(v1::ImportProgress {
+                permille,
+                ..Default::default()
+            }),
+        }
+    };
+    let mut client = node.issuance();
+    let answers = client.submit_many(ReceiverStream::new(requests)).await;
+    let mut answers = answers.unwrap().into_inner();
+    let url = format!("http://{}/console", node.http);
+    let watch = move || {
+        let enter = format!("token = '{auditor}'; enter().catch(failed); 0");
+        let mut tabs = WIDTHS.map(|width| {
+            let mut tab = Tab::open(browser, width, true);
+            tab.go(&url);
+            tab.value(&enter);
+            (width, tab)
+        });
+        for (width, tab) in &mut tabs {
+            let shown = tab.value(&told("收到 0"));
+            assert!(shown.as_str().unwrap().contains("进行中"), "{shown}");
+            assert_eq!(tab.value("document.querySelector('progress')"), Value::Null);
+            look(tab, (*width, "zh-CN"), Some(&axe));
+        }
+        let mut first = message(250, |submission| {
+            submission.client_ref = 7;
+            submission.body = None;
+        });
+        // The importer refused a row by itself, for a reason whose name is long.
+        let code = "NUMBER_INSTITUTION_MISMATCH".to_owned();
+        let progress = first.progress.as_mut().unwrap();
+        progress.newest.push(v1::RefusedRow {
+            client_ref: 1_000_006,
+            code: code.clone(),
+            field: "number".into(),
+        });
+        progress.refused.push(v1::RefusedCode { code, count: 1 });
+        sender.blocking_send(first).unwrap();
+        for (width, tab) in &mut tabs {
+            tab.value(&told("拒绝 2"));
+            assert_eq!(tab.value("document.querySelector('progress').value"), 250);
+            tab.value("document.querySelector('#imports summary').click()");
+            tab.value("document.querySelector('#imports summary').focus()");
+            let row = tab.value("document.querySelector('#imports tbody tr').innerText");
+            assert_eq!(row, "7\tBODY_MISSING\tbody", "its line and why");
+            look(tab, (*width, "zh-CN"), Some(&axe));
+        }
+        sender.blocking_send(message(500, |_| {})).unwrap();
+        for (_, tab) in &mut tabs {
+            tab.value(&told("接受 1"));
+            // What a reader has opened stays open, with the focus where it was.
+            assert_eq!(
+                tab.value("document.querySelector('#imports details').open"),
+                true
+            );
+            assert_eq!(tab.value("document.activeElement.tagName"), "SUMMARY");
+        }
+        drop(sender);
+        for (width, tab) in &mut tabs {
+            let shown = tab.value(&told("已完成"));
+            let shown = shown.as_str().unwrap();
+            assert!(
+                shown.contains("收到 2") && !shown.contains(ISSUED.number),
+                "{shown}"
+            );
+            look(tab, (*width, "zh-CN"), Some(&axe));
+        }
+    };
+    let read = async { while answers.message().await.unwrap().is_some() {} };
+    let (watched, ()) = tokio::join!(tokio::task::spawn_blocking(watch), read);
+    watched.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -39,11 +39,17 @@ impl Tab {
     /// # Panics
     /// As everything here, if the browser fails.
     pub(super) fn open(browser: &Path, width: u32, scripts: bool) -> Self {
+        Self::with(browser, &[], width, scripts)
+    }
+
+    /// The same of a browser with further arguments.
+    pub(super) fn with(browser: &Path, more: &[String], width: u32, scripts: bool) -> Self {
         let profile = tempfile::tempdir().unwrap();
         let mut browser = Command::new("sh")
             .args(["-c", ON_A_PIPE])
             .arg(browser)
             .args(QUIET)
+            .args(more)
             .arg("--remote-debugging-pipe")
             .arg(format!("--user-data-dir={}", profile.path().display()))
             .arg("about:blank")

@@ -23,14 +23,14 @@ fn ask(tab: &mut Tab) {
     let fill = format!(
         "document.getElementById('number').value = '{}'; \
          document.getElementById('name').value = '{}'; \
-         document.querySelector('main form button').click()",
+         document.querySelector('main form button[type=submit]').click()",
         ISSUED.number, ISSUED.name
     );
     tab.leave(&fill);
 }
 
 /// What holds for every page, whatever it says.
-fn look(tab: &mut Tab, (width, language): (u32, &str), axe: Option<&str>) {
+pub(super) fn look(tab: &mut Tab, (width, language): (u32, &str), axe: Option<&str>) {
     assert_eq!(tab.value("document.documentElement.lang"), language);
     let wide = tab.value("document.documentElement.scrollWidth").as_u64();
     assert!(

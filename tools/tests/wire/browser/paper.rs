@@ -45,7 +45,12 @@ fn codes(picture: &[u8]) -> Vec<String> {
     };
     let (kind, width, height) = (number(), number(), number());
     assert_eq!(kind, 5);
-    let pixels = &picture[picture.len() - width * height..];
+    codes_in(width, &picture[picture.len() - width * height..])
+}
+
+/// What the codes say in a picture of that width, of one grey byte a pixel.
+pub(super) fn codes_in(width: usize, pixels: &[u8]) -> Vec<String> {
+    let height = pixels.len() / width;
     let mut picture =
         rqrr::PreparedImage::prepare_from_greyscale(width, height, |x, y| pixels[y * width + x]);
     let grids = picture.detect_grids();

@@ -147,6 +147,7 @@ impl Run {
         }
         let stream = refused.map(|(_, _, request)| v1::SubmitManyRequest {
             submission: Some(request),
+            progress: None,
         });
         let stream = tokio_stream::iter(stream);
         let mut answers = issuance.submit_many(stream).await.unwrap().into_inner();
