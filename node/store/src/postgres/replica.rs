@@ -21,9 +21,12 @@ use std::{
 };
 
 use huren_core::checkpoint::Origin;
-use sqlx::{PgPool, Postgres as Pg, Transaction};
 
-use crate::{Error, LogState, sql};
+use super::{Begin, Connections};
+use crate::{
+    Error, LogState,
+    sql::{self, Db},
+};
 
 /// Bytes of the write-ahead log that are on the disk of the database.
 const FLUSHED: &str = "SELECT (pg_current_wal_flush_lsn() - '0/0'::pg_lsn)::bigint";
@@ -32,8 +35,6 @@ const FLUSHED: &str = "SELECT (pg_current_wal_flush_lsn() - '0/0'::pg_lsn)::bigi
 /// made the database itself and goes its own way.
 const REPLAYED: &str = "SELECT CASE WHEN pg_is_in_recovery() \
      THEN (pg_last_wal_replay_lsn() - '0/0'::pg_lsn)::bigint END";
-
-const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 
 /// How long a standby may take for an answer that the database gives otherwise.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
@@ -74,9 +75,9 @@ pub struct ReplicaState {
 
 /// A standby of the database.
 pub(crate) struct Replica {
-    pool: PgPool,
+    standby: Connections,
     /// Connections to the database for reads: those for writes may be waiting for each other.
-    database: PgPool,
+    database: Connections,
     /// Seconds.
     lag_max: u64,
     /// Whether it is of the same cluster, and the database's log says what was committed, once both
@@ -163,13 +164,13 @@ impl Measured {
 
 impl Replica {
     pub(super) fn new(
-        pool: PgPool,
-        database: PgPool,
+        standby: Connections,
+        database: Connections,
         lag_max: Duration,
         patience: Duration,
     ) -> Self {
         Self {
-            pool,
+            standby,
             database,
             fits: OnceLock::new(),
             lag_max: lag_max.as_secs(),
@@ -221,7 +222,7 @@ impl Replica {
     ///
     /// # Errors
     /// `Unavailable` too if it has none.
-    pub(crate) async fn snapshot(&self) -> Result<Transaction<'static, Pg>, Error> {
+    pub(crate) async fn snapshot(&self) -> Result<Db, Error> {
         let behind = || Error::Unavailable(Box::new(Behind));
         let known = self.known().ok_or_else(behind)?;
         let logs = self.logs().clone();
@@ -240,10 +241,9 @@ impl Replica {
         }
         // A state of after that, in which a register that this process knows may have been
         // dropped since: then nothing says so where the process looks next, at the database.
-        let mut begun = self.pool.begin_with(SNAPSHOT).await?;
+        let mut begun = self.standby.begin(Begin::Read).await?;
         let held = "SELECT origin, size, folded, disclosed FROM logs";
-        let held: Vec<(String, i64, i64, i64)> =
-            sqlx::query_as(held).fetch_all(&mut *begun).await?;
+        let held: Vec<(String, i64, i64, i64)> = begun.all(held, Vec::new()).await?;
         for (origin, log) in logs {
             let sizes = held.iter().find(|(name, ..)| *name == origin.as_str());
             let is_there = match sizes {
@@ -262,7 +262,7 @@ impl Replica {
     }
 
     async fn has_replayed(&self, known: i64) -> Result<bool, Error> {
-        let replayed: Option<i64> = sqlx::query_scalar(REPLAYED).fetch_one(&self.pool).await?;
+        let replayed: Option<i64> = self.standby.value(REPLAYED).await?;
         Ok(replayed.is_some_and(|replayed| replayed >= known))
     }
 
@@ -281,8 +281,7 @@ impl Replica {
 
     /// Learns where the database's log ends now, and says whether it did.
     async fn learn(&self) -> bool {
-        let flushed: Option<i64> =
-            soon(sqlx::query_scalar(FLUSHED).fetch_one(&self.database)).await;
+        let flushed: Option<i64> = soon(self.database.value(FLUSHED)).await;
         if let Some(flushed) = flushed {
             self.known.fetch_max(flushed, Ordering::AcqRel);
         }
@@ -317,9 +316,9 @@ impl Replica {
         if let Some(fits) = self.fits.get() {
             return Some(*fits);
         }
-        let commits: String = soon(sqlx::query_scalar(COMMITS).fetch_one(&self.database)).await?;
-        let ours: i64 = soon(sqlx::query_scalar(CLUSTER).fetch_one(&self.database)).await?;
-        let theirs: i64 = soon(sqlx::query_scalar(CLUSTER).fetch_one(&self.pool)).await?;
+        let commits: String = soon(self.database.value(COMMITS)).await?;
+        let ours: i64 = soon(self.database.value(CLUSTER)).await?;
+        let theirs: i64 = soon(self.standby.value(CLUSTER)).await?;
         let (is_same, is_on_disk) = (ours == theirs, commits != "off");
         if !is_same {
             tracing::warn!("the replica is of another database cluster and is not used");
@@ -335,17 +334,14 @@ impl Replica {
         let fits = self.fits().await == Some(true);
         // Those that come meanwhile may lie behind what is found.
         let doubts = self.doubts.load(Ordering::Acquire);
-        let flushed: Option<i64> =
-            soon(sqlx::query_scalar(FLUSHED).fetch_one(&self.database)).await;
+        let flushed: Option<i64> = soon(self.database.value(FLUSHED)).await;
         // Without a doubt it need not have replayed what it was measured by.
         if let Some(flushed) = flushed.filter(|_| self.known().is_none()) {
             self.known.fetch_max(flushed, Ordering::AcqRel);
             self.settled.fetch_max(doubts, Ordering::AcqRel);
         }
         let replayed: Option<i64> = match fits {
-            true => soon(sqlx::query_scalar(REPLAYED).fetch_one(&self.pool))
-                .await
-                .flatten(),
+            true => soon(self.standby.value(REPLAYED)).await.flatten(),
             false => None,
         };
         let has_failed = self.failed.swap(false, Ordering::AcqRel);
@@ -377,7 +373,7 @@ impl Replica {
     }
 
     pub(super) async fn close(&self) {
-        self.pool.close().await;
+        self.standby.close().await;
     }
 
     fn logs(&self) -> MutexGuard<'_, BTreeMap<Origin, LogState>> {
@@ -386,7 +382,7 @@ impl Replica {
 }
 
 /// What is answered in time.
-async fn soon<T>(asked: impl Future<Output = Result<T, sqlx::Error>>) -> Option<T> {
+async fn soon<T>(asked: impl Future<Output = Result<T, Error>>) -> Option<T> {
     tokio::time::timeout(PATIENCE, asked).await.ok()?.ok()
 }
 
@@ -397,6 +393,7 @@ fn lock<T>(value: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::PostgresOptions;
 
     #[test]
     fn lag_is_since_the_database_last_stood_no_further_than_the_replica_has_come() {
@@ -429,8 +426,9 @@ mod tests {
         let Some(server) = huren_postgres_server::server() else {
             return;
         };
-        let pool = PgPool::connect(&server.database().unwrap()).await.unwrap();
-        let alone = Replica::new(pool.clone(), pool, PATIENCE, Duration::ZERO);
+        let (url, options) = (server.database().unwrap(), PostgresOptions::default());
+        let itself = Connections::new(&url, 2, &options).unwrap();
+        let alone = Replica::new(itself.clone(), itself, PATIENCE, Duration::ZERO);
         assert!(alone.learn().await);
         assert_eq!(alone.known(), None, "what was before that is not known");
         alone.measure(0).await;
