@@ -13,16 +13,30 @@ in_namespaces() {
     mkdir "$layers/written" "$layers/work"
     mount -t overlay overlay -o "lowerdir=/,upperdir=$layers/written,workdir=$layers/work" "$root"
     mount -t proc proc "$root/proc"
-    mount -t sysfs sysfs "$root/sys"
+    # The kernel is not the copy's alone.
+    mount --bind "$root/proc/sys" "$root/proc/sys"
+    mount -o remount,bind,ro "$root/proc/sys"
+    mount -t sysfs -o ro sysfs "$root/sys"
     umount "$root/sys/fs/cgroup" 2>/dev/null || true
     mount -t cgroup2 cgroup2 "$root/sys/fs/cgroup"
     mount -t tmpfs -o mode=755 tmpfs "$root/run"
     mount -t tmpfs -o mode=1777 tmpfs "$root/tmp"
-    mount --rbind /dev "$root/dev"
+    mount -t tmpfs -o mode=755 tmpfs "$root/dev"
+    local device
+    for device in null zero full random urandom tty; do
+        touch "$root/dev/$device"
+        mount --bind "/dev/$device" "$root/dev/$device"
+    done
+    mkdir "$root/dev/pts" "$root/dev/shm"
+    mount -t devpts -o newinstance,ptmxmode=0666 devpts "$root/dev/pts"
+    mount -t tmpfs tmpfs "$root/dev/shm"
+    ln -s pts/ptmx "$root/dev/ptmx"
+    ln -s /proc/self/fd "$root/dev/fd"
     mkdir -p "$root/srv/given"
     mount --bind "$given" "$root/srv/given"
 
-    # None of this machine's own services, and nothing of the kernel, which is not the copy's alone.
+    # None of this machine's own services and mounts.
+    rm -rf "$root/etc/fstab" "$root/etc/tmpfiles.d"
     local units=$root/etc/systemd/system unit
     rm -rf "$units"/*.wants "$units"/*.requires "$units/default.target"
     mkdir -p "$units"

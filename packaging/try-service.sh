@@ -33,10 +33,7 @@ runs_anew() {
     [[ $process -ne 0 && $process -ne $1 ]] && is SubState running
 }
 
-dpkg --install "$package" >/dev/null 2>&1 || {
-    apt-get update -qq
-    DEBIAN_FRONTEND=noninteractive apt-get install -qq --yes --no-install-recommends --fix-broken
-}
+installed=$(dpkg --install "$package" 2>&1) || fail "$installed"
 pgrep -u huren >/dev/null && fail 'it runs before there is a node'
 [[ $(stat --format '%U %a' /etc/huren /var/lib/huren) == $'huren 700\nhuren 700' ]] ||
     fail 'others may look into the folders of keys and state'

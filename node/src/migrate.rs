@@ -41,7 +41,12 @@ impl MigrateArgs {
         }
         let at_rest = keys::load_ring(&config.keys_dir, Purpose::AtRest)?;
         let from = Sqlite::open(path, SqliteOptions::default()).await?;
-        let to = Postgres::open(&self.to, &PostgresOptions::default())
+        // As it goes through a pooler, and where there is none.
+        let options = PostgresOptions {
+            pooled: true,
+            ..PostgresOptions::default()
+        };
+        let to = Postgres::open(&self.to, &options)
             .await
             .context("无法打开目标数据库 / cannot open the database that it is to go to")?;
         let progress = progress_bar();

@@ -111,11 +111,11 @@ impl Machine {
 
     /// Keeps its database in the back end that is tried, unless that is memory: then in a file.
     pub fn keep_as_tried(&mut self) {
-        if let Some(url) = stores::empty_database() {
+        if let Some((url, options)) = stores::empty_database() {
             self.config.database = config::Database::Shared(config::Shared {
                 url,
                 address: String::new(),
-                options: stores::few_connections(),
+                options,
             });
         }
     }

@@ -1,45 +1,76 @@
 //! Stores of whichever back end is tried.
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use huren_postgres_server::Server;
 use huren_store::{Memory, Postgres, PostgresOptions, Store};
+use tokio::runtime::Handle;
 
-/// Names the back end of [`store`]: `memory`, which is meant without it, or `postgres`.
+/// Names the back end of [`store`]: `memory`, which is meant without it; `postgres`; `pgbouncer`
+/// for PostgreSQL behind a pooler; `replica` for PostgreSQL with a standby that look-ups for
+/// answers come from.
 pub const BACK_END: &str = "TEST_STORE";
+
+/// How soon it is seen how far the standby has come.
+const MEASURED: Duration = Duration::from_millis(20);
 
 /// An empty store of the back end that is tried.
 ///
 /// # Panics
 /// If there is no such back end, or it cannot be had.
 pub fn store() -> Arc<dyn Store> {
-    let Some(url) = empty_database() else {
+    let Some((url, options)) = empty_database() else {
         return Arc::new(Memory::new());
     };
     // It connects in the runtime of its test.
-    let store = Postgres::lazy(&url, &few_connections());
-    Arc::new(store.expect("an address"))
+    let store = Postgres::lazy(&url, &options).expect("an address");
+    if options.replica.is_some() {
+        // It is part of the machine, whose time is not that of the test.
+        Handle::current().spawn(watch(store.clone()));
+    }
+    Arc::new(store)
 }
 
-/// The address of a new database that has its tables, if PostgreSQL is tried.
-pub(crate) fn empty_database() -> Option<String> {
-    match std::env::var(BACK_END).as_deref() {
-        Err(_) | Ok("memory") => None,
-        Ok("postgres") => {
-            let server = huren_postgres_server::server().expect("PostgreSQL, which was asked for");
-            Some(server.copy_of(empty(server)).expect("a database"))
-        }
-        Ok(other) => panic!("{BACK_END} is {other}: it is memory or postgres"),
+/// Measures the standby, as a node does, until the test is over.
+async fn watch(store: Postgres) {
+    let mut ticks = tokio::time::interval(MEASURED);
+    while store.measure_replica(0).await.is_some() {
+        ticks.tick().await;
     }
 }
 
-/// As many connections as a test needs, of which many run at once.
-pub(crate) fn few_connections() -> PostgresOptions {
-    PostgresOptions {
+/// The address of a new database that has its tables, if PostgreSQL is tried, and as many
+/// connections as a test needs, of which many run at once.
+pub(crate) fn empty_database() -> Option<(String, PostgresOptions)> {
+    let mut options = PostgresOptions {
         writers: 1,
         readers: 2,
         ..PostgresOptions::default()
+    };
+    let back_end = std::env::var(BACK_END).unwrap_or_else(|_| "memory".to_owned());
+    if back_end == "memory" {
+        return None;
     }
+    let server = huren_postgres_server::server().expect("PostgreSQL, which was asked for");
+    let mut url = server.copy_of(empty(server)).expect("a database");
+    match back_end.as_str() {
+        "postgres" => {}
+        "pgbouncer" => {
+            let pooler = huren_postgres_server::pooler().expect("PgBouncer, which was asked for");
+            (url, options.pooled) = (pooler.same(&url), true);
+        }
+        "replica" => {
+            let standby = huren_postgres_server::standby().expect("PostgreSQL");
+            options.replica = Some(standby.same(&url));
+            // As long as look-ups wait for it.
+            options.replica_patience = Duration::from_secs(2);
+        }
+        other => panic!("{BACK_END} is {other}: memory, postgres, pgbouncer and replica are"),
+    }
+    Some((url, options))
 }
 
 /// The address of a database that has its tables and nothing in them.

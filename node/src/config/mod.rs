@@ -373,6 +373,8 @@ fn parse_networks(key: &str, texts: &[String]) -> Result<Vec<IpNet>, ConfigError
     let network = |text: &String| {
         let alone = || text.parse().ok().map(|address: IpAddr| address.into());
         let network = text.parse().ok().or_else(alone);
+        // Everybody is no proxy.
+        let network = network.filter(|network: &IpNet| network.prefix_len() > 0);
         network.ok_or_else(|| ConfigError::value(key, text, remedy))
     };
     texts.iter().map(network).collect()

@@ -80,6 +80,91 @@ fn unknown_and_missing_keys_are_refused_by_name() {
     assert!(refusal("[grpc]", "[grpc").contains("config example"));
 }
 
+/// The example with a PostgreSQL database, and one piece of text replaced.
+fn shared(from: &str, to: &str) -> Result<Config, ConfigError> {
+    let url = "\nurl = \"postgres://huren:secret@db.example/huren\"\n";
+    let address = "\naddress = \"https://10.0.0.5:4433\"\n";
+    let example =
+        example()
+            .replacen("\nurl = \"\"\n", url, 1)
+            .replacen("\naddress = \"\"\n", address, 1);
+    assert!(example.contains(from), "{from}");
+    parse(&example.replacen(from, to, 1))
+}
+
+#[test]
+fn a_shared_database_is_refused_by_name_and_its_passwords_are_not_shown() {
+    let cases = [
+        (
+            "\nurl = \"postgres://",
+            "\nurl = \"mysql://",
+            "database.url = ...",
+        ),
+        (
+            "address = \"https://10.0.0.5:4433\"",
+            "address = \"10.0.0.5\"",
+            "database.address",
+        ),
+        (
+            "replica_url = \"\"",
+            "replica_url = \"huren:secret@standby.example/huren\"",
+            "database.replica_url = ...",
+        ),
+        (
+            "replica_lag_max = 30",
+            "replica_lag_max = 0",
+            "database.replica_lag_max = 0",
+        ),
+        (
+            "replica_lag_max = 30",
+            "replica_lag_max = 3601",
+            "database.replica_lag_max = 3601",
+        ),
+        (
+            "replica_lag_max = 30",
+            "replica_lag_max = -1",
+            "database.replica_lag_max",
+        ),
+        (
+            "connections = 8",
+            "connections = 0",
+            "database.connections = 0",
+        ),
+        (
+            "pooled = false",
+            "pooled = \"transaction\"",
+            "database.pooled",
+        ),
+    ];
+    for (from, to, expected) in cases {
+        let told = shared(from, to).unwrap_err().to_string();
+        assert!(told.contains(expected), "{to}: {told}");
+        assert!(!told.contains("secret"), "{told}");
+    }
+}
+
+#[test]
+fn a_shared_database_may_have_a_pooler_and_a_replica() {
+    let options = |from, to| match shared(from, to).unwrap().database {
+        Database::Shared(shared) => {
+            assert!(!format!("{shared:?}").contains("secret"), "{shared:?}");
+            shared.options
+        }
+        Database::File(path) => panic!("{path:?}"),
+    };
+    let plain = options("", "");
+    assert_eq!((plain.pooled, plain.replica), (false, None));
+    assert!(options("pooled = false", "pooled = true").pooled);
+    let standby = "postgres://huren:secret@standby.example/huren";
+    let replica = format!("replica_url = \"{standby}\"");
+    assert_eq!(
+        options("replica_url = \"\"", &replica).replica.as_deref(),
+        Some(standby)
+    );
+    let patient = options("replica_lag_max = 30", "replica_lag_max = 3600");
+    assert_eq!(patient.replica_lag_max, Duration::from_secs(3_600));
+}
+
 #[test]
 fn wrong_values_are_refused_by_name() {
     let cases = [
@@ -155,7 +240,7 @@ fn proxies_are_addresses_or_networks() {
         two.iter().map(ToString::to_string).collect::<Vec<_>>(),
         ["10.0.0.5/32", "2001:db8::/32"]
     );
-    for bad in ["proxy.example", "10.0.0.0/33", ""] {
+    for bad in ["proxy.example", "10.0.0.0/33", "0.0.0.0/0", ""] {
         let error = read(&format!("{bad:?}")).unwrap_err().to_string();
         assert!(error.starts_with("http.proxies = "), "{error}");
     }

@@ -42,12 +42,16 @@ pub(super) fn judge(found: &Result<ReplicaFound, StoreError>, lag_max: Duration)
             ),
         ),
         Ok(ReplicaFound::Standby { behind, seconds }) => {
-            let lag = seconds.unwrap_or(0);
-            let words = Words::new(
-                format!("落后 {behind} 字节，{lag} 秒"),
-                format!("{behind} bytes behind, {lag} s"),
-            );
-            if lag <= lag_max.as_secs() {
+            let lag = seconds.map_or_else(|| "?".to_owned(), |lag| lag.to_string());
+            let words = match behind {
+                0 => Words::new("没有落后", "not behind"),
+                _ => Words::new(
+                    format!("落后 {behind} 字节，{lag} 秒"),
+                    format!("{behind} bytes behind, {lag} s"),
+                ),
+            };
+            // One that has replayed nothing since it was started may be behind by any time.
+            if *behind == 0 || seconds.is_some_and(|lag| lag <= lag_max.as_secs()) {
                 return Finding::ok(Check::Replica, words);
             }
             let remedy = Words::new(
@@ -81,6 +85,7 @@ mod tests {
         assert_eq!(level(late(0, None)), Level::Ok);
         assert_eq!(level(late(800, Some(30))), Level::Ok);
         assert_eq!(level(late(800, Some(31))), Level::Notice);
+        assert_eq!(level(late(800, None)), Level::Notice);
         let away = StoreError::Unavailable("connection refused".into());
         assert_eq!(level(Err(away)), Level::Notice);
         for never in [

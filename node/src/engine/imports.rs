@@ -2,6 +2,7 @@
 //! memory alone, bounded, and without anything that was submitted.
 
 use std::{
+    cmp::Reverse,
     collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -21,6 +22,9 @@ const CODES: usize = 32;
 
 /// What stands for a code where there are more, or where it is none.
 const OTHER: &str = "OTHER";
+
+/// The largest number that may be a line's.
+const LINES: u64 = 1_000_000_000;
 
 /// Seconds without a message or an answer after which an open stream is called silent.
 const SILENCE: u64 = 60;
@@ -120,9 +124,7 @@ impl Drop for Following {
 impl Kept {
     fn begin(&mut self, caller: String, now: u64) -> u64 {
         if self.streams.len() == STREAMS {
-            let over = |import: &v1::Import| import.state() != ImportState::Running;
-            let oldest = self.streams.iter().position(over).unwrap_or(0);
-            self.streams.remove(oldest);
+            self.make_room();
         }
         self.begun += 1;
         self.streams.push_back(v1::Import {
@@ -134,6 +136,21 @@ impl Kept {
             ..Default::default()
         });
         self.begun
+    }
+
+    /// Whoever has most of the places gives one up: the oldest that is over, or else the oldest. A
+    /// caller of many short streams shows nobody else's out.
+    fn make_room(&mut self) {
+        let of = |at: &usize| {
+            let import = &self.streams[*at];
+            let theirs = self.streams.iter();
+            let theirs = theirs.filter(|other| other.caller == import.caller).count();
+            let is_over = import.state() != ImportState::Running;
+            (theirs, is_over, Reverse(*at))
+        };
+        if let Some(at) = (0..self.streams.len()).max_by_key(of) {
+            self.streams.remove(at);
+        }
     }
 
     fn list(&self, now: u64) -> Vec<v1::Import> {
@@ -154,8 +171,13 @@ fn received(import: &mut v1::Import, message: &v1::SubmitManyRequest) {
         return;
     };
     import.received += u64::from(message.submission.is_some());
-    for v1::RefusedCode { code, count } in progress.refused.iter().take(CODES) {
+    let (told, more) = progress.refused.split_at(progress.refused.len().min(CODES));
+    for v1::RefusedCode { code, count } in told {
         refuse(import, code, *count);
+    }
+    let more = more.iter().map(|of| of.count).fold(0, u64::saturating_add);
+    if more > 0 {
+        refuse(import, OTHER, more);
     }
     for row in progress.newest.iter().take(ROWS) {
         keep(import, row.client_ref, &row.code, &row.field);
@@ -208,7 +230,8 @@ fn keep(import: &mut v1::Import, client_ref: u64, code: &str, field: &str) {
         import.newest.remove(0);
     }
     import.newest.push(v1::RefusedRow {
-        client_ref,
+        // A line or a place in a list. What is larger may be any number, a person's too.
+        client_ref: if client_ref <= LINES { client_ref } else { 0 },
         code: if is_code(code) { code } else { OTHER }.to_owned(),
         field: if is_field(field) { field } else { "" }.to_owned(),
     });
@@ -218,16 +241,22 @@ fn keep(import: &mut v1::Import, client_ref: u64, code: &str, field: &str) {
 /// anything in its place, and what came from a row is nobody's business here.
 fn is_code(text: &str) -> bool {
     let fits = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
-    text.len() <= 64
+    is_short(text)
         && text.starts_with(|first: char| first.is_ascii_uppercase())
         && text.bytes().all(fits)
+}
+
+/// Whether it may be the name of something, and holds no number of a document or a telephone.
+fn is_short(text: &str) -> bool {
+    let runs = text.split(|c: char| !c.is_ascii_digit());
+    text.len() <= 64 && runs.map(str::len).all(|digits| digits <= 3)
 }
 
 /// The same of a field's name, such as `signature_key` or `targets[2].region`.
 fn is_field(text: &str) -> bool {
     let fits =
         |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_.[]".contains(&byte);
-    text.len() <= 64
+    is_short(text)
         && text.starts_with(|first: char| first.is_ascii_lowercase())
         && text.bytes().all(fits)
 }
@@ -281,6 +310,29 @@ mod tests {
         kept.begin("caller:newest".into(), 201);
         assert_eq!((kept.streams.len(), ids(&kept)[0]), (STREAMS, 2));
         assert_eq!(kept.list(201)[0].id, STREAMS as u64 + 2);
+    }
+
+    #[test]
+    fn many_streams_of_one_caller_show_nobody_else_out() {
+        let mut kept = kept(1);
+        kept.streams[0].set_state(ImportState::Done);
+        for at in 0..2 * STREAMS as u64 {
+            kept.begin("caller:busy".into(), 200 + at);
+        }
+        assert_eq!(kept.streams.len(), STREAMS);
+        assert_eq!(kept.streams[0].caller, "caller:0");
+    }
+
+    #[test]
+    fn no_number_of_anything_is_shown() {
+        assert!(is_code("ID_LEGACY_15") && is_field("targets[120].region"));
+        assert!(!is_code("S000033010006243000001") && !is_code("E12345678"));
+        assert!(!is_field("a13800138000"));
+        let mut import = v1::Import::default();
+        keep(&mut import, 330_102_199_001_011_234, "KIND", "kind");
+        keep(&mut import, 7, "KIND", "kind");
+        let lines: Vec<u64> = import.newest.iter().map(|row| row.client_ref).collect();
+        assert_eq!(lines, [0, 7]);
     }
 
     #[test]

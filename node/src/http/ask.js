@@ -6,9 +6,9 @@ const API = `${NODE}api/v1`;
 let token = "";
 
 /** Asks the API; a problem is thrown as what it says. */
-async function ask(path, body) {
+async function ask(path, body, signal) {
   const headers = { Authorization: `Bearer ${token}` };
-  const options = body ? { method: "POST", headers: { ...headers, "Content-Type": "application/json" }, body: JSON.stringify(body) } : { headers };
+  const options = body ? { method: "POST", headers: { ...headers, "Content-Type": "application/json" }, body: JSON.stringify(body) } : { headers, signal };
   const response = await fetch(`${API}${path}`, options);
   if (response.ok) return response;
   const problem = await response.json().catch(() => ({ code: response.status, detail: response.statusText }));

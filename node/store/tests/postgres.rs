@@ -1,4 +1,5 @@
-//! What PostgreSQL adds to the contract: several processes over one database.
+//! What PostgreSQL adds to the contract: several processes over one database, with a pooler in
+//! between and without.
 
 #![expect(clippy::unwrap_used, reason = "what fails in a helper fails the test")]
 
@@ -20,9 +21,75 @@ fn origin() -> Origin {
     "huren.zj.example/log/33".parse().unwrap()
 }
 
-async fn open(url: &str) -> Postgres {
-    let options = PostgresOptions::default();
-    Postgres::open(url, &options).await.unwrap()
+/// A new database.
+struct Place {
+    /// Of the server itself.
+    direct: String,
+    /// As a node reaches it.
+    url: String,
+    options: PostgresOptions,
+}
+
+impl Place {
+    fn direct() -> Option<Self> {
+        let direct = huren_postgres_server::server()?.database().unwrap();
+        Some(Self {
+            url: direct.clone(),
+            direct,
+            options: PostgresOptions::default(),
+        })
+    }
+
+    fn pooled() -> Option<Self> {
+        let pooler = huren_postgres_server::pooler()?;
+        let place = Self::direct()?;
+        Some(Self {
+            url: pooler.same(&place.direct),
+            options: PostgresOptions {
+                pooled: true,
+                ..place.options
+            },
+            ..place
+        })
+    }
+
+    async fn open(&self) -> Postgres {
+        Postgres::open(&self.url, &self.options).await.unwrap()
+    }
+}
+
+/// Runs each test on a new database, reached in each of the two ways.
+macro_rules! either_way {
+    ($($test:ident)+) => {
+        mod direct {
+            $(
+                #[tokio::test]
+                async fn $test() {
+                    let Some(place) = super::Place::direct() else { return };
+                    super::$test(place).await;
+                }
+            )+
+        }
+        mod pooled {
+            $(
+                #[tokio::test]
+                async fn $test() {
+                    let Some(place) = super::Place::pooled() else { return };
+                    super::$test(place).await;
+                }
+            )+
+        }
+    };
+}
+
+either_way! {
+    one_process_is_in_charge_and_another_takes_over_when_its_lease_has_run_out
+    what_every_process_writes_needs_no_lease
+    a_write_that_stands_still_lets_others_by
+    its_schema_is_known_before_it_is_opened
+    processes_that_start_at_once_make_the_tables_once
+    a_store_is_moved_whole_and_goes_on
+    a_move_that_broke_off_is_taken_up_and_no_node_goes_before
 }
 
 fn head(size: u64) -> Head {
@@ -51,13 +118,8 @@ async fn size(store: &Postgres) -> u64 {
     store.log(&origin()).await.unwrap().unwrap().head.size
 }
 
-#[tokio::test]
-async fn one_process_is_in_charge_and_another_takes_over_when_its_lease_has_run_out() {
-    let Some(server) = huren_postgres_server::server() else {
-        return;
-    };
-    let url = server.database().unwrap();
-    let (first, second) = (open(&url).await, open(&url).await);
+async fn one_process_is_in_charge_and_another_takes_over_when_its_lease_has_run_out(place: Place) {
+    let (first, second) = (place.open().await, place.open().await);
     assert_eq!(first.acquire("first", HOUR).await.unwrap(), Held::Here);
     let elsewhere = Held::Elsewhere("first".to_owned());
     assert_eq!(second.acquire("second", HOUR).await.unwrap(), elsewhere);
@@ -91,13 +153,8 @@ async fn one_process_is_in_charge_and_another_takes_over_when_its_lease_has_run_
     first.append(&origin(), append(2, 3)).await.unwrap();
 }
 
-#[tokio::test]
-async fn what_every_process_writes_needs_no_lease() {
-    let Some(server) = huren_postgres_server::server() else {
-        return;
-    };
-    let url = server.database().unwrap();
-    let (first, second) = (open(&url).await, open(&url).await);
+async fn what_every_process_writes_needs_no_lease(place: Place) {
+    let (first, second) = (place.open().await, place.open().await);
     assert_eq!(first.acquire("first", HOUR).await.unwrap(), Held::Here);
     let token = TokenRow {
         id: "a".to_owned(),
@@ -118,16 +175,11 @@ async fn what_every_process_writes_needs_no_lease() {
     assert_eq!(first.tokens().await.unwrap().len(), 1);
 }
 
-#[tokio::test]
-async fn a_write_that_stands_still_lets_others_by() {
-    let Some(server) = huren_postgres_server::server() else {
-        return;
-    };
-    let url = server.database().unwrap();
-    let store = open(&url).await;
+async fn a_write_that_stands_still_lets_others_by(place: Place) {
+    let store = place.open().await;
     store.create_log(&origin(), Role::Own).await.unwrap();
     // A process that stops behind its first statement, for longer than anybody waits for it.
-    let stopped = sqlx::PgPool::connect(&url).await.unwrap();
+    let stopped = sqlx::PgPool::connect(&place.direct).await.unwrap();
     let mut transaction = stopped.begin().await.unwrap();
     sqlx::query("SET LOCAL idle_in_transaction_session_timeout = '50ms'")
         .execute(&mut *transaction)
@@ -142,34 +194,56 @@ async fn a_write_that_stands_still_lets_others_by() {
     assert_eq!(size(&store).await, 1);
 }
 
-#[tokio::test]
-async fn it_works_without_settings_at_the_start() {
-    let Some(server) = huren_postgres_server::server() else {
-        return;
-    };
-    let url = server.database().unwrap();
-    let options = PostgresOptions {
-        pooled: true,
-        ..PostgresOptions::default()
-    };
-    let store = Postgres::open(&url, &options).await.unwrap();
-    store.create_log(&origin(), Role::Own).await.unwrap();
-    store.append(&origin(), append(0, 1)).await.unwrap();
-    assert_eq!(size(&store).await, 1);
-}
-
-#[tokio::test]
-async fn its_schema_is_known_before_it_is_opened() {
-    let Some(server) = huren_postgres_server::server() else {
-        return;
-    };
-    let (url, options) = (server.database().unwrap(), PostgresOptions::default());
-    let looking = Postgres::lazy(&url, &options).unwrap();
+async fn its_schema_is_known_before_it_is_opened(place: Place) {
+    let looking = Postgres::lazy(&place.url, &place.options).unwrap();
     assert_eq!(looking.schema().await.unwrap(), 0);
-    open(&url).await.close().await;
+    place.open().await.close().await;
     let (held, known) = (looking.schema().await.unwrap(), Postgres::newest_schema());
     assert!(held == known && known > 0, "{held} {known}");
     looking.close().await;
+}
+
+/// Each finds the steps that another one made, and a pooler gives each the connections on which the
+/// others made them.
+async fn processes_that_start_at_once_make_the_tables_once(place: Place) {
+    let together = futures::future::join_all((0..8).map(|_| place.open()));
+    for process in together.await {
+        assert_eq!(process.schema().await.unwrap(), Postgres::newest_schema());
+    }
+    for _ in 0..8 {
+        let again = place.open().await;
+        assert_eq!(again.schema().await.unwrap(), Postgres::newest_schema());
+    }
+}
+
+/// So the other tests say something about it.
+#[tokio::test]
+async fn a_pooler_gives_each_transaction_another_connection() {
+    let Some(place) = Place::pooled() else { return };
+    let process = async |by: &sqlx::PgPool| {
+        let rows = sqlx::raw_sql("SELECT pg_backend_pid()::text");
+        let row = rows.fetch_one(by).await.unwrap();
+        sqlx::Row::get::<String, _>(&row, 0)
+    };
+    let target: sqlx::postgres::PgConnectOptions = place.url.parse().unwrap();
+    let target = target.extra_float_digits(None);
+    let pool = || sqlx::pool::PoolOptions::new().max_connections(1);
+    let (one, two) = (
+        pool().connect_with(target.clone()).await.unwrap(),
+        pool().connect_with(target).await.unwrap(),
+    );
+    // Two are there once both are needed at once.
+    let begun = one.begin().await.unwrap();
+    let first = process(&two).await;
+    begun.rollback().await.unwrap();
+    let mut others = Vec::new();
+    for _ in 0..3 {
+        others.push(process(&two).await);
+    }
+    assert!(
+        others.iter().any(|other| *other != first),
+        "{first} {others:?}"
+    );
 }
 
 #[tokio::test]
@@ -224,16 +298,9 @@ async fn same(file: &Sqlite, shared: &Postgres) {
     assert_eq!(releases, file.releases(&origin()).await.unwrap());
 }
 
-#[tokio::test]
-async fn a_store_is_moved_whole_and_goes_on() {
-    let Some(server) = huren_postgres_server::server() else {
-        return;
-    };
+async fn a_store_is_moved_whole_and_goes_on(place: Place) {
     let directory = tempfile::tempdir().unwrap();
-    let (file, shared) = (
-        file(&directory).await,
-        open(&server.database().unwrap()).await,
-    );
+    let (file, shared) = (file(&directory).await, place.open().await);
     let moved = move_store(&file, &shared, |_| {}).await.unwrap();
     assert!(moved.contains(&("disclosures", 5)), "{moved:?}");
     same(&file, &shared).await;
@@ -244,14 +311,9 @@ async fn a_store_is_moved_whole_and_goes_on() {
     shared.append(&origin(), append(5, 6)).await.unwrap();
 }
 
-#[tokio::test]
-async fn a_move_that_broke_off_is_taken_up_and_no_node_goes_before() {
-    let Some(server) = huren_postgres_server::server() else {
-        return;
-    };
+async fn a_move_that_broke_off_is_taken_up_and_no_node_goes_before(place: Place) {
     let directory = tempfile::tempdir().unwrap();
-    let (file, url) = (file(&directory).await, server.database().unwrap());
-    let shared = open(&url).await;
+    let (file, shared) = (file(&directory).await, place.open().await);
     let (reached, mut table) = tokio::sync::mpsc::unbounded_channel();
     let moving = move_store(&file, &shared, |moving| {
         if let Moving::Table("disclosures", _) = moving {
@@ -263,10 +325,10 @@ async fn a_move_that_broke_off_is_taken_up_and_no_node_goes_before() {
         Some(()) = table.recv() => {}
         moved = moving => panic!("{moved:?} without a stop"),
     }
-    let node = open(&url).await;
+    let node = place.open().await;
     let held = Held::Elsewhere("migrate-store".to_owned());
     assert_eq!(node.acquire("node", HOUR).await.unwrap(), held);
-    let shared = open(&url).await;
+    let shared = place.open().await;
     move_store(&file, &shared, |_| {}).await.unwrap();
     same(&file, &shared).await;
     assert_eq!(node.acquire("node", HOUR).await.unwrap(), Held::Here);

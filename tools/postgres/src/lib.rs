@@ -1,7 +1,10 @@
-//! A PostgreSQL server of one's own, from the binaries on this machine, for tests and benchmarks.
+//! A PostgreSQL server of one's own, from the binaries on this machine, for tests and benchmarks;
+//! and a PgBouncer before it.
 //!
-//! The server listens on a Unix socket in a folder of its own, and ends with the process that
-//! started it, however that ends. That of the tests syncs nothing to disk.
+//! Each listens on a Unix socket in a folder of its own, and ends with the process that
+//! started it, however that ends. The server of the tests syncs nothing to disk.
+
+mod pgbouncer;
 
 use std::{
     ffi::OsString,
@@ -19,7 +22,9 @@ use std::{
 
 use tempfile::TempDir;
 
-/// Set to anything, it makes the lack of PostgreSQL a failure.
+pub use pgbouncer::{Pooler, pooler};
+
+/// Set to anything, it makes the lack of PostgreSQL, or of PgBouncer, a failure.
 pub const REQUIRED: &str = "REQUIRE_POSTGRES";
 
 /// User and group that the server runs as where the tests run as root, whom it refuses: `nobody`
@@ -34,17 +39,22 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const SUPERVISE: &str = r#"
 "$@" & server=$!
 cat > /dev/null
-kill -QUIT "$server" 2> /dev/null
+kill "-$SIGNAL" "$server" 2> /dev/null
 wait "$server"
 rm -rf "$FOLDER"
 "#;
 
 /// A running server.
 pub struct Server {
-    folder: PathBuf,
+    process: Process,
     binaries: PathBuf,
     databases: AtomicU32,
-    /// Ends the server when it is dropped, or when the process ends.
+}
+
+/// What runs in a folder of its own, as a user that it accepts.
+struct Process {
+    folder: PathBuf,
+    /// Ends it when this is dropped, or when this process ends.
     _supervisor: Child,
 }
 
@@ -57,16 +67,22 @@ pub fn server() -> Option<&'static Server> {
     static SERVER: OnceLock<Option<Server>> = OnceLock::new();
     let started = SERVER.get_or_init(|| {
         let Some(binaries) = binaries() else {
-            let what = "PostgreSQL is not installed: the tests on it are NOT run \
-                        (Debian: apt install postgresql)\n";
-            assert!(std::env::var_os(REQUIRED).is_none(), "{what}");
-            // Not by a macro, whose output a test that passes keeps to itself.
-            let _ = io::stderr().write_all(what.as_bytes());
+            missing("PostgreSQL", "postgresql");
             return None;
         };
         Some(Server::start(binaries, &["-c", "fsync=off"]).expect("a PostgreSQL server"))
     });
     started.as_ref()
+}
+
+/// The standby of [`server`], started at the first call.
+///
+/// # Panics
+/// As [`server`].
+pub fn standby() -> Option<&'static Server> {
+    static STANDBY: OnceLock<Server> = OnceLock::new();
+    let server = server()?;
+    Some(STANDBY.get_or_init(|| server.standby().expect("a standby")))
 }
 
 impl Server {
@@ -103,44 +119,32 @@ impl Server {
 
     /// Address of a database of another server on this one.
     pub fn same(&self, url: &str) -> String {
-        self.url(url.rsplit('/').next().unwrap_or_default())
+        self.process.url(url.rsplit('/').next().unwrap_or_default())
     }
 
     /// Runs a server on its data, in a folder that goes with it.
     fn run(folder: PathBuf, binaries: PathBuf, arguments: &[&str]) -> io::Result<Self> {
         let data = folder.join("data");
-        let mut supervisor = unprivileged("sh")?;
-        supervisor
-            .args(["-c", SUPERVISE, "sh"])
-            .arg(binaries.join("postgres"))
-            .arg("-D")
-            .arg(&data)
-            .arg("-k")
-            .arg(&folder)
-            .args(["-c", "listen_addresses=", "-c", "max_connections=1000"])
-            // For the standbys of tests that run at once, however late they come.
-            .args(["-c", "max_wal_senders=50", "-c", "wal_keep_size=1GB"])
-            .args(arguments)
-            .env("FOLDER", &folder)
-            // What interrupts the tests at a terminal must not end the supervisor before them.
-            .process_group(0)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(fs::File::create(folder.join("log"))?);
+        let socket = folder.clone();
+        let process = Process::spawn(folder, "QUIT", |command| {
+            command
+                .arg(binaries.join("postgres"))
+                .arg("-D")
+                .arg(&data)
+                .arg("-k")
+                .arg(&socket)
+                .args(["-c", "listen_addresses=", "-c", "max_connections=1000"])
+                // For the standbys of tests that run at once, however late they come.
+                .args(["-c", "max_wal_senders=50", "-c", "wal_keep_size=1GB"])
+                .args(arguments);
+        })?;
         let server = Self {
-            folder,
+            process,
             binaries,
             databases: AtomicU32::new(0),
-            _supervisor: supervisor.spawn()?,
         };
-        let begin = Instant::now();
-        while server.execute("SELECT 1").is_err() {
-            if begin.elapsed() > PATIENCE {
-                let log = fs::read_to_string(server.folder.join("log"))?;
-                return Err(io::Error::other(format!("no answer; it wrote: {log}")));
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        let answers = || server.execute("SELECT 1").is_ok();
+        server.process.until(answers)?;
         Ok(server)
     }
 
@@ -152,7 +156,7 @@ impl Server {
         let number = self.databases.fetch_add(1, Ordering::Relaxed);
         let name = format!("test{number}");
         self.execute(&format!("CREATE DATABASE {name}"))?;
-        Ok(self.url(&name))
+        Ok(self.process.url(&name))
     }
 
     /// Makes a database that is a copy of another one, to which nobody is connected.
@@ -164,7 +168,7 @@ impl Server {
         let name = format!("test{number}");
         let template = url.rsplit('/').next().unwrap_or_default();
         self.execute(&format!("CREATE DATABASE {name} TEMPLATE {template}"))?;
-        Ok(self.url(&name))
+        Ok(self.process.url(&name))
     }
 
     /// Runs a statement in the database for maintenance; gives what `psql` shows.
@@ -172,7 +176,7 @@ impl Server {
     /// # Errors
     /// If the command fails.
     pub fn execute(&self, sql: &str) -> io::Result<String> {
-        self.query(&self.url("postgres"), sql)
+        self.query(&self.process.url("postgres"), sql)
     }
 
     /// Runs statements, or one of `psql`'s own commands, in a database; gives what `psql` shows.
@@ -202,14 +206,64 @@ impl Server {
         let database = url.rsplit('/').next().unwrap_or_default();
         format!(
             "host={} user=huren dbname={database}",
-            self.folder.display()
+            self.process.folder.display()
         )
     }
+}
 
+impl Process {
+    /// Starts the command that is given its arguments. At the end it is sent the signal, and the
+    /// folder goes.
+    fn spawn(
+        folder: PathBuf,
+        signal: &str,
+        program: impl FnOnce(&mut Command),
+    ) -> io::Result<Self> {
+        let mut supervisor = unprivileged("sh")?;
+        supervisor.args(["-c", SUPERVISE, "sh"]);
+        program(&mut supervisor);
+        supervisor
+            .env("FOLDER", &folder)
+            .env("SIGNAL", signal)
+            // What interrupts the tests at a terminal must not end the supervisor before them.
+            .process_group(0)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(fs::File::create(folder.join("log"))?);
+        Ok(Self {
+            _supervisor: supervisor.spawn()?,
+            folder,
+        })
+    }
+
+    /// Waits for it to answer.
+    fn until(&self, answers: impl Fn() -> bool) -> io::Result<()> {
+        let begin = Instant::now();
+        while !answers() {
+            if begin.elapsed() > PATIENCE {
+                let log = fs::read_to_string(self.folder.join("log"))?;
+                return Err(io::Error::other(format!("no answer; it wrote: {log}")));
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(())
+    }
+
+    /// Address of a database.
     fn url(&self, database: &str) -> String {
         let folder = self.folder.display().to_string().replace('/', "%2F");
         format!("postgres://huren@{folder}/{database}")
     }
+}
+
+/// Says that something is not installed, which is a failure if it is [`REQUIRED`].
+fn missing(what: &str, package: &str) {
+    let what = format!(
+        "{what} is not installed: the tests on it are NOT run (Debian: apt install {package})\n"
+    );
+    assert!(std::env::var_os(REQUIRED).is_none(), "{what}");
+    // Not by a macro, whose output a test that passes keeps to itself.
+    let _ = io::stderr().write_all(what.as_bytes());
 }
 
 /// Where `initdb` is: in the search path, or where Debian has it, the newest version first.

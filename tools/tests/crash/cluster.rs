@@ -38,11 +38,32 @@ async fn another_process_takes_charge() {
     let Some(server) = huren_postgres_server::server() else {
         return;
     };
-    play("cluster", async |stage, plan| {
+    take_turns(
+        "cluster",
+        Place::direct(server.database().expect("a database")),
+    )
+    .await;
+}
+
+/// The processes share the few connections that a pooler has.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_process_takes_charge_behind_a_pooler() {
+    let Some(pooler) = huren_postgres_server::pooler() else {
+        return;
+    };
+    let server = huren_postgres_server::server().expect("it is before one");
+    let place = Place {
+        url: pooler.same(&server.database().expect("a database")),
+        is_pooled: true,
+    };
+    take_turns("pooled", place).await;
+}
+
+async fn take_turns(name: &str, place: Place) {
+    play(name, async |stage, plan| {
         let tables = Tables::invent(stage.folder(), 20_000)?;
         let mut twin = stage.home.twin()?;
-        let url = server.database()?;
-        let mut story = Story::begin([&mut stage.home, &mut twin], &url, tables).await?;
+        let mut story = Story::begin([&mut stage.home, &mut twin], &place, tables).await?;
         for turn in 0..TURNS {
             // Both ways in turn, so that every seed has both.
             story.turn(plan, turn % 2 == 1).await?;
@@ -84,7 +105,7 @@ async fn a_node_goes_on_in_another_database() {
         let mut audit = Audit::new(Public::own(home)?);
         let mut process = Process {
             node: home,
-            url: &url,
+            place: &Place::direct(url),
         };
         process.start().await?;
         // All of it is there, and nothing is recorded twice.
@@ -96,22 +117,39 @@ async fn a_node_goes_on_in_another_database() {
     .await;
 }
 
-/// A process, and the settings that it starts with.
+/// Where the database is.
+struct Place {
+    url: String,
+    is_pooled: bool,
+}
+
+impl Place {
+    const fn direct(url: String) -> Self {
+        Self {
+            url,
+            is_pooled: false,
+        }
+    }
+}
+
+/// A process, and the database that it starts with.
 struct Process<'a> {
     node: &'a mut LocalNode,
-    url: &'a str,
+    place: &'a Place,
 }
 
 impl Process<'_> {
     async fn start(&mut self) -> Result<()> {
         let (url, address) = (
-            format!("\"{}\"", self.url),
+            format!("\"{}\"", self.place.url),
             format!("\"https://{}\"", self.node.grpc),
         );
+        let pooled = self.place.is_pooled.to_string();
         let settings = [
             PUBLISH_AT_ONCE,
             ("HUREN_DATABASE__URL", url.as_str()),
             ("HUREN_DATABASE__ADDRESS", address.as_str()),
+            ("HUREN_DATABASE__POOLED", pooled.as_str()),
         ];
         self.node.start(Path::new(PROGRAM), &settings)?;
         self.node.ready().await
@@ -128,9 +166,13 @@ struct Story<'a> {
 }
 
 impl<'a> Story<'a> {
-    async fn begin(nodes: [&'a mut LocalNode; 2], url: &'a str, tables: Tables) -> Result<Self> {
+    async fn begin(
+        nodes: [&'a mut LocalNode; 2],
+        place: &'a Place,
+        tables: Tables,
+    ) -> Result<Self> {
         let publics = [Public::own(nodes[0])?, Public::own(nodes[1])?];
-        let mut processes = nodes.map(|node| Process { node, url });
+        let mut processes = nodes.map(|node| Process { node, place });
         for process in &mut processes {
             process.start().await?;
         }

@@ -225,22 +225,27 @@ async function follow(response) {
 }
 
 async function enter() {
-  const [response, imported] = await Promise.all([ask("/status/watch"), ask("/imports/watch")]);
-  const following = follow(imported).catch(failed);
+  const leaving = new AbortController();
+  const watch = (path) => ask(path, undefined, leaving.signal);
+  const [response, imported] = await Promise.all([watch("/status/watch"), watch("/imports/watch")]);
   byId("enter").hidden = true;
   byId("console").hidden = false;
   byId("told").replaceChildren();
   await look();
   const looking = setInterval(look, 1000 * LOOK);
-  try {
+  const followStatus = async () => {
     for await (const status of events(response)) {
       heard = Date.now();
       show(status);
       showRest(status).catch(failed);
     }
-    await following;
+  };
+  try {
+    // Where one of both ends, what is shown would be old.
+    await Promise.race([followStatus(), follow(imported)]);
   } finally {
     clearInterval(looking);
+    leaving.abort();
   }
   throw new Error("与节点的连接已断开，请重新进入。 The connection has ended: enter again.");
 }

@@ -1,14 +1,17 @@
 //! Connecting to the database.
 
-use std::{str::FromStr as _, time::Duration};
+use std::{fmt::Write as _, str::FromStr as _, time::Duration};
 
 use sqlx::{
-    ConnectOptions as _, PgPool,
+    AssertSqlSafe, ConnectOptions as _, Connection as _, PgPool,
     migrate::Migrator,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
-use crate::Error;
+use crate::{
+    Error,
+    sql::{Db, Row},
+};
 
 /// Key of the lock under which one process at a time makes tables: nobody else's, so any number.
 const MIGRATING: i64 = 0x6875_7265_6e00;
@@ -25,14 +28,13 @@ pub struct PostgresOptions {
     pub readers: u32,
     /// How long a call waits for a connection.
     pub acquire_timeout: Duration,
-    /// How long one statement may take. Where it is `pooled` that is for the pooler to say.
+    /// How long one statement may take, but for those that have much to write or read every row.
     pub statement_timeout: Duration,
     /// How long a transaction that writes may stand still before the database ends it, so that a
     /// process that stopped in the middle holds nobody up.
     pub stall: Duration,
-    /// Whether a pooler such as PgBouncer is in between, which refuses settings at the start. It
-    /// has to know prepared statements: in session mode any does, in transaction mode those that
-    /// are told to.
+    /// Whether a pooler such as PgBouncer is in between. It may give each transaction another
+    /// connection to the database and need not know prepared statements.
     pub pooled: bool,
     /// Address of a standby of the database, from which look-ups for answers may come. It is of
     /// one server.
@@ -60,8 +62,106 @@ impl Default for PostgresOptions {
     }
 }
 
+/// Connections to a database. No statement goes there but through what [`Self::statement`] and
+/// [`Self::begin`] give, so that none rests on what a pooler does not keep from one transaction to
+/// the next: prepared statements and settings.
+#[derive(Clone)]
+pub(crate) struct Connections {
+    pool: PgPool,
+    is_pooled: bool,
+    statement_timeout: Duration,
+    stall: Duration,
+}
+
+/// What a transaction is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Begin {
+    /// Reads, all of which see one state.
+    Read,
+    /// Reads of whole tables, which take as long as they take.
+    ReadAll,
+    /// Writes that are done at once.
+    Write,
+    /// Writes of whatever length.
+    WriteMuch,
+}
+
+impl Connections {
+    /// Connections to what is at an address, made as they are needed.
+    pub(super) fn new(
+        url: &str,
+        connections: u32,
+        options: &PostgresOptions,
+    ) -> Result<Self, Error> {
+        let pool = PgPoolOptions::new()
+            .max_connections(connections.max(1))
+            .acquire_timeout(options.acquire_timeout)
+            .connect_lazy_with(target(url, options)?);
+        Ok(Self {
+            pool,
+            is_pooled: options.pooled,
+            statement_timeout: options.statement_timeout,
+            stall: options.stall,
+        })
+    }
+
+    /// A connection for one statement that reads.
+    pub(crate) async fn statement(&self) -> Result<Db, Error> {
+        // Parsing a statement and running it are two requests, which a pooler keeps together in a
+        // transaction alone.
+        match self.is_pooled {
+            true => self.begin(Begin::Read).await,
+            false => Ok(Db::Postgres(self.pool.acquire().await?)),
+        }
+    }
+
+    /// The only value of a statement that reads.
+    pub(super) async fn value<T>(&self, sql: &'static str) -> Result<T, Error>
+    where
+        (T,): Row,
+    {
+        let row: Option<(T,)> = self.statement().await?.one(sql, Vec::new()).await?;
+        let (value,) = row.ok_or(sqlx::Error::RowNotFound)?;
+        Ok(value)
+    }
+
+    /// Begins a transaction, in one request with its limits.
+    pub(crate) async fn begin(&self, what: Begin) -> Result<Db, Error> {
+        const READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+        const WRITE: &str = "BEGIN";
+        // Without a pooler the connection has it from its start. With one, who stands still in
+        // the midst of a read has a connection that others wait for.
+        let usual = self.is_pooled.then_some(self.statement_timeout);
+        let (begin, statement_timeout, stall) = match what {
+            Begin::Read => (READ, usual, usual),
+            Begin::ReadAll => (READ, Some(Duration::ZERO), None),
+            Begin::Write => (WRITE, usual, Some(self.stall)),
+            Begin::WriteMuch => (WRITE, Some(Duration::ZERO), Some(self.stall)),
+        };
+        let mut sql = begin.to_owned();
+        for (setting, limit) in [
+            ("statement_timeout", statement_timeout),
+            ("idle_in_transaction_session_timeout", stall),
+        ] {
+            if let Some(limit) = limit {
+                let _ = write!(sql, "; SET LOCAL {setting} = {}", limit.as_millis());
+            }
+        }
+        let begun = self.pool.begin_with(AssertSqlSafe(sql)).await?;
+        Ok(match self.is_pooled {
+            true => Db::PostgresPooled(begun),
+            false => Db::PostgresTransaction(begun),
+        })
+    }
+
+    /// Waits for what is under way and closes them.
+    pub(crate) async fn close(&self) {
+        self.pool.close().await;
+    }
+}
+
 /// Where the database is, out of its address.
-pub(super) fn target(url: &str, options: &PostgresOptions) -> Result<PgConnectOptions, Error> {
+fn target(url: &str, options: &PostgresOptions) -> Result<PgConnectOptions, Error> {
     let target = PgConnectOptions::from_str(url)?
         .application_name("huren")
         // There is no such number in any table, and poolers do not know the setting.
@@ -75,18 +175,6 @@ pub(super) fn target(url: &str, options: &PostgresOptions) -> Result<PgConnectOp
     Ok(target.options([("statement_timeout", timeout.as_str())]))
 }
 
-/// Connections, made as they are needed.
-pub(super) fn pool(
-    connections: u32,
-    options: &PostgresOptions,
-    target: PgConnectOptions,
-) -> PgPool {
-    PgPoolOptions::new()
-        .max_connections(connections.max(1))
-        .acquire_timeout(options.acquire_timeout)
-        .connect_lazy_with(target)
-}
-
 /// The steps that make the tables.
 pub(super) fn migrations() -> Migrator {
     let mut migrations: Migrator = sqlx::migrate!("migrations/postgres");
@@ -97,16 +185,20 @@ pub(super) fn migrations() -> Migrator {
 
 /// Brings the schema up to date, in one transaction and under one lock, both of which work
 /// through a pooler too.
-pub(super) async fn migrate(pool: &PgPool) -> Result<(), Error> {
-    let mut transaction = pool.begin().await?;
+pub(super) async fn migrate(connections: &Connections) -> Result<(), Error> {
+    let mut transaction = connections.pool.begin().await?;
     // That a table is there already is no news.
-    sqlx::query("SET LOCAL client_min_messages = warning")
-        .execute(&mut *transaction)
-        .await?;
-    sqlx::query("SELECT pg_advisory_xact_lock($1)")
-        .bind(MIGRATING)
-        .execute(&mut *transaction)
-        .await?;
-    migrations().run(&mut *transaction).await?;
+    let silent = sqlx::query("SET LOCAL client_min_messages = warning").persistent(false);
+    silent.execute(&mut *transaction).await?;
+    let lock = sqlx::query("SELECT pg_advisory_xact_lock($1)").persistent(false);
+    lock.bind(MIGRATING).execute(&mut *transaction).await?;
+    // A large table takes its time.
+    let unlimited = sqlx::query("SET LOCAL statement_timeout = 0").persistent(false);
+    unlimited.execute(&mut *transaction).await?;
+    let migrated = migrations().run(&mut *transaction).await;
+    // The statements that the library prepares have names, which others would come upon who are
+    // given this connection by a pooler. It closes one that breaks off in a transaction.
+    transaction.clear_cached_statements().await?;
+    migrated?;
     Ok(transaction.commit().await?)
 }

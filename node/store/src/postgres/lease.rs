@@ -7,8 +7,8 @@
 
 use std::{sync::atomic::Ordering, time::Duration};
 
-use super::Postgres;
-use crate::Error;
+use super::{Begin, Postgres};
+use crate::{Error, sql::values};
 
 /// Renews the lease of an epoch, or takes one over that has run out, in a new epoch.
 const ACQUIRE: &str = "UPDATE lease SET \
@@ -18,6 +18,8 @@ const ACQUIRE: &str = "UPDATE lease SET \
 
 const RESIGN: &str = "UPDATE lease SET holder = '', expires = clock_timestamp() \
      WHERE id = 1 AND epoch = $1";
+
+const HOLDER: &str = "SELECT holder FROM lease WHERE id = 1";
 
 /// An epoch that no lease is ever of.
 const NEVER: i64 = -1;
@@ -40,19 +42,16 @@ impl Postgres {
     pub async fn acquire(&self, address: &str, time: Duration) -> Result<Held, Error> {
         let held = self.epoch.load(Ordering::Acquire);
         let milliseconds = i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
-        let epoch: Option<i64> = sqlx::query_scalar(ACQUIRE)
-            .bind(address)
-            .bind(if held == 0 { NEVER } else { held })
-            .bind(milliseconds)
-            .fetch_optional(&self.writers)
-            .await?;
-        if let Some(epoch) = epoch {
+        let values = values![address, if held == 0 { NEVER } else { held }, milliseconds];
+        let mut begun = self.writers.begin(Begin::Write).await?;
+        let taken: Option<(i64,)> = begun.one(ACQUIRE, values).await?;
+        if let Some((epoch,)) = taken {
+            begun.commit().await?;
             self.epoch.store(epoch, Ordering::Release);
             return Ok(Held::Here);
         }
-        let holder: String = sqlx::query_scalar("SELECT holder FROM lease WHERE id = 1")
-            .fetch_one(&self.writers)
-            .await?;
+        let holder: Option<(String,)> = begun.one(HOLDER, Vec::new()).await?;
+        let (holder,) = holder.ok_or(Error::Corrupt("nothing says who is in charge"))?;
         Ok(Held::Elsewhere(holder))
     }
 
@@ -64,10 +63,8 @@ impl Postgres {
     pub async fn resign(&self) -> Result<(), Error> {
         // A later renewal is of another epoch, and so are writes.
         let held = self.epoch.swap(NEVER, Ordering::AcqRel);
-        sqlx::query(RESIGN)
-            .bind(held)
-            .execute(&self.writers)
-            .await?;
-        Ok(())
+        let mut begun = self.writers.begin(Begin::Write).await?;
+        begun.execute(RESIGN, values![held]).await?;
+        begun.commit().await
     }
 }

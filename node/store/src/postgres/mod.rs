@@ -11,9 +11,9 @@ use std::sync::{
 };
 
 use async_trait::async_trait;
-use sqlx::PgPool;
 
 pub use connect::PostgresOptions;
+pub(crate) use connect::{Begin, Connections};
 pub use lease::Held;
 pub use moving::{MoveError, Moving, move_store};
 pub(crate) use replica::{PATIENCE, Replica};
@@ -27,10 +27,7 @@ use crate::{
 /// Locks the one row that every writing transaction locks first, which makes it the only one, as
 /// SQLite has it. A transaction whose process does not go on ends by itself and lets others by;
 /// one that has much to write, such as a register to drop, may take its time.
-const BEGIN: &str = "SELECT epoch FROM lease, \
-     LATERAL (SELECT set_config('idle_in_transaction_session_timeout', $1, true), \
-     set_config('statement_timeout', '0', true)) AS limits \
-     WHERE id = 1 FOR UPDATE OF lease";
+const LOCK: &str = "SELECT epoch FROM lease WHERE id = 1 FOR UPDATE";
 
 /// A store in a PostgreSQL database, which several processes may share. One of them is in charge
 /// of the logs: the one that holds the lease, see [`Self::acquire`]. What another one writes to
@@ -43,14 +40,12 @@ const BEGIN: &str = "SELECT epoch FROM lease, \
 /// Clones share everything.
 #[derive(Clone)]
 pub struct Postgres {
-    writers: PgPool,
+    writers: Connections,
     readers: Pool,
     /// Where look-ups for answers go, if there is one.
     replica: Option<Arc<Replica>>,
     /// The same for those who look up: none where what is read is written upon.
     answers: Option<Pool>,
-    /// How long a writing transaction may stand still.
-    stall: Arc<str>,
     /// The epoch in which this process holds the lease, or held it last; 0 before it ever did.
     epoch: Arc<AtomicI64>,
 }
@@ -75,8 +70,7 @@ impl Postgres {
     /// # Errors
     /// `Unavailable` if the address is none.
     pub fn lazy(url: &str, options: &PostgresOptions) -> Result<Self, Error> {
-        let target = connect::target(url, options)?;
-        let readers = connect::pool(options.readers, options, target.clone());
+        let readers = Connections::new(url, options.readers, options)?;
         let replica = match &options.replica {
             Some(url) => {
                 // What nobody waits for any more is not to go on there.
@@ -85,9 +79,9 @@ impl Postgres {
                     statement_timeout: PATIENCE,
                     ..options.clone()
                 };
-                let pool = connect::pool(options.readers, &hasty, connect::target(url, &hasty)?);
+                let standby = Connections::new(url, options.readers, &hasty)?;
                 let (lag_max, patience) = (options.replica_lag_max, options.replica_patience);
-                let replica = Replica::new(pool, readers.clone(), lag_max, patience);
+                let replica = Replica::new(standby, readers.clone(), lag_max, patience);
                 Some(Arc::new(replica))
             }
             None => None,
@@ -95,9 +89,8 @@ impl Postgres {
         Ok(Self {
             replica,
             answers: None,
-            writers: connect::pool(options.writers, options, target),
+            writers: Connections::new(url, options.writers, options)?,
             readers: Pool::Postgres(readers),
-            stall: format!("{}ms", options.stall.as_millis()).into(),
             epoch: Arc::default(),
         })
     }
@@ -108,13 +101,11 @@ impl Postgres {
     /// If it cannot be read.
     pub async fn schema(&self) -> Result<u64, Error> {
         let made = "SELECT to_regclass('_sqlx_migrations') IS NOT NULL";
-        let is_made: bool = sqlx::query_scalar(made).fetch_one(&self.writers).await?;
-        if !is_made {
+        if !self.writers.value(made).await? {
             return Ok(0);
         }
         let version = "SELECT coalesce(max(version), 0) FROM _sqlx_migrations";
-        let version: i64 = sqlx::query_scalar(version).fetch_one(&self.writers).await?;
-        sql::unsigned(version)
+        sql::unsigned(self.writers.value(version).await?)
     }
 
     /// Version of the schema of this program.
@@ -188,18 +179,15 @@ impl Database for Postgres {
     }
 
     async fn begin(&self, what: Writes) -> Result<Db, Error> {
-        let mut begun = self.writers.begin().await?;
-        let epoch: i64 = sqlx::query_scalar(BEGIN)
-            .bind(&*self.stall)
-            .fetch_one(&mut *begun)
-            .await?;
+        let mut begun = self.writers.begin(Begin::WriteMuch).await?;
+        let epoch: Option<(i64,)> = begun.one(LOCK, Vec::new()).await?;
         // Read under the lock that a new holder needs: nobody takes over before this ends.
-        if what == Writes::Logs && epoch != self.epoch.load(Ordering::Acquire) {
+        if what == Writes::Logs && epoch != Some((self.epoch.load(Ordering::Acquire),)) {
             return Err(Error::Unavailable(
                 "another process is in charge of the logs".into(),
             ));
         }
-        Ok(Db::PostgresTransaction(begun))
+        Ok(begun)
     }
 
     async fn commit(&self, transaction: Db, what: Writes, _erased: bool) -> Result<(), Error> {
@@ -219,25 +207,35 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_writing_transaction_has_limits_of_its_own() {
+    async fn a_transaction_has_the_limits_of_what_it_is_for() {
         let Some(server) = huren_postgres_server::server() else {
             return;
         };
-        let options = PostgresOptions::default();
         let url = server.database().unwrap();
-        let store = Postgres::open(&url, &options).await.unwrap();
-        let Db::PostgresTransaction(mut begun) = store.begin(Writes::Beside).await.unwrap() else {
-            panic!("not PostgreSQL");
-        };
-        let limit = "SELECT current_setting('idle_in_transaction_session_timeout'), \
-             current_setting('statement_timeout')";
-        let limits: (String, String) = sqlx::query_as(limit).fetch_one(&mut *begun).await.unwrap();
-        assert_eq!(limits, ("2s".to_owned(), "0".to_owned()));
-        begun.rollback().await.unwrap();
-        let Pool::Postgres(readers) = store.readers() else {
-            panic!("not PostgreSQL");
-        };
-        let limits: (String, String) = sqlx::query_as(limit).fetch_one(readers).await.unwrap();
-        assert_eq!(limits, ("0".to_owned(), "1min".to_owned()));
+        for pooled in [false, true] {
+            let options = PostgresOptions {
+                pooled,
+                ..PostgresOptions::default()
+            };
+            let store = Postgres::open(&url, &options).await.unwrap();
+            let limits = async |mut begun: Db| {
+                let limits = "SELECT current_setting('statement_timeout'), \
+                     current_setting('idle_in_transaction_session_timeout')";
+                let limits: Option<(String, String)> = begun.one(limits, Vec::new()).await.unwrap();
+                limits.unwrap()
+            };
+            let is = |statement: &str, stall: &str| (statement.to_owned(), stall.to_owned());
+            let written = store.begin(Writes::Beside).await.unwrap();
+            assert_eq!(limits(written).await, is("0", "2s"));
+            let leased = store.writers.begin(Begin::Write).await.unwrap();
+            assert_eq!(limits(leased).await, is("1min", "2s"));
+            let whole = store.readers().snapshot().await.unwrap();
+            assert_eq!(limits(whole).await, is("0", "0"));
+            for statements in [1, 2] {
+                let read = store.readers().read(statements).await.unwrap();
+                let stall = if pooled { "1min" } else { "0" };
+                assert_eq!(limits(read).await, is("1min", stall));
+            }
+        }
     }
 }

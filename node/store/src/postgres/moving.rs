@@ -2,10 +2,10 @@
 
 use std::sync::atomic::Ordering;
 
-use super::Postgres;
+use super::{Begin, Postgres};
 use crate::{
     Error, Sqlite, Store as _,
-    sql::{Database as _, Sum, TABLES},
+    sql::{Database as _, Sum, TABLES, values},
 };
 
 /// Who holds the lease of a database that is not whole yet: no node takes charge of it.
@@ -60,13 +60,11 @@ pub async fn move_store(
     to: &Postgres,
     mut told: impl FnMut(Moving),
 ) -> Result<Vec<(&'static str, u64)>, MoveError> {
-    let epoch: Option<i64> = sqlx::query_scalar(TAKE)
-        .bind(MOVING)
-        .fetch_optional(&to.writers)
-        .await
-        .map_err(Error::from)?;
-    to.epoch
-        .store(epoch.ok_or(MoveError::NotEmpty)?, Ordering::Release);
+    let mut taking = to.writers.begin(Begin::Write).await?;
+    let epoch: Option<(i64,)> = taking.one(TAKE, values![MOVING]).await?;
+    let (epoch,) = epoch.ok_or(MoveError::NotEmpty)?;
+    taking.commit().await?;
+    to.epoch.store(epoch, Ordering::Release);
     let before = state(from).await?;
     // One state of the file, whatever happens to it.
     let mut source = from.readers().snapshot().await?;

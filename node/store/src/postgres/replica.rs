@@ -21,9 +21,12 @@ use std::{
 };
 
 use huren_core::checkpoint::Origin;
-use sqlx::{PgPool, Postgres as Pg, Transaction};
 
-use crate::{Error, LogState, sql};
+use super::{Begin, Connections};
+use crate::{
+    Error, LogState,
+    sql::{self, Db},
+};
 
 /// Bytes of the write-ahead log that are on the disk of the database.
 const FLUSHED: &str = "SELECT (pg_current_wal_flush_lsn() - '0/0'::pg_lsn)::bigint";
@@ -36,8 +39,6 @@ const REPLAYED: &str = "SELECT CASE WHEN pg_is_in_recovery() \
 /// Seconds since the last transaction that a standby has replayed was committed.
 const SINCE_REPLAYED: &str = "SELECT extract(epoch FROM clock_timestamp() - \
      pg_last_xact_replay_timestamp())::bigint";
-
-const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 
 /// How long a standby may take for an answer that the database gives otherwise.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
@@ -88,19 +89,19 @@ pub enum ReplicaFound {
     NoStandby,
     /// It is one.
     Standby {
-        /// Bytes of the database's log that it had not replayed yet.
+        /// Bytes of the database's log that it has not replayed, for two seconds.
         behind: u64,
-        /// If there are any: seconds since the last transaction that it replayed was committed;
-        /// `None` too before it replayed one.
+        /// If there are any: seconds since the last transaction that it replayed was committed, if it
+        /// has replayed one since it was started.
         seconds: Option<u64>,
     },
 }
 
 /// A standby of the database.
 pub(crate) struct Replica {
-    pool: PgPool,
+    standby: Connections,
     /// Connections to the database for reads: those for writes may be waiting for each other.
-    database: PgPool,
+    database: Connections,
     /// Seconds.
     lag_max: u64,
     /// Whether it is of the same cluster, and the database's log says what was committed, once both
@@ -187,13 +188,13 @@ impl Measured {
 
 impl Replica {
     pub(super) fn new(
-        pool: PgPool,
-        database: PgPool,
+        standby: Connections,
+        database: Connections,
         lag_max: Duration,
         patience: Duration,
     ) -> Self {
         Self {
-            pool,
+            standby,
             database,
             fits: OnceLock::new(),
             lag_max: lag_max.as_secs(),
@@ -245,7 +246,7 @@ impl Replica {
     ///
     /// # Errors
     /// `Unavailable` too if it has none.
-    pub(crate) async fn snapshot(&self) -> Result<Transaction<'static, Pg>, Error> {
+    pub(crate) async fn snapshot(&self) -> Result<Db, Error> {
         let behind = || Error::Unavailable(Box::new(Behind));
         let known = self.known().ok_or_else(behind)?;
         let logs = self.logs().clone();
@@ -264,10 +265,9 @@ impl Replica {
         }
         // A state of after that, in which a register that this process knows may have been
         // dropped since: then nothing says so where the process looks next, at the database.
-        let mut begun = self.pool.begin_with(SNAPSHOT).await?;
+        let mut begun = self.standby.begin(Begin::Read).await?;
         let held = "SELECT origin, size, folded, disclosed FROM logs";
-        let held: Vec<(String, i64, i64, i64)> =
-            sqlx::query_as(held).fetch_all(&mut *begun).await?;
+        let held: Vec<(String, i64, i64, i64)> = begun.all(held, Vec::new()).await?;
         for (origin, log) in logs {
             let sizes = held.iter().find(|(name, ..)| *name == origin.as_str());
             let is_there = match sizes {
@@ -286,7 +286,7 @@ impl Replica {
     }
 
     async fn has_replayed(&self, known: i64) -> Result<bool, Error> {
-        let replayed: Option<i64> = sqlx::query_scalar(REPLAYED).fetch_one(&self.pool).await?;
+        let replayed: Option<i64> = self.standby.value(REPLAYED).await?;
         Ok(replayed.is_some_and(|replayed| replayed >= known))
     }
 
@@ -305,8 +305,7 @@ impl Replica {
 
     /// Learns where the database's log ends now, and says whether it did.
     async fn learn(&self) -> bool {
-        let flushed: Option<i64> =
-            soon(sqlx::query_scalar(FLUSHED).fetch_one(&self.database)).await;
+        let flushed: Option<i64> = soon(self.database.value(FLUSHED)).await;
         if let Some(flushed) = flushed {
             self.known.fetch_max(flushed, Ordering::AcqRel);
         }
@@ -341,9 +340,9 @@ impl Replica {
         if let Some(fits) = self.fits.get() {
             return Some(*fits);
         }
-        let commits: String = soon(sqlx::query_scalar(COMMITS).fetch_one(&self.database)).await?;
-        let ours: i64 = soon(sqlx::query_scalar(CLUSTER).fetch_one(&self.database)).await?;
-        let theirs: i64 = soon(sqlx::query_scalar(CLUSTER).fetch_one(&self.pool)).await?;
+        let commits: String = soon(self.database.value(COMMITS)).await?;
+        let ours: i64 = soon(self.database.value(CLUSTER)).await?;
+        let theirs: i64 = soon(self.standby.value(CLUSTER)).await?;
         let (is_same, is_on_disk) = (ours == theirs, commits != "off");
         if !is_same {
             tracing::warn!("the replica is of another database cluster and is not used");
@@ -359,17 +358,14 @@ impl Replica {
         let fits = self.fits().await == Some(true);
         // Those that come meanwhile may lie behind what is found.
         let doubts = self.doubts.load(Ordering::Acquire);
-        let flushed: Option<i64> =
-            soon(sqlx::query_scalar(FLUSHED).fetch_one(&self.database)).await;
+        let flushed: Option<i64> = soon(self.database.value(FLUSHED)).await;
         // Without a doubt it need not have replayed what it was measured by.
         if let Some(flushed) = flushed.filter(|_| self.known().is_none()) {
             self.known.fetch_max(flushed, Ordering::AcqRel);
             self.settled.fetch_max(doubts, Ordering::AcqRel);
         }
         let replayed: Option<i64> = match fits {
-            true => soon(sqlx::query_scalar(REPLAYED).fetch_one(&self.pool))
-                .await
-                .flatten(),
+            true => soon(self.standby.value(REPLAYED)).await.flatten(),
             false => None,
         };
         let has_failed = self.failed.swap(false, Ordering::AcqRel);
@@ -405,39 +401,43 @@ impl Replica {
     /// # Errors
     /// If one of both does not answer.
     pub(super) async fn examine(&self) -> Result<ReplicaFound, Error> {
-        let ours: i64 = sqlx::query_scalar(CLUSTER)
-            .fetch_one(&self.database)
-            .await?;
-        let theirs: i64 = sqlx::query_scalar(CLUSTER).fetch_one(&self.pool).await?;
+        let ours: i64 = self.database.value(CLUSTER).await?;
+        let theirs: i64 = self.standby.value(CLUSTER).await?;
         if ours != theirs {
             return Ok(ReplicaFound::OtherCluster);
         }
-        let commits: String = sqlx::query_scalar(COMMITS)
-            .fetch_one(&self.database)
-            .await?;
+        let commits: String = self.database.value(COMMITS).await?;
         if commits == "off" {
             return Ok(ReplicaFound::CommitsNotOnDisk);
         }
-        let flushed: i64 = sqlx::query_scalar(FLUSHED)
-            .fetch_one(&self.database)
-            .await?;
-        let replayed: Option<i64> = sqlx::query_scalar(REPLAYED).fetch_one(&self.pool).await?;
-        let Some(replayed) = replayed else {
+        let flushed: i64 = self.database.value(FLUSHED).await?;
+        let replayed: Option<i64> = self.standby.value(REPLAYED).await?;
+        if replayed.is_none() {
             return Ok(ReplicaFound::NoStandby);
+        }
+        // What is on its way is no lag.
+        let comes = async {
+            while !self.has_replayed(flushed).await? {
+                tokio::time::sleep(STEP).await;
+            }
+            Ok::<_, Error>(())
         };
-        let behind: u64 = sql::unsigned((flushed - replayed).max(0))?;
-        let since: Option<i64> = sqlx::query_scalar(SINCE_REPLAYED)
-            .fetch_one(&self.pool)
-            .await?;
-        let since = since.map(|since| sql::unsigned(since.max(0))).transpose()?;
+        if let Ok(came) = tokio::time::timeout(PATIENCE, comes).await {
+            came?;
+            let (behind, seconds) = (0, None);
+            return Ok(ReplicaFound::Standby { behind, seconds });
+        }
+        let replayed: Option<i64> = self.standby.value(REPLAYED).await?;
+        let behind = (flushed - replayed.unwrap_or(0)).max(0);
+        let since: Option<i64> = self.standby.value(SINCE_REPLAYED).await?;
         Ok(ReplicaFound::Standby {
-            behind,
-            seconds: since.filter(|_| behind > 0),
+            behind: sql::unsigned(behind)?,
+            seconds: since.map(|since| sql::unsigned(since.max(0))).transpose()?,
         })
     }
 
     pub(super) async fn close(&self) {
-        self.pool.close().await;
+        self.standby.close().await;
     }
 
     fn logs(&self) -> MutexGuard<'_, BTreeMap<Origin, LogState>> {
@@ -446,7 +446,7 @@ impl Replica {
 }
 
 /// What is answered in time.
-async fn soon<T>(asked: impl Future<Output = Result<T, sqlx::Error>>) -> Option<T> {
+async fn soon<T>(asked: impl Future<Output = Result<T, Error>>) -> Option<T> {
     tokio::time::timeout(PATIENCE, asked).await.ok()?.ok()
 }
 
@@ -457,6 +457,7 @@ fn lock<T>(value: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::PostgresOptions;
 
     #[test]
     fn lag_is_since_the_database_last_stood_no_further_than_the_replica_has_come() {
@@ -489,8 +490,9 @@ mod tests {
         let Some(server) = huren_postgres_server::server() else {
             return;
         };
-        let pool = PgPool::connect(&server.database().unwrap()).await.unwrap();
-        let alone = Replica::new(pool.clone(), pool, PATIENCE, Duration::ZERO);
+        let (url, options) = (server.database().unwrap(), PostgresOptions::default());
+        let itself = Connections::new(&url, 2, &options).unwrap();
+        let alone = Replica::new(itself.clone(), itself, PATIENCE, Duration::ZERO);
         assert!(alone.learn().await);
         assert_eq!(alone.known(), None, "what was before that is not known");
         alone.measure(0).await;

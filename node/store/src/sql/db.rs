@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use huren_core::{checkpoint::Origin, merkle::Hash};
 use sqlx::{
-    FromRow, PgPool, Postgres, SqlSafeStr, Sqlite, SqlitePool, Transaction,
+    FromRow, Postgres, SqlSafeStr, Sqlite, SqlitePool, Transaction,
     pool::PoolConnection,
     postgres::{PgArguments, PgRow},
     sqlite::{SqliteArguments, SqliteRow},
@@ -12,13 +12,16 @@ use sqlx::{
 use tracing::Span;
 
 use super::place::LogId;
-use crate::{Error, Tag, postgres::Replica};
+use crate::{
+    Error, Tag,
+    postgres::{Begin, Connections, Replica},
+};
 
 /// Connections that read.
 #[derive(Clone)]
 pub(crate) enum Pool {
     Sqlite(SqlitePool),
-    Postgres(PgPool),
+    Postgres(Connections),
     Replica(Arc<Replica>),
 }
 
@@ -39,18 +42,15 @@ impl Pool {
     }
 
     /// A connection for a read of so many statements, all of which see one state.
-    pub(super) async fn read(&self, statements: usize) -> Result<Db, Error> {
+    pub(crate) async fn read(&self, statements: usize) -> Result<Db, Error> {
         // A single statement sees one state by itself. Nothing is written in the transactions, so
         // how they end does not matter.
         Ok(match (self, statements > 1) {
-            (Self::Replica(replica), _) => Db::PostgresTransaction(replica.snapshot().await?),
+            (Self::Replica(replica), _) => replica.snapshot().await?,
             (Self::Sqlite(pool), false) => Db::Sqlite(pool.acquire().await?),
             (Self::Sqlite(pool), true) => Db::SqliteTransaction(pool.begin().await?),
-            (Self::Postgres(pool), false) => Db::Postgres(pool.acquire().await?),
-            (Self::Postgres(pool), true) => {
-                let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
-                Db::PostgresTransaction(pool.begin_with(begin).await?)
-            }
+            (Self::Postgres(connections), false) => connections.statement().await?,
+            (Self::Postgres(connections), true) => connections.begin(Begin::Read).await?,
         })
     }
 
@@ -58,15 +58,18 @@ impl Pool {
     pub(crate) async fn close(&self) {
         match self {
             Self::Sqlite(pool) => pool.close().await,
-            Self::Postgres(pool) => pool.close().await,
+            Self::Postgres(connections) => connections.close().await,
             // Whoever has it closes it.
             Self::Replica(_) => {}
         }
     }
 
-    /// A connection on which everything is seen as it is now.
+    /// A connection on which whole tables are seen as they are now, however long that takes.
     pub(crate) async fn snapshot(&self) -> Result<Db, Error> {
-        self.read(2).await
+        match self {
+            Self::Postgres(connections) => connections.begin(Begin::ReadAll).await,
+            Self::Sqlite(_) | Self::Replica(_) => self.read(2).await,
+        }
     }
 
     /// As [`Db::all`], by a connection of its own.
@@ -94,36 +97,36 @@ pub(crate) enum Db {
     SqliteTransaction(Transaction<'static, Sqlite>),
     Postgres(PoolConnection<Postgres>),
     PostgresTransaction(Transaction<'static, Postgres>),
+    /// Behind a pooler, where statements get no names: another one's may be there under the same.
+    PostgresPooled(Transaction<'static, Postgres>),
 }
 
 /// Runs a query of whichever back end it is: `sqlx::$query(sql, arguments).$fetch(connection)`.
 macro_rules! run {
     ($db:expr, $query:ident, $fetch:ident, $sql:expr, $arguments:expr) => {
         match ($db, $arguments) {
-            (Db::Sqlite(db), Arguments::Sqlite(arguments)) => Ok(sqlx::$query($sql, arguments)
-                .$fetch(&mut **db)
-                .await?
-                .into()),
-            (Db::SqliteTransaction(db), Arguments::Sqlite(arguments)) => {
-                Ok(sqlx::$query($sql, arguments)
-                    .$fetch(&mut **db)
-                    .await?
-                    .into())
+            (Db::Sqlite(db), Arguments::Sqlite(arguments)) => {
+                run!(db, sqlx::$query($sql, arguments), $fetch)
             }
-            (Db::Postgres(db), Arguments::Postgres(arguments)) => Ok(sqlx::$query($sql, arguments)
-                .$fetch(&mut **db)
-                .await?
-                .into()),
+            (Db::SqliteTransaction(db), Arguments::Sqlite(arguments)) => {
+                run!(db, sqlx::$query($sql, arguments), $fetch)
+            }
+            (Db::Postgres(db), Arguments::Postgres(arguments)) => {
+                run!(db, sqlx::$query($sql, arguments), $fetch)
+            }
             (Db::PostgresTransaction(db), Arguments::Postgres(arguments)) => {
-                Ok(sqlx::$query($sql, arguments)
-                    .$fetch(&mut **db)
-                    .await?
-                    .into())
+                run!(db, sqlx::$query($sql, arguments), $fetch)
+            }
+            (Db::PostgresPooled(db), Arguments::Postgres(arguments)) => {
+                run!(db, sqlx::$query($sql, arguments).persistent(false), $fetch)
             }
             _ => Err(Error::Unavailable(
                 "arguments were made for another database".into(),
             )),
         }
+    };
+    ($connection:expr, $query:expr, $fetch:ident) => {
+        Ok($query.$fetch(&mut **$connection).await?.into())
     };
 }
 
@@ -132,12 +135,14 @@ impl Db {
     pub(super) fn dialect(&self) -> Dialect {
         match self {
             Self::Sqlite(_) | Self::SqliteTransaction(_) => Dialect::Sqlite,
-            Self::Postgres(_) | Self::PostgresTransaction(_) => Dialect::Postgres,
+            Self::Postgres(_) | Self::PostgresTransaction(_) | Self::PostgresPooled(_) => {
+                Dialect::Postgres
+            }
         }
     }
 
     /// All rows of a statement, with values for `$1`, `$2` and so on.
-    pub(super) async fn all<T: Row>(
+    pub(crate) async fn all<T: Row>(
         &mut self,
         sql: impl SqlSafeStr,
         values: Vec<Value>,
@@ -147,7 +152,7 @@ impl Db {
     }
 
     /// The only row of a statement, if it has one.
-    pub(super) async fn one<T: Row>(
+    pub(crate) async fn one<T: Row>(
         &mut self,
         sql: impl SqlSafeStr,
         values: Vec<Value>,
@@ -157,7 +162,7 @@ impl Db {
     }
 
     /// Runs a statement, and tells how many rows it changed.
-    pub(super) async fn execute(
+    pub(crate) async fn execute(
         &mut self,
         sql: impl SqlSafeStr,
         values: Vec<Value>,
@@ -202,7 +207,9 @@ impl Db {
     pub(crate) async fn commit(self) -> Result<(), Error> {
         match self {
             Self::SqliteTransaction(transaction) => transaction.commit().await?,
-            Self::PostgresTransaction(transaction) => transaction.commit().await?,
+            Self::PostgresTransaction(transaction) | Self::PostgresPooled(transaction) => {
+                transaction.commit().await?;
+            }
             Self::Sqlite(_) | Self::Postgres(_) => {}
         }
         Ok(())
@@ -232,7 +239,7 @@ pub(super) enum Dialect {
 }
 
 /// What can be read from a row of either back end.
-pub(super) trait Row:
+pub(crate) trait Row:
     for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin
 {
 }
@@ -242,7 +249,7 @@ impl<T> Row for T where T: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, 
 
 /// A value of one of the three types that columns have. Numbers are kept in 64 bits everywhere.
 #[derive(Clone, Debug)]
-pub(super) enum Value {
+pub(crate) enum Value {
     Integer(Option<i64>),
     Text(String),
     Bytes(Option<Vec<u8>>),
@@ -250,9 +257,9 @@ pub(super) enum Value {
 
 /// `values![a, b]`: each into a [`Value`].
 macro_rules! values {
-    ($($value:expr),* $(,)?) => { vec![$($crate::sql::db::Value::from($value)),*] };
+    ($($value:expr),* $(,)?) => { vec![$($crate::sql::Value::from($value)),*] };
 }
-pub(super) use values;
+pub(crate) use values;
 
 impl From<i64> for Value {
     fn from(value: i64) -> Self {

@@ -26,7 +26,7 @@ mod write;
 #[cfg(test)]
 mod plans;
 
-pub(crate) use db::{Db, Pool};
+pub(crate) use db::{Db, Pool, Row, Value, values};
 pub(crate) use place::unsigned;
 pub(crate) use store::{Database, Writes};
 pub use whole::Registers;

@@ -120,7 +120,9 @@ macro_rules! values_of {
 /// Hands every row of a query to `$take`.
 macro_rules! each {
     ($connection:expr, $sql:expr, $types:expr, $take:expr) => {{
-        let mut rows = sqlx::query(AssertSqlSafe($sql)).fetch(&mut **$connection);
+        // Rarely: that it is prepared each time does not matter.
+        let rows = sqlx::query(AssertSqlSafe($sql)).persistent(false);
+        let mut rows = rows.fetch(&mut **$connection);
         while let Some(row) = rows.try_next().await? {
             $take(values_of!(row, $types)).await?;
         }
@@ -157,7 +159,7 @@ impl Table {
             Db::Sqlite(db) => each!(db, sql, self.1, take),
             Db::SqliteTransaction(db) => each!(db, sql, self.1, take),
             Db::Postgres(db) => each!(db, sql, self.1, take),
-            Db::PostgresTransaction(db) => each!(db, sql, self.1, take),
+            Db::PostgresTransaction(db) | Db::PostgresPooled(db) => each!(db, sql, self.1, take),
         }
     }
 

@@ -14,12 +14,8 @@ mod mirror;
 mod register;
 mod tree;
 
-use std::{
-    sync::{Arc, OnceLock},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
-use huren_postgres_server::Server;
 use huren_store::{Memory, Postgres, PostgresOptions, Sqlite, SqliteOptions, Store};
 
 /// Runs each test on a new store of each back end.
@@ -59,6 +55,22 @@ macro_rules! contract {
                 }
             )+)+
         }
+        mod pooled {
+            $($(
+                #[tokio::test]
+                async fn $test() {
+                    let Some(pooler) = huren_postgres_server::pooler() else { return };
+                    let options = super::PostgresOptions {
+                        pooled: true,
+                        ..super::PostgresOptions::default()
+                    };
+                    let url = huren_postgres_server::server().unwrap().database().unwrap();
+                    let store = super::Postgres::open(&pooler.same(&url), &options).await.unwrap();
+                    crate::$topic::$test(&store).await;
+                    store.close().await;
+                }
+            )+)+
+        }
         mod replica {
             $($(
                 #[tokio::test]
@@ -76,9 +88,8 @@ macro_rules! contract {
 
 /// A store whose look-ups come from a standby, and wait for it.
 async fn replicated() -> Option<(Postgres, Arc<dyn Store>)> {
-    static STANDBY: OnceLock<Server> = OnceLock::new();
     let server = huren_postgres_server::server()?;
-    let standby = STANDBY.get_or_init(|| server.standby().unwrap());
+    let standby = huren_postgres_server::standby()?;
     let url = server.database().unwrap();
     let options = PostgresOptions {
         replica: Some(standby.same(&url)),
