@@ -27,15 +27,18 @@ fn sources(folder: &Path, found: &mut Vec<(String, String)>) {
     }
 }
 
-/// Whether a source has a test of that name: a function with an attribute of a test above it.
+/// Whether a source has a test of that name: a function with an attribute of a test above it, or one
+/// that a macro makes tests of, in whose list it stands as a line of its own.
 fn has_test(source: &str, name: &str) -> bool {
     let lines: Vec<&str> = source.lines().map(str::trim).collect();
-    lines.iter().enumerate().any(|(at, line)| {
-        let is_it = line.contains(&format!("fn {name}("));
-        let above = lines[..at].iter().rev();
-        let mut attributes = above.take_while(|line| line.starts_with("#["));
-        is_it && attributes.any(|a| a.starts_with("#[test]") || a.starts_with("#[tokio::test"))
-    })
+    let is_listed = lines.contains(&name) && lines.contains(&"async fn $test() {");
+    is_listed
+        || lines.iter().enumerate().any(|(at, line)| {
+            let is_it = line.contains(&format!("fn {name}("));
+            let above = lines[..at].iter().rev();
+            let mut attributes = above.take_while(|line| line.starts_with("#["));
+            is_it && attributes.any(|a| a.starts_with("#[test]") || a.starts_with("#[tokio::test"))
+        })
 }
 
 #[test]
