@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use crate::merkle::Hash;
 use crate::note::{
@@ -12,9 +13,9 @@ use crate::note::{
 /// What names a log: the first line of its checkpoints.
 ///
 /// Any non-empty line; `tlog-checkpoint` only recommends that it looks like a URL
-/// without scheme.
+/// without scheme. Cheap to clone: it goes along with everything that is looked up.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Origin(String);
+pub struct Origin(Arc<str>);
 
 /// The text is empty or has a line break or another control character.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -33,7 +34,7 @@ impl FromStr for Origin {
 
     fn from_str(text: &str) -> Result<Self, OriginError> {
         if is_line(text) {
-            Ok(Self(text.to_owned()))
+            Ok(Self(text.into()))
         } else {
             Err(OriginError)
         }

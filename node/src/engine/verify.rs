@@ -89,6 +89,8 @@ pub(super) struct Leaves {
     /// Index of the entry that names the key of the institution that signed the certificate;
     /// `None` if the province's own key did.
     entry: Option<u64>,
+    /// Id of the key that signed the certificate, as its leaf names it.
+    signer: Option<Hash>,
 }
 
 impl Engine {
@@ -241,7 +243,7 @@ impl Engine {
             }
             found.statuses.retain(|status| status.row.index < size);
             if let Some((mut candidate, mut of_candidate)) = self.candidate(found)? {
-                if let Some(key) = self.signed_by(&candidate, &of_candidate).await? {
+                if let Some(key) = self.signed_by(&candidate, of_candidate.signer).await? {
                     of_candidate.entry = Some(key.index);
                     candidate.signed_by = Some(key.code);
                 }
@@ -302,6 +304,7 @@ impl Engine {
             origin,
         };
         let leaves = Leaves {
+            signer: record.key_id(),
             certificate,
             statuses: changing,
             entry: None,
@@ -313,12 +316,10 @@ impl Engine {
     async fn signed_by(
         &self,
         candidate: &Candidate,
-        leaves: &Leaves,
+        signer: Option<Hash>,
     ) -> Result<Option<InstitutionKeyRow>, StoreError> {
         let origin = &candidate.origin;
-        let record = UnverifiedRecord::read(&leaves.certificate).ok();
-        let key = record.and_then(|record| record.key_id());
-        let Some(key) = key.filter(|_| candidate.leaf.is_some()) else {
+        let Some(key) = signer.filter(|_| candidate.leaf.is_some()) else {
             return Ok(None);
         };
         let chain = self.trust.borrow().clone();

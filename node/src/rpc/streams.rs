@@ -1,6 +1,6 @@
 //! Streams of callers.
 
-use std::pin::Pin;
+use std::{pin::Pin, sync::Arc};
 
 use futures::{Stream, StreamExt as _};
 use tonic::{Status, Streaming};
@@ -17,12 +17,13 @@ impl Context {
         who: Who,
         stream: Streaming<T>,
     ) -> impl Stream<Item = Result<T, Status>> + Send + use<T> {
-        let context = self.clone();
+        let caller = Arc::new((self.clone(), who));
         refuse::messages(stream).then(move |message| {
-            let (context, who) = (context.clone(), who.clone());
+            let caller = Arc::clone(&caller);
             async move {
-                context.pace(&who).await;
-                context.still(&who)?;
+                let (context, who) = caller.as_ref();
+                context.pace(who).await;
+                context.still(who)?;
                 message
             }
         })

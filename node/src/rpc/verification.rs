@@ -1,6 +1,6 @@
 //! VerificationService.
 
-use std::pin::Pin;
+use std::{pin::Pin, sync::Arc};
 
 use futures::{Stream, StreamExt as _};
 use huren_proto::v1::{self, verification_service_server::VerificationService};
@@ -39,18 +39,17 @@ impl VerificationService for Service {
         request: Request<Streaming<v1::VerifyManyRequest>>,
     ) -> Result<Response<Self::VerifyManyStream>, Status> {
         let who = access::who(&request)?;
+        let asking = Arc::new((self.0.clone(), who.clone()));
         let answers = self
             .0
-            .heard(who.clone(), request.into_inner())
-            .map({
-                let context = self.0.clone();
-                move |message| {
-                    let (context, who) = (context.clone(), who.clone());
-                    async move {
-                        let question = message?.question.unwrap_or_default();
-                        let answer = Some(one(&context, &who, question).await);
-                        Ok(v1::VerifyManyResponse { answer })
-                    }
+            .heard(who, request.into_inner())
+            .map(move |message| {
+                let asking = Arc::clone(&asking);
+                async move {
+                    let (context, who) = asking.as_ref();
+                    let question = message?.question.unwrap_or_default();
+                    let answer = Some(one(context, who, question).await);
+                    Ok(v1::VerifyManyResponse { answer })
                 }
             })
             .buffer_unordered(self.0.questions)

@@ -1,7 +1,5 @@
 //! Cells: what is counted together.
 
-use std::collections::BTreeMap;
-
 use prost::Message;
 
 use crate::codes::{Region, RegionLevel};
@@ -232,9 +230,9 @@ impl Counts {
     }
 }
 
-/// The counts of a cell by month.
+/// The counts of a cell by month: ascending, and none that is nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Months(BTreeMap<Month, Counts>);
+pub struct Months(Vec<(Month, Counts)>);
 
 #[derive(Clone, PartialEq, Message)]
 struct Kept {
@@ -247,10 +245,16 @@ struct Kept {
 impl Months {
     /// Adds to a month.
     pub fn add(&mut self, month: Month, counts: Counts) {
-        let held = self.0.entry(month).or_default();
-        held.add(counts);
-        if *held == Counts::default() {
-            self.0.remove(&month);
+        match self.0.binary_search_by_key(&month, |(month, _)| *month) {
+            Ok(at) => {
+                let held = &mut self.0[at].1;
+                held.add(counts);
+                if *held == Counts::default() {
+                    self.0.remove(at);
+                }
+            }
+            Err(_) if counts == Counts::default() => {}
+            Err(at) => self.0.insert(at, (month, counts)),
         }
     }
 
@@ -263,7 +267,7 @@ impl Months {
 
     /// The months with something in them, ascending.
     pub fn iter(&self) -> impl Iterator<Item = (Month, Counts)> {
-        self.0.iter().map(|(month, counts)| (*month, *counts))
+        self.0.iter().copied()
     }
 
     /// Whether nothing is counted.
@@ -274,8 +278,8 @@ impl Months {
     /// As it is kept; empty if nothing is counted.
     pub fn to_bytes(&self) -> Vec<u8> {
         Kept {
-            months: self.0.keys().map(|month| month.number()).collect(),
-            counts: self.0.values().copied().collect(),
+            months: self.0.iter().map(|(month, _)| month.number()).collect(),
+            counts: self.0.iter().map(|(_, counts)| *counts).collect(),
         }
         .encode_to_vec()
     }
@@ -286,6 +290,8 @@ impl Months {
         let months = months.into_iter().map(Month::from_number);
         let months: Option<Vec<Month>> = months.collect();
         let months = months?;
-        (months.len() == counts.len()).then(|| Self(months.into_iter().zip(counts).collect()))
+        let is_ascending = months.is_sorted_by(|a, b| a < b);
+        let is_kept = is_ascending && months.len() == counts.len();
+        is_kept.then(|| Self(months.into_iter().zip(counts).collect()))
     }
 }

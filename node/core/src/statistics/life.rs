@@ -1,6 +1,6 @@
 //! What one person's certificates add to the cells.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::{
     Basis, Cell, Counts, Cut, Fact, IssueDay, Month, Months, Place, Places, places::Moves,
@@ -9,7 +9,7 @@ use super::{
 /// What is to be added to cells.
 #[derive(Debug, Default)]
 pub struct Deltas {
-    sums: BTreeMap<Cell, Months>,
+    sums: HashMap<Cell, Months>,
     issues: BTreeMap<IssueDay, Moves>,
 }
 
@@ -37,7 +37,7 @@ impl Change {
 }
 
 impl Deltas {
-    /// The cells that change, by their keys, with what is added to each.
+    /// The cells that change, by their keys, with what is added to each; in no order.
     pub fn into_changes(self) -> impl Iterator<Item = (String, Change)> {
         let sums = self.sums.into_iter();
         let sums = sums.filter(|(_, months)| !months.is_empty());
@@ -58,8 +58,8 @@ impl Deltas {
         }
     }
 
-    fn add(&mut self, cell: Cell, month: Month, counts: Counts) {
-        self.sums.entry(cell).or_default().add(month, counts);
+    fn add(&mut self, cell: Cell, months: &Months) {
+        self.sums.entry(cell).or_default().add_all(months);
     }
 }
 
@@ -100,21 +100,22 @@ impl Life {
     }
 
     fn count(&self, deltas: &mut Deltas, sign: impl Fn(Counts) -> Counts) {
-        for cut in Cut::ALL {
-            for grain in cut.grains() {
-                for basis in Basis::ALL {
-                    for (month, fact, counts) in self.events(basis) {
-                        deltas.add(Cell::of(fact, cut, grain, basis), month, sign(counts));
+        for basis in Basis::ALL {
+            // Whatever cells a certificate counts in, the same happens to all of them.
+            for (fact, months) in self.facts.iter().zip(self.months(basis, &sign)) {
+                for cut in Cut::ALL {
+                    for grain in cut.grains() {
+                        deltas.add(Cell::of(fact, cut, grain, basis), &months);
                     }
                 }
             }
         }
     }
 
-    /// What happens in which month, by the certificate whose cells it happens to.
-    fn events(&self, basis: Basis) -> Vec<(Month, &Fact, Counts)> {
-        let mut events = Vec::new();
-        for fact in &self.facts {
+    /// What happens in which month to the cells of each certificate.
+    fn months(&self, basis: Basis, sign: impl Fn(Counts) -> Counts) -> Vec<Months> {
+        let mut months = vec![Months::default(); self.facts.len()];
+        for (fact, months) in self.facts.iter().zip(&mut months) {
             for (turn, month) in fact.turns.iter().enumerate() {
                 let counts = match turn {
                     0 => Counts {
@@ -126,36 +127,42 @@ impl Life {
                         ..Counts::default()
                     },
                 };
-                events.push((*month, fact, counts));
+                months.add(*month, sign(counts));
             }
         }
-        if self.is_person {
-            self.moves(basis, &mut events);
+        for (month, at, persons) in self.moves(basis) {
+            let counts = Counts {
+                persons,
+                ..Counts::default()
+            };
+            months[at].add(month, sign(counts));
         }
-        events
+        months
     }
 
-    /// Where the person is counted from which month on: by the certificate of the highest level
-    /// that is in force then, once on every basis.
-    fn moves<'a>(&'a self, basis: Basis, events: &mut Vec<(Month, &'a Fact, Counts)>) {
+    /// Where the person is counted from which month on, as +1, and where no more, as -1: by the
+    /// certificate of the highest level that is in force then, once on every basis.
+    fn moves(&self, basis: Basis) -> Vec<(Month, usize, i64)> {
+        let mut moves = Vec::new();
+        if !self.is_person {
+            return moves;
+        }
         let turns = self.facts.iter().flat_map(|fact| fact.turns.iter());
         let months: BTreeSet<Month> = turns.copied().collect();
-        let mut at: Option<&Fact> = None;
+        let mut at: Option<usize> = None;
         for month in months {
-            let in_force = self.facts.iter().filter(|fact| fact.is_in_force(month));
-            let next = in_force.max_by_key(|fact| {
+            let in_force = (self.facts.iter().enumerate()).filter(|(_, f)| f.is_in_force(month));
+            let next = in_force.max_by_key(|(_, fact)| {
                 let knows_region = fact.regions[basis as usize].is_some();
                 (fact.level, knows_region, fact.first(), *fact)
             });
-            let moved = [(at, -1), (next, 1)];
-            for (fact, persons) in moved.into_iter().filter(|_| next != at) {
-                let counts = Counts {
-                    persons,
-                    ..Counts::default()
-                };
-                events.extend(fact.map(|fact| (month, fact, counts)));
+            let next = next.map(|(at, _)| at);
+            if next != at {
+                moves.extend(at.map(|at| (month, at, -1)));
+                moves.extend(next.map(|next| (month, next, 1)));
             }
             at = next;
         }
+        moves
     }
 }

@@ -54,8 +54,8 @@ pub(super) async fn certificates(
     let mut db = db.read(keys.len().div_ceil(LONGEST_LIST)).await?;
     for chunk in keys.chunks(LONGEST_LIST) {
         let prefixes = chunk.iter().map(|key| Value::from(&key[..8])).collect();
-        let rows: Vec<Row> = select(&db, by, prefixes, leaves)?.all(&mut db).await?;
-        for row in rows {
+        let rows = select(&db, by, prefixes, leaves)?.all(&mut db).await?;
+        for row in in_order(rows) {
             let tag = Tag(key(row.tag.as_deref().unwrap_or_default())?);
             // The index knows the first bytes of a tag only.
             if asked.contains(&tag) {
@@ -86,8 +86,8 @@ pub(super) async fn at(
         .collect::<Result<_, _>>()?;
     for chunk in places.chunks(LONGEST_LIST) {
         let places = chunk.iter().copied().map(Value::from).collect();
-        let rows: Vec<Row> = select(&db, By::Place, places, leaves)?.all(&mut db).await?;
-        for row in rows {
+        let rows = select(&db, By::Place, places, leaves)?.all(&mut db).await?;
+        for row in in_order(rows) {
             gather(&mut found, row)?;
         }
     }
@@ -132,10 +132,16 @@ pub(super) fn select(
          WHERE d.live = 1 AND {condition}"
     );
     let mut statement = Statement::new(db, &sql);
-    statement
-        .is_one_of(keys)?
-        .push(" ORDER BY l.origin, d.place, s.place");
+    statement.is_one_of(keys)?;
     Ok(statement)
+}
+
+/// Rows of one certificate follow each other, by its status changes. The database would copy every
+/// leaf and every disclosure into a sorter for that.
+fn in_order(mut rows: Vec<Row>) -> Vec<Row> {
+    let key = |row: &Row| (row.place, row.status_place);
+    rows.sort_unstable_by(|a, b| a.origin.cmp(&b.origin).then_with(|| key(a).cmp(&key(b))));
+    rows
 }
 
 /// Adds a row to what was found for its tag: rows of one certificate follow each other.

@@ -1,4 +1,4 @@
-//! How SQLite finds rows.
+//! How the databases find rows.
 
 use huren_core::checkpoint::Origin;
 
@@ -8,7 +8,9 @@ use super::{
     find::{self, By},
     institution_keys, register, submissions, tree,
 };
-use crate::{Leaves, Sqlite, SqliteOptions};
+use crate::{
+    DisclosureRow, Leaves, Postgres, PostgresOptions, Role, Sqlite, SqliteOptions, Store as _, Tag,
+};
 
 #[tokio::test]
 async fn look_ups_use_the_small_indexes() {
@@ -88,6 +90,73 @@ async fn look_ups_use_the_small_indexes() {
         let scans = |step: &&String| step.starts_with("SCAN") && !step.contains("CONSTANT ROW");
         let scans: Vec<_> = steps.iter().filter(scans).collect();
         assert!(scans.is_empty() || scans == ["SCAN w"], "{steps:?}");
+    }
+    drop(db);
+    store.close().await;
+}
+
+#[tokio::test]
+async fn postgres_reads_no_whole_table_for_a_look_up() {
+    let Some(server) = huren_postgres_server::server() else {
+        return;
+    };
+    let direct = server.database().unwrap();
+    no_whole_table(&direct, PostgresOptions::default()).await;
+}
+
+#[tokio::test]
+async fn nor_behind_a_pooler() {
+    let Some(pooler) = huren_postgres_server::pooler() else {
+        return;
+    };
+    let Some(server) = huren_postgres_server::server() else {
+        return;
+    };
+    let options = PostgresOptions {
+        pooled: true,
+        ..PostgresOptions::default()
+    };
+    let direct = server.database().unwrap();
+    no_whole_table(&pooler.same(&direct), options).await;
+}
+
+/// In a database that has not yet come to look at what was written a moment ago.
+async fn no_whole_table(url: &str, options: PostgresOptions) {
+    const COUNT: u64 = 20_000;
+    let tag = |index: u64| {
+        let mut bytes = [0; 32];
+        bytes[..8].copy_from_slice(&index.to_le_bytes());
+        Some(Tag(bytes))
+    };
+    let store = Postgres::open(url, &options).await.unwrap();
+    let held = store.acquire("a", std::time::Duration::from_secs(3600));
+    held.await.unwrap();
+    let origin: Origin = "huren.zj.example/log/33".parse().unwrap();
+    store.create_log(&origin, Role::Mirror).await.unwrap();
+    let rows = (0..COUNT).map(|index| DisclosureRow {
+        index,
+        number_tag: tag(index),
+        holder_tag: tag(index),
+        sealed: vec![0; 400],
+    });
+    let put = store.put_disclosures(&origin, 0..COUNT, rows.collect());
+    put.await.unwrap();
+
+    let mut db = store.readers().read(1).await.unwrap();
+    for (by, keys) in [
+        (By::Number, "'{\\x00,\\x01}'::bytea[]"),
+        (By::Holder, "'{\\x00,\\x01}'::bytea[]"),
+        (By::Place, "'{1,2}'::bigint[]"),
+    ] {
+        for leaves in [Leaves::With, Leaves::Without] {
+            let statement = find::select(&db, by, vec![Value::from(&b"8 bytes."[..])], leaves);
+            let sql = statement.unwrap().into_sql().replace("$1", keys);
+            let explain = sqlx::AssertSqlSafe(format!("EXPLAIN {sql}"));
+            let plan: Vec<(String,)> = db.all(explain, values![]).await.unwrap();
+            let reads_all =
+                |(step,): &(String,)| step.contains("Seq Scan") || step.contains("Hash");
+            assert!(!plan.iter().any(reads_all), "{plan:#?}");
+        }
     }
     drop(db);
     store.close().await;
