@@ -46,7 +46,7 @@ impl CheckPage {
         );
         let values = [
             ("policy", Html::text(&policy)),
-            ("style", Html::ours(include_str!("style.css").trim_end())),
+            ("head", Html::head("")),
             ("roots", Html::text(roots)),
             ("script", Html::ours(script)),
         ];

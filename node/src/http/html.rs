@@ -58,6 +58,13 @@ impl Html {
         Self(filled)
     }
 
+    /// What every page's head has: how it is read, and its style, with more for this page alone.
+    pub(super) fn head(more: &str) -> Self {
+        let style = format!("{}{more}", include_str!("style.css"));
+        let values = [("style", Self::ours(style.trim_end()))];
+        Self::fill(include_str!("head.html").trim_end(), &values)
+    }
+
     /// The markup as text.
     pub(super) fn into_string(self) -> String {
         self.0

@@ -75,13 +75,15 @@ static POLICY: LazyLock<Option<HeaderValue>> = LazyLock::new(|| {
     HeaderValue::try_from(policy).ok()
 });
 
-/// What else holds for every answer: nothing is framed, kept or told to others.
+const PERMISSIONS: HeaderName = HeaderName::from_static("permissions-policy");
+
+/// What the page with the form may use of the machine: it reads codes with the camera.
+const WITH_CAMERA: &str = "camera=(self), microphone=(), geolocation=()";
+
+/// What else holds for every answer, unless its page says otherwise: nothing of the machine is used,
+/// nothing is framed, kept or told to others.
 const PROTECTION: [(HeaderName, &str); 5] = [
-    // Its own form reads codes with the camera; nothing else of the machine is anybody's.
-    (
-        HeaderName::from_static("permissions-policy"),
-        "camera=(self), microphone=(), geolocation=()",
-    ),
+    (PERMISSIONS, "camera=(), microphone=(), geolocation=()"),
     (header::REFERRER_POLICY, "no-referrer"),
     (header::CACHE_CONTROL, "no-store"),
     (header::X_FRAME_OPTIONS, "DENY"),
@@ -165,7 +167,9 @@ fn language_of(typed: &Typed) -> Language {
 }
 
 async fn form(State(page): State<Page>, query: Result<Query<Choice>, QueryRejection>) -> Response {
-    shown(StatusCode::OK, render::form(page.place(chosen(query))))
+    let html = render::form(page.place(chosen(query)));
+    let permissions = [(PERMISSIONS, WITH_CAMERA)];
+    (permissions, shown(StatusCode::OK, html)).into_response()
 }
 
 async fn back() -> Redirect {
@@ -373,7 +377,8 @@ fn shown(status: StatusCode, html: Html) -> Response {
 async fn protect(mut response: Response) -> Response {
     let headers: &mut HeaderMap = response.headers_mut();
     for (name, value) in PROTECTION {
-        headers.insert(name, HeaderValue::from_static(value));
+        let value = HeaderValue::from_static(value);
+        headers.entry(name).or_insert(value);
     }
     let policy = POLICY.clone();
     headers.extend(policy.map(|policy| (header::CONTENT_SECURITY_POLICY, policy)));
@@ -455,15 +460,23 @@ mod tests {
         use tower::ServiceExt as _;
 
         let routes: Router = Router::new()
+            .route("/", get(|| async { [(PERMISSIONS, WITH_CAMERA)] }))
             .route("/verify", post(|| async {}).get(back))
             .layer(middleware::map_response(protect));
-        for method in ["GET", "POST", "PUT"] {
-            let request = Request::builder().method(method).uri("/verify");
+        let answer = async |method: &str, path: &str| {
+            let request = Request::builder().method(method).uri(path);
             let request = request.body(Body::empty()).unwrap();
-            let response = routes.clone().oneshot(request).await.unwrap();
+            routes.clone().oneshot(request).await.unwrap()
+        };
+        for method in ["GET", "POST", "PUT"] {
+            let response = answer(method, "/verify").await;
             for (name, value) in &PROTECTION {
                 assert_eq!(response.headers()[name], *value, "{method} {name}");
             }
         }
+        let form = answer("GET", "/").await;
+        let permissions: Vec<_> = form.headers().get_all(PERMISSIONS).iter().collect();
+        assert_eq!(permissions, [WITH_CAMERA]);
+        assert_eq!(form.headers()[header::X_FRAME_OPTIONS], "DENY");
     }
 }

@@ -26,11 +26,7 @@ pub(super) fn asking(path: &str, template: &'static str, style: &str, scripts: &
         "default-src 'none'; script-src {source}; style-src 'unsafe-inline'; connect-src 'self'; \
          base-uri 'none'; form-action 'none'"
     );
-    let style = format!("{}{style}", include_str!("style.css"));
-    let values = [
-        ("style", Html::ours(style.trim_end())),
-        ("script", Html::ours(script)),
-    ];
+    let values = [("head", Html::head(style)), ("script", Html::ours(script))];
     route(path, Html::fill(template, &values).into_string(), &policy)
 }
 

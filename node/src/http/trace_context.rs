@@ -18,6 +18,9 @@ use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 /// <https://w3c.github.io/trace-context/#traceresponse-header>.
 pub(crate) const ANSWER: HeaderName = HeaderName::from_static("traceresponse");
 
+/// The header that says from which trace a call comes.
+const PARENT: &str = "traceparent";
+
 /// Who calls, as far as it matters to traces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Caller {
@@ -85,7 +88,7 @@ struct Given<H>(H);
 impl Extractor for Given<&HeaderMap> {
     /// `traceparent` alone: `tracestate` is whatever a caller writes, and nothing here reads it.
     fn get(&self, name: &str) -> Option<&str> {
-        let given = self.0.get(name).filter(|_| name == "traceparent")?;
+        let given = self.0.get(name).filter(|_| name == PARENT)?;
         given.to_str().ok()
     }
 
@@ -95,9 +98,50 @@ impl Extractor for Given<&HeaderMap> {
 }
 
 impl Injector for Given<&mut HeaderMap> {
+    /// `traceparent` alone: as none is taken, each `tracestate` would be empty, which should not be
+    /// sent (section 3.3.1.1).
     fn set(&mut self, name: &str, value: String) {
-        if let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), value.try_into()) {
-            self.0.insert(name, value);
+        if let (PARENT, Ok(value)) = (name, HeaderValue::try_from(value)) {
+            self.0.insert(PARENT, value);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use opentelemetry::trace::TracerProvider as _;
+    use opentelemetry_sdk::trace::SdkTracerProvider;
+    use tracing_subscriber::layer::SubscriberExt as _;
+
+    use super::*;
+
+    /// What is passed on behind a call that says from which trace it comes, and what it keeps of it.
+    fn passed_on(caller: Caller) -> HeaderMap {
+        let tracer = SdkTracerProvider::builder().build().tracer("test");
+        let spans = tracing_opentelemetry::layer().with_tracer(tracer);
+        let subscriber = tracing_subscriber::registry().with(spans);
+        tracing::subscriber::with_default(subscriber, || {
+            let span = tracing::trace_span!("passed_on");
+            let mut given = HeaderMap::new();
+            let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+            given.insert(PARENT, HeaderValue::from_static(parent));
+            let state = HeaderValue::from_static("rojo=00f067aa0ba902b7");
+            given.insert("tracestate", state);
+            continue_from(&span, &given, caller);
+            let mut headers = HeaderMap::new();
+            pass_on(&span, &mut headers);
+            headers
+        })
+    }
+
+    #[test]
+    fn what_a_caller_keeps_of_its_trace_goes_no_further() {
+        for (caller, goes_on) in [(Caller::Member, true), (Caller::Stranger, false)] {
+            let headers = passed_on(caller);
+            let parent = headers[PARENT].to_str().unwrap();
+            let is_theirs = parent.contains("0af7651916cd43dd8448eb211c80319c");
+            assert_eq!(is_theirs, goes_on, "{parent}");
+            assert_eq!(headers.len(), 1, "{headers:?}");
         }
     }
 }

@@ -23,6 +23,7 @@ use super::{
     Context,
     access::{self, Who},
     forward::Holder,
+    passing::{Passing, Reset},
     refuse,
     streams::Answers,
 };
@@ -163,25 +164,41 @@ impl Service {
         let context = self.0.clone();
         let caller = who.actor.to_string();
         let import = Arc::new(context.engine.imports().begin(caller.clone()));
+        let passing = Arc::new(Passing::default());
         let messages = self.0.heard(who.clone(), messages);
-        let following = Arc::clone(&import);
+        let (following, coming) = (Arc::clone(&import), Arc::clone(&passing));
         let permitted = messages.filter_map(move |message| {
             let (context, who, refused) = (context.clone(), who.clone(), refused.clone());
+            let coming = Arc::clone(&coming);
             if let Ok(message) = &message {
                 following.received(message);
+                coming.came(message);
             }
             async move {
-                match permitted(&context, &who, message).await {
-                    Ok(message) => Some(message),
-                    Err(answer) => {
+                let message = match message {
+                    Ok(message) => message,
+                    Err(status) => {
                         // Whoever does not listen any more needs no answer.
-                        let _ = refused.send(answer).await;
-                        None
+                        let _ = refused.send(Err(status)).await;
+                        // An end would look like the caller's own; `Reset` is this one's.
+                        return future::pending::<Option<_>>().await;
                     }
-                }
+                };
+                let Some(answer) = refused_here(&context, &who, &message).await else {
+                    return Some(message);
+                };
+                let _ = refused.send(Ok(answer)).await;
+                // What the caller says of its file stands, whatever becomes of this row.
+                let progress = message.progress?;
+                coming.add();
+                Some(v1::SubmitManyRequest {
+                    submission: None,
+                    progress: Some(progress),
+                })
             }
         });
         let mut permitted = Request::new(permitted);
+        let reset = Reset::unless_ended(&mut permitted);
         let name = MetadataValue::from_bytes(caller.as_bytes());
         permitted.metadata_mut().insert_bin(ON_BEHALF, name);
         let answers = tokio::select! {
@@ -193,21 +210,27 @@ impl Service {
         let takes_progress = answers.metadata().contains_key(TAKES_PROGRESS);
         // What is not answered when another takes over is submitted again: nothing is recorded
         // twice.
-        let answers = stream::unfold(Some((answers.into_inner(), past)), async |going| {
-            let (mut answers, mut past) = going?;
+        let going = Some((answers.into_inner(), past, reset));
+        let answers = stream::unfold(going, async |going| {
+            let (mut answers, mut past, reset) = going?;
             tokio::select! {
                 biased;
                 answer = answers.next() => {
-                    Some((answer?.map_err(passed_back), Some((answers, past))))
+                    Some((answer?.map_err(passed_back), Some((answers, past, reset))))
                 }
                 () = &mut past => Some((Err(unavailable()), None)),
             }
+        });
+        let asked = Arc::clone(&passing);
+        let answers = answers.filter(move |answer: &Result<v1::SubmitManyResponse, _>| {
+            let is_added = answer.as_ref().is_ok_and(|answer| asked.take(answer));
+            future::ready(!is_added)
         });
         let following = Arc::clone(&import);
         let answers = stream::select(answers, ReceiverStream::new(refusals))
             .inspect(move |answer| {
                 if let Ok(answer) = answer {
-                    following.answered(0, answer);
+                    following.answered(passing.answered(), answer);
                 }
             })
             .chain(end_of(import))
@@ -220,33 +243,18 @@ impl Service {
     }
 }
 
-/// A message that may be passed on, or the answer to one that may not.
-async fn permitted(
+/// The answer to a message that may not be passed on.
+async fn refused_here(
     context: &Context,
     who: &Who,
-    message: Result<v1::SubmitManyRequest, Status>,
-) -> Result<v1::SubmitManyRequest, Result<v1::SubmitManyResponse, Status>> {
-    let v1::SubmitManyRequest {
-        submission,
-        progress,
-    } = message.map_err(Err)?;
-    if submission.is_none() && progress.is_some() {
-        return Ok(v1::SubmitManyRequest {
-            submission,
-            progress,
-        });
-    }
-    let submission = submission.unwrap_or_default();
-    match refusal(context, who, &submission).await {
-        None => Ok(v1::SubmitManyRequest {
-            submission: Some(submission),
-            progress,
-        }),
-        Some(rejected) => Err(Ok(v1::SubmitManyResponse {
-            client_ref: submission.client_ref,
-            result: Some(submit_many_response::Result::Rejected(rejected)),
-        })),
-    }
+    message: &v1::SubmitManyRequest,
+) -> Option<v1::SubmitManyResponse> {
+    let submission = message.submission.as_ref()?;
+    let rejected = refusal(context, who, submission).await?;
+    Some(v1::SubmitManyResponse {
+        client_ref: submission.client_ref,
+        result: Some(submit_many_response::Result::Rejected(rejected)),
+    })
 }
 
 impl Context {

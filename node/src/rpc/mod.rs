@@ -10,6 +10,7 @@ mod health;
 mod issuance;
 mod monitoring;
 mod operator;
+mod passing;
 mod purpose;
 mod recognition;
 mod refuse;

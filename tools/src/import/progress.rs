@@ -49,9 +49,52 @@ impl Progress {
             newest: std::mem::take(&mut self.newest).into(),
         }
     }
+
+    /// What was to be told and could not be sent is told with the next message.
+    pub(super) fn take_back(&mut self, unsent: v1::ImportProgress) {
+        for v1::RefusedCode { code, count } in unsent.refused {
+            *self.refused.entry(code).or_default() += count;
+        }
+        // They are older than what was refused since.
+        let room = ROWS.saturating_sub(self.newest.len());
+        for row in unsent.newest.into_iter().rev().take(room) {
+            self.newest.push_front(row);
+        }
+    }
 }
 
 /// Whether a node says that it takes progress.
 pub(super) fn is_taken(headers: &MetadataMap) -> bool {
     headers.contains_key(TAKES_PROGRESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use csv::StringRecord;
+
+    use super::*;
+
+    fn refuse(progress: &mut Progress, line: u64) {
+        let row = RawRow {
+            line,
+            cells: StringRecord::new(),
+            faults: Vec::new(),
+        };
+        progress.refuse(&row, &[RowFault::missing("number")]);
+    }
+
+    #[test]
+    fn what_could_not_be_sent_is_told_once_with_the_next() {
+        let mut progress = Progress::default();
+        (1..=10).for_each(|line| refuse(&mut progress, line));
+        let unsent = progress.told(300);
+        (11..=20).for_each(|line| refuse(&mut progress, line));
+        progress.take_back(unsent);
+        let told = progress.told(400);
+        assert_eq!((told.permille, told.refused.len()), (400, 1));
+        assert_eq!(told.refused[0].count, 20);
+        let lines = told.newest.iter().map(|row| row.client_ref);
+        assert!(lines.eq(5..=20), "{told:?}");
+        assert_eq!(progress.told(400).refused, []);
+    }
 }

@@ -278,23 +278,26 @@ impl<'a, 'b> Sender<'a, 'b> {
             let progress = &mut self.progress;
             let takes = connection.takes_progress;
             let told = takes.then(|| progress.told(pending.permille));
-            offer(&connection.requests, pending, told);
+            if let Some(unsent) = offer(&connection.requests, pending, told) {
+                progress.take_back(unsent);
+            }
         }
     }
 }
 
 /// Puts a row into the stream. If the stream has just ended, that is noticed where answers
-/// are awaited, and the row is sent with the next stream.
+/// are awaited, and the row is sent with the next stream; the progress comes back.
 fn offer(
     requests: &mpsc::Sender<v1::SubmitManyRequest>,
     pending: &Pending,
     progress: Option<v1::ImportProgress>,
-) {
+) -> Option<v1::ImportProgress> {
     let submission = Some(pending.submission.request.clone());
-    let _ = requests.try_send(v1::SubmitManyRequest {
+    let sent = requests.try_send(v1::SubmitManyRequest {
         submission,
         progress,
     });
+    sent.err()?.into_inner().progress
 }
 
 async fn next_answer(
@@ -343,5 +346,39 @@ impl Retry {
         self.first_delay
             .saturating_mul(factor)
             .min(self.longest_delay)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use csv::StringRecord;
+
+    use super::*;
+
+    #[test]
+    fn progress_comes_back_from_a_stream_that_has_ended() {
+        let pending = Pending {
+            row: RawRow {
+                line: 2,
+                cells: StringRecord::new(),
+                faults: Vec::new(),
+            },
+            submission: Submission {
+                subject: String::new(),
+                request: v1::SubmitRequest::default(),
+            },
+            permille: 500,
+            put_off: 0,
+        };
+        let progress = || {
+            Some(v1::ImportProgress {
+                permille: 500,
+                ..Default::default()
+            })
+        };
+        let (requests, receiver) = mpsc::channel(1);
+        assert_eq!(offer(&requests, &pending, progress()), None);
+        drop(receiver);
+        assert_eq!(offer(&requests, &pending, progress()), progress());
     }
 }

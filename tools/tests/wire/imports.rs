@@ -8,7 +8,7 @@ use std::{
 };
 
 use csv::StringRecord;
-use huren::local::{LocalNode, federate};
+use huren::local::LocalNode;
 use huren_core::codes::Region;
 use huren_proto::v1::{
     self, ImportState, issuance_service_client::IssuanceServiceClient,
@@ -20,7 +20,7 @@ use tokio_stream::wrappers::ReceiverStream;
 
 use super::{
     page::ISSUED,
-    support::nodes::{HUREN, Nodes, until},
+    support::nodes::{HUREN, Nodes, Pair, until},
 };
 
 fn huren(folder: &Path, arguments: &[&str]) -> Command {
@@ -267,41 +267,72 @@ async fn a_stream_that_breaks_off_is_seen_with_what_had_come() {
 /// Two processes of one node: what one passes on, the one in charge tells once, and for whom.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_passed_on_is_told_under_who_submitted_it() {
-    let Some(server) = huren_postgres_server::server() else {
+    let Some(pair) = Pair::start(&[]).await else {
         return;
     };
-    let folder = tempfile::tempdir().unwrap();
-    let mut charge = federate(folder.path(), &[Region::ZHEJIANG], 0)
-        .unwrap()
-        .remove(0);
-    let mut beside = charge.twin().unwrap();
-    let database = server.database().unwrap();
-    for process in [&mut charge, &mut beside] {
-        process.use_database(&database).unwrap();
-        process.start(Path::new(HUREN), &[]).unwrap();
-        process.ready().await.unwrap();
-    }
-    let message = v1::SubmitManyRequest {
-        submission: Some(ISSUED.submission()),
-        progress: Some(v1::ImportProgress {
-            permille: 700,
-            ..Default::default()
-        }),
+    let row = |line: u64, region: &str, permille: u32| {
+        let submission = v1::SubmitRequest {
+            client_ref: line,
+            writer_region: region.to_owned(),
+            ..ISSUED.submission()
+        };
+        let missing = v1::RefusedCode {
+            code: "FIELD_MISSING".to_owned(),
+            count: line,
+        };
+        v1::SubmitManyRequest {
+            submission: Some(submission),
+            progress: Some(v1::ImportProgress {
+                permille,
+                refused: vec![missing],
+                ..Default::default()
+            }),
+        }
     };
-    let mut client = IssuanceServiceClient::new(beside.connection().channel().unwrap());
-    let answers = client
-        .submit_many(tokio_stream::iter([message]))
-        .await
-        .unwrap();
+    let channel = pair.beside.connection().channel().unwrap();
+    let mut client = IssuanceServiceClient::new(channel);
+    // The second is refused where it comes in, and what its caller says goes on without it.
+    let rows = [row(1, "33", 600), row(2, "31", 700)];
+    let answers = client.submit_many(tokio_stream::iter(rows)).await.unwrap();
     assert!(answers.metadata().contains_key("huren-takes-progress"));
     let mut answers = answers.into_inner();
-    while answers.message().await.unwrap().is_some() {}
-    for process in [&charge, &beside] {
-        let [import] = imports(process).await.try_into().unwrap();
-        assert_eq!((import.received, import.accepted), (1, 1), "{import:?}");
-        assert_eq!(import.caller, imports(&beside).await[0].caller);
-        assert_eq!(import.state(), ImportState::Done);
+    let mut answered = Vec::new();
+    while let Some(answer) = answers.message().await.unwrap() {
+        answered.push(answer.client_ref);
     }
-    let permille = imports(&charge).await[0].permille;
-    assert_eq!(permille, 700);
+    answered.sort_unstable();
+    assert_eq!(answered, [1, 2]);
+    let (missing, elsewhere) = (("FIELD_MISSING", 3), ("CALLER_KIND_OR_REGION", 1));
+    for (process, received, expected) in [
+        (&pair.charge, 1, vec![missing]),
+        (&pair.beside, 2, vec![elsewhere, missing]),
+    ] {
+        let [import]: [v1::Import; 1] = imports(process).await.try_into().unwrap();
+        let counted = (import.received, import.accepted, import.permille);
+        assert_eq!(counted, (received, 1, 700), "{import:?}");
+        assert_eq!(import.caller, "caller:issuer");
+        assert_eq!(import.state(), ImportState::Done);
+        let refused = import.refused.iter().map(|of| (&*of.code, of.count));
+        let mut refused: Vec<(&str, u64)> = refused.collect();
+        refused.sort_unstable();
+        assert_eq!(refused, expected);
+    }
+
+    // What breaks off where it comes in is whole nowhere.
+    let (sender, requests) = mpsc::channel(2);
+    sender.send(row(3, "33", 100)).await.unwrap();
+    let answers = client.submit_many(ReceiverStream::new(requests)).await;
+    let mut answers = answers.unwrap().into_inner();
+    assert!(answers.message().await.unwrap().is_some());
+    let longer_than_is_taken = row(4, &"3".repeat(5 << 20), 200);
+    sender.send(longer_than_is_taken).await.unwrap();
+    assert!(answers.message().await.is_err());
+    for process in [&pair.charge, &pair.beside] {
+        until("it is over", async || {
+            imports(process).await[0].state() != ImportState::Running
+        })
+        .await;
+        let import = imports(process).await.swap_remove(0);
+        assert_eq!(import.state(), ImportState::BrokenOff, "{import:?}");
+    }
 }

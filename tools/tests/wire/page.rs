@@ -58,6 +58,7 @@ async fn who_knows_number_and_name_gets_the_verdict_and_a_receipt_to_keep() {
     // The form reads codes with the camera, and nobody else does.
     for (path, camera) in [
         ("/", "camera=(self)"),
+        ("/batch", "camera=()"),
         ("/console", "camera=()"),
         ("/check", "camera=()"),
     ] {
@@ -71,6 +72,8 @@ async fn who_knows_number_and_name_gets_the_verdict_and_a_receipt_to_keep() {
     let page = ask(node, "/verify", ISSUED.number, ISSUED.name).await;
     assert_eq!(page.status(), StatusCode::OK);
     assert_eq!(page.headers()[header::CACHE_CONTROL], "no-store");
+    let allowed = page.headers()["permissions-policy"].to_str().unwrap();
+    assert!(allowed.starts_with("camera=(),"), "{allowed}");
     let page = text(&page);
     for shown in [
         "verdict good",

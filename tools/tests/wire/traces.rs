@@ -1,13 +1,10 @@
 //! Traces of running nodes: one verification is one trace, however many processes it needs, and
 //! nobody outside decides what is kept.
 
-use std::{fs, net::TcpListener, path::Path};
+use std::{fs, net::TcpListener};
 
 use ::http::Response;
-use huren::{
-    connect::NodeArgs,
-    local::{LocalNode, federate},
-};
+use huren::{connect::NodeArgs, local::LocalNode};
 use huren_core::codes::Region;
 use huren_proto::v1;
 use huren_proto::v1::{
@@ -25,7 +22,7 @@ use crate::{
     support::{
         collector::{Collector, Kept, endpoint},
         http,
-        nodes::{HUREN, Nodes, until},
+        nodes::{Nodes, Pair, until},
     },
 };
 
@@ -252,24 +249,11 @@ async fn a_submission_is_one_trace_and_so_is_the_round_that_brings_it_to_others(
 /// Two processes of one node: what comes to the one that is not in charge is one trace too.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_passed_on_to_the_process_in_charge_stays_in_its_trace() {
-    let Some(server) = huren_postgres_server::server() else {
-        return;
-    };
     let collector = Collector::start().await;
     let settings = traced(&collector.endpoint(), "1.0");
-    let folder = tempfile::tempdir().unwrap();
-    let mut charge = federate(folder.path(), &[Region::ZHEJIANG], 0)
-        .unwrap()
-        .remove(0);
-    let mut beside = charge.twin().unwrap();
-    let database = server.database().unwrap();
-    for process in [&mut charge, &mut beside] {
-        process.use_database(&database).unwrap();
-        process
-            .start(Path::new(HUREN), &borrowed(&settings))
-            .unwrap();
-        process.ready().await.unwrap();
-    }
+    let Some(pair) = Pair::start(&borrowed(&settings)).await else {
+        return;
+    };
     let submit = async |process: &LocalNode| {
         let channel = process.connection().channel().unwrap();
         let submitted = IssuanceServiceClient::new(channel)
@@ -277,7 +261,7 @@ async fn what_is_passed_on_to_the_process_in_charge_stays_in_its_trace() {
             .await;
         of_grpc(submitted.unwrap().metadata()).0
     };
-    let id = submit(&beside).await;
+    let id = submit(&pair.beside).await;
     const SUBMIT: &str = "huren.v1.IssuanceService/Submit";
     collector.trace(&id, &["append"]).await;
     until("the spans of both processes", async || {

@@ -297,7 +297,7 @@ fn layout(place: Place, switch: Html, content: Html) -> Html {
         ("tag", Html::text(place.language.tag())),
         ("switch", switch),
         ("content", content),
-        ("style", Html::ours(include_str!("../style.css").trim_end())),
+        ("head", Html::head("")),
         (
             "province",
             Html::text(&place.language.province(place.region)),

@@ -155,6 +155,39 @@ impl Node {
     }
 }
 
+/// Two processes of Zhejiang's node over one PostgreSQL database.
+pub(crate) struct Pair {
+    /// In charge of the logs.
+    pub(crate) charge: LocalNode,
+    /// Passes submissions on to it.
+    pub(crate) beside: LocalNode,
+    /// Deleted with the processes.
+    _folder: TempDir,
+}
+
+impl Pair {
+    /// Starts them; `None` where there is no PostgreSQL.
+    pub(crate) async fn start(settings: Settings<'_>) -> Option<Self> {
+        let server = huren_postgres_server::server()?;
+        let folder = tempfile::tempdir().expect("a folder");
+        let nodes = federate(folder.path(), &[Region::ZHEJIANG], 0).expect("a federation");
+        let mut charge = nodes.into_iter().next().expect("a node");
+        let mut beside = charge.twin().expect("a twin");
+        let database = server.database().expect("a database");
+        for process in [&mut charge, &mut beside] {
+            process.use_database(&database).expect("a shared database");
+            let started = process.start(Path::new(HUREN), settings);
+            started.expect("a process");
+            process.ready().await.expect("a process that is ready");
+        }
+        Some(Self {
+            charge,
+            beside,
+            _folder: folder,
+        })
+    }
+}
+
 /// Waits for a condition.
 pub(crate) async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     let waited = wait_for(what, async || Ok(holds().await.then_some(()))).await;
