@@ -143,14 +143,15 @@ async fn no_whole_table(url: &str, options: PostgresOptions) {
     put.await.unwrap();
 
     let mut db = store.readers().read(1).await.unwrap();
-    for (by, keys) in [
-        (By::Number, "'{\\x00,\\x01}'::bytea[]"),
-        (By::Holder, "'{\\x00,\\x01}'::bytea[]"),
-        (By::Place, "'{1,2}'::bigint[]"),
+    let tags = || Value::from(&b"8 bytes."[..]);
+    for (by, key, keys) in [
+        (By::Number, tags(), r"'{\x00,\x01}'"),
+        (By::Holder, tags(), r"'{\x00,\x01}'"),
+        (By::Place, Value::from(1), "'{1,2}'"),
     ] {
         for leaves in [Leaves::With, Leaves::Without] {
-            let statement = find::select(&db, by, vec![Value::from(&b"8 bytes."[..])], leaves);
-            let sql = statement.unwrap().into_sql().replace("$1", keys);
+            let statement = find::select(&db, by, vec![key.clone()], leaves).unwrap();
+            let sql = statement.into_sql().replace("$1", keys);
             let explain = sqlx::AssertSqlSafe(format!("EXPLAIN {sql}"));
             let plan: Vec<(String,)> = db.all(explain, values![]).await.unwrap();
             let reads_all =

@@ -133,6 +133,15 @@ impl Tab {
         self.call("DOM.setFileInputFiles", files);
     }
 
+    /// A picture of the whole page, as PNG.
+    pub(super) fn picture(&mut self) -> Vec<u8> {
+        let whole = json!({ "format": "png", "captureBeyondViewport": true });
+        let picture = self.call("Page.captureScreenshot", whole);
+        BASE64_STANDARD
+            .decode(picture["data"].as_str().unwrap())
+            .unwrap()
+    }
+
     /// The page on paper: the bytes of the PDF.
     pub(super) fn printed(&mut self) -> Vec<u8> {
         let paper = json!({ "preferCSSPageSize": true, "printBackground": false });

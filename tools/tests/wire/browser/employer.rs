@@ -1,7 +1,13 @@
 //! What an employer does on the page, in a browser: on a phone and at a desk, in both languages, with
 //! scripts and without; then the paper that is printed of it, and a code that is scanned.
 
-use std::{collections::BTreeSet, fs, net::SocketAddr, path::Path};
+use std::{
+    collections::BTreeSet,
+    env, fs,
+    net::SocketAddr,
+    path::Path,
+    sync::atomic::{AtomicUsize, Ordering},
+};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use huren_core::codes::Region;
@@ -29,8 +35,21 @@ fn ask(tab: &mut Tab) {
     tab.leave(&fill);
 }
 
+/// Leaves a picture of the page in the folder that `PICTURES` names, for a person to look at.
+fn keep_picture(tab: &mut Tab, width: u32, language: &str) {
+    static KEPT: AtomicUsize = AtomicUsize::new(0);
+    if let Some(folder) = env::var_os("PICTURES") {
+        let path = tab.value("location.pathname");
+        let path = path.as_str().unwrap().replace('/', "_");
+        let number = KEPT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("{number:02}{path}-{width}-{language}.png");
+        fs::write(Path::new(&folder).join(name), tab.picture()).unwrap();
+    }
+}
+
 /// What holds for every page, whatever it says.
 pub(super) fn look(tab: &mut Tab, (width, language): (u32, &str), axe: Option<&str>) {
+    keep_picture(tab, width, language);
     assert_eq!(tab.value("document.documentElement.lang"), language);
     let wide = tab.value("document.documentElement.scrollWidth").as_u64();
     assert!(
