@@ -33,7 +33,7 @@ const AT_ONCE: usize = 512;
 /// Between two pages, and between two looks whether others still wait for something.
 const PAUSE: Duration = Duration::from_millis(50);
 /// How many times others that wait for something come first, before a page is counted nevertheless:
-/// a page takes a second or more of one core, so that no more than a fifteenth goes to it meanwhile.
+/// a page takes about a second of one core, so that some fifteenth of it goes there meanwhile.
 const GIVES_WAY: u32 = 300;
 /// How long news are collected before they are counted.
 const COLLECTING: Duration = Duration::from_secs(10);

@@ -23,7 +23,7 @@ use super::{
     Context,
     access::{self, Who},
     forward::Holder,
-    passing::{Passing, Reset},
+    passing::{Passing, Underway},
     refuse,
     streams::Answers,
 };
@@ -101,17 +101,17 @@ impl IssuanceService for Service {
             // Many are under way at once, so that one transaction takes many; what is beyond
             // waits in the caller's stream and so slows the caller down.
             .buffer_unordered(self.0.submissions)
-            .chain(end_of(import))
+            .chain(end_of(move || import.ended()))
             .take_until(self.0.stop.clone().cancelled_owned());
         Ok(taking_progress(Box::pin(answers)))
     }
 }
 
-/// At the end of the answers, which comes once the caller has ended its stream and all of it is
-/// answered: that it has ended.
-fn end_of<T>(import: Arc<Following>) -> impl Stream<Item = T> {
+/// Nothing, behind a stream: that it has ended. Answers end once the caller has ended its stream
+/// and all of it is answered.
+fn end_of<T>(ended: impl FnOnce()) -> impl Stream<Item = T> {
     let end = async move {
-        import.ended();
+        ended();
         None
     };
     stream::once(end).filter_map(future::ready)
@@ -165,7 +165,11 @@ impl Service {
         let caller = who.actor.to_string();
         let import = Arc::new(context.engine.imports().begin(caller.clone()));
         let passing = Arc::new(Passing::default());
-        let messages = self.0.heard(who.clone(), messages);
+        let ended = end_of({
+            let passing = Arc::clone(&passing);
+            move || passing.ended()
+        });
+        let messages = self.0.heard(who.clone(), messages).chain(ended);
         let (following, coming) = (Arc::clone(&import), Arc::clone(&passing));
         let permitted = messages.filter_map(move |message| {
             let (context, who, refused) = (context.clone(), who.clone(), refused.clone());
@@ -180,7 +184,7 @@ impl Service {
                     Err(status) => {
                         // Whoever does not listen any more needs no answer.
                         let _ = refused.send(Err(status)).await;
-                        // An end would look like the caller's own; `Reset` is this one's.
+                        // An end would look like the caller's own; `Underway` resets it.
                         return future::pending::<Option<_>>().await;
                     }
                 };
@@ -198,7 +202,7 @@ impl Service {
             }
         });
         let mut permitted = Request::new(permitted);
-        let reset = Reset::unless_ended(&mut permitted);
+        let request = permitted.cancellation_handle();
         let name = MetadataValue::from_bytes(caller.as_bytes());
         permitted.metadata_mut().insert_bin(ON_BEHALF, name);
         let answers = tokio::select! {
@@ -208,17 +212,22 @@ impl Service {
         };
         // Only what the process in charge takes may be passed on to it.
         let takes_progress = answers.metadata().contains_key(TAKES_PROGRESS);
-        // What is not answered when another takes over is submitted again: nothing is recorded
-        // twice.
-        let going = Some((answers.into_inner(), past, reset));
+        let answers = Underway::new(answers.into_inner(), request, self.0.clone());
+        // What is not answered when another takes over, or when the process in charge stops, is
+        // submitted again: nothing is recorded twice.
+        let going = Some((answers, past, Arc::clone(&passing)));
         let answers = stream::unfold(going, async |going| {
-            let (mut answers, mut past, reset) = going?;
-            tokio::select! {
+            let (mut answers, mut past, passing) = going?;
+            let answer = tokio::select! {
                 biased;
-                answer = answers.next() => {
-                    Some((answer?.map_err(passed_back), Some((answers, past, reset))))
-                }
-                () = &mut past => Some((Err(unavailable()), None)),
+                answer = answers.next() => answer,
+                () = &mut past => Some(Err(unavailable())),
+            };
+            match answer {
+                Some(Ok(answer)) => Some((Ok(answer), Some((answers, past, passing)))),
+                Some(Err(status)) => Some((Err(passed_back(status)), None)),
+                None if passing.has_ended() => None,
+                None => Some((Err(unavailable()), None)),
             }
         });
         let asked = Arc::clone(&passing);
@@ -233,7 +242,7 @@ impl Service {
                     following.answered(passing.answered(), answer);
                 }
             })
-            .chain(end_of(import))
+            .chain(end_of(move || import.ended()))
             .take_until(self.0.stop.clone().cancelled_owned());
         let answers: Answers<_> = Box::pin(answers);
         Ok(match takes_progress {

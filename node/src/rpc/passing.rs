@@ -3,10 +3,17 @@
 use std::{
     collections::VecDeque,
     sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
+use futures::StreamExt as _;
 use huren_proto::v1;
-use tonic::CancellationHandle;
+use tonic::{CancellationHandle, Status, Streaming};
+
+use super::Context;
+
+/// How long a request has to notice that it is reset.
+const RESETS: Duration = Duration::from_secs(10);
 
 /// The messages of a stream that are not answered yet: no more than are under way.
 #[derive(Default)]
@@ -19,6 +26,8 @@ struct Waiting {
     /// Messages that go on and are none of the caller's: what it says of itself beside a
     /// submission that is refused here.
     added: usize,
+    /// Whether the caller has ended its stream.
+    has_ended: bool,
 }
 
 impl Passing {
@@ -32,6 +41,16 @@ impl Passing {
     /// of its file, in thousandths, that tells.
     pub(super) fn answered(&self) -> u32 {
         self.lock().permille.pop_front().unwrap_or(0)
+    }
+
+    /// The caller has ended its stream.
+    pub(super) fn ended(&self) {
+        self.lock().has_ended = true;
+    }
+
+    /// Whether the caller has ended its stream.
+    pub(super) fn has_ended(&self) -> bool {
+        self.lock().has_ended
     }
 
     /// A message is added to the caller's.
@@ -54,19 +73,54 @@ impl Passing {
     }
 }
 
-/// Resets a request that has not ended when this is dropped: what its caller broke off is not to
-/// look whole to the process in charge.
-pub(super) struct Reset(CancellationHandle);
+/// The answers to a request that is passed on. Dropped before the request has ended, they reset
+/// it: what its caller broke off is not to look whole to the process in charge.
+pub(super) struct Underway {
+    /// There until it is dropped.
+    answers: Option<Streaming<v1::SubmitManyResponse>>,
+    request: CancellationHandle,
+    context: Context,
+}
 
-impl Reset {
-    pub(super) fn unless_ended<T>(request: &mut tonic::Request<T>) -> Self {
-        Self(request.cancellation_handle())
+impl Underway {
+    pub(super) fn new(
+        answers: Streaming<v1::SubmitManyResponse>,
+        request: CancellationHandle,
+        context: Context,
+    ) -> Self {
+        Self {
+            answers: Some(answers),
+            request,
+            context,
+        }
+    }
+
+    pub(super) async fn next(&mut self) -> Option<Result<v1::SubmitManyResponse, Status>> {
+        self.answers.as_mut()?.next().await
     }
 }
 
-impl Drop for Reset {
+impl Drop for Underway {
     fn drop(&mut self) {
-        self.0.clone().cancel();
+        self.request.clone().cancel();
+        let Some(mut answers) = self.answers.take() else {
+            return;
+        };
+        // A request that waits for room notices only once it has some, and the process in charge
+        // makes none while its answers are not read. Unread, both would stay for as long as the
+        // connection, of whose room they have a part.
+        let patience = self.context.engine.clock().sleep(RESETS);
+        let stop = self.context.stop.clone();
+        let rest = async move {
+            let read = async { while let Some(Ok(_)) = answers.next().await {} };
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => {}
+                () = read => {}
+                () = patience => {}
+            }
+        };
+        self.context.tasks.spawn(rest);
     }
 }
 

@@ -17,6 +17,7 @@ use huren_proto::v1::{
 use huren_tables::{Options, Table, WorkbookWriter};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
+use tonic::Code;
 
 use super::{
     page::ISSUED,
@@ -335,4 +336,20 @@ async fn what_is_passed_on_is_told_under_who_submitted_it() {
         let import = imports(process).await.swap_remove(0);
         assert_eq!(import.state(), ImportState::BrokenOff, "{import:?}");
     }
+
+    // Nor is what the process in charge cuts off as it stops.
+    let (sender, requests) = mpsc::channel(2);
+    sender.send(row(5, "33", 100)).await.unwrap();
+    let answers = client.submit_many(ReceiverStream::new(requests)).await;
+    let mut answers = answers.unwrap().into_inner();
+    assert!(answers.message().await.unwrap().is_some());
+    pair.charge.signal("TERM").await.unwrap();
+    let cut_off = answers.message().await.unwrap_err();
+    assert_eq!(cut_off.code(), Code::Unavailable);
+    until("it is over", async || {
+        imports(&pair.beside).await[0].state() != ImportState::Running
+    })
+    .await;
+    let import = imports(&pair.beside).await.swap_remove(0);
+    assert_eq!(import.state(), ImportState::BrokenOff, "{import:?}");
 }

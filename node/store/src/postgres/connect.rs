@@ -22,7 +22,7 @@ const PLANS_KEPT: usize = 200;
 /// How statements are planned that look for keys, of which each has an index. A database that was
 /// filled a moment ago has no statistics: it takes a hundred keys for a twentieth of a table, and
 /// reads the whole of every table that is joined (PostgreSQL 15: a third of SQLite's answers a
-/// second, and fewer with every record). The plans do not depend on the keys, so one will do.
+/// second, and fewer with every record). Whichever keys they are, one plan will do.
 const BY_KEYS: [(&str, &str); 5] = [
     ("enable_hashjoin", "off"),
     ("enable_mergejoin", "off"),
@@ -32,7 +32,7 @@ const BY_KEYS: [(&str, &str); 5] = [
     ("plan_cache_mode", "force_generic_plan"),
 ];
 
-/// And statements that read or write whole tables.
+/// How those are planned that read whole tables, and those that write.
 const WHOLE_TABLES: [(&str, &str); 4] = [
     ("enable_hashjoin", "on"),
     ("enable_mergejoin", "on"),
@@ -225,8 +225,12 @@ pub(super) async fn migrate(connections: &Connections) -> Result<(), Error> {
     let lock = sqlx::query("SELECT pg_advisory_xact_lock($1)").persistent(false);
     lock.bind(MIGRATING).execute(&mut *transaction).await?;
     // A large table takes its time.
-    let unlimited = sqlx::query("SET LOCAL statement_timeout = 0").persistent(false);
-    unlimited.execute(&mut *transaction).await?;
+    let unlimited = [("statement_timeout", "0")];
+    for (setting, value) in unlimited.iter().chain(&WHOLE_TABLES) {
+        let set = AssertSqlSafe(format!("SET LOCAL {setting} = {value}"));
+        let set = sqlx::query(set).persistent(false);
+        set.execute(&mut *transaction).await?;
+    }
     let migrated = migrations().run(&mut *transaction).await;
     // The statements that the library prepares have names, which others would come upon who are
     // given this connection by a pooler. It closes one that breaks off in a transaction.

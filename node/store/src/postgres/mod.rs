@@ -220,21 +220,29 @@ mod tests {
             let store = Postgres::open(&url, &options).await.unwrap();
             let limits = async |mut begun: Db| {
                 let limits = "SELECT current_setting('statement_timeout'), \
-                     current_setting('idle_in_transaction_session_timeout')";
-                let limits: Option<(String, String)> = begun.one(limits, Vec::new()).await.unwrap();
+                     current_setting('idle_in_transaction_session_timeout'), \
+                     concat_ws(' ', current_setting('enable_hashjoin'), \
+                     current_setting('enable_mergejoin'), current_setting('enable_seqscan'), \
+                     current_setting('plan_cache_mode'))";
+                let limits: Option<(String, String, String)> =
+                    begun.one(limits, Vec::new()).await.unwrap();
                 limits.unwrap()
             };
-            let is = |statement: &str, stall: &str| (statement.to_owned(), stall.to_owned());
+            let is = |statement: &str, stall: &str, planned: &str| {
+                (statement.to_owned(), stall.to_owned(), planned.to_owned())
+            };
+            let whole_tables = "on on on auto";
+            let by_keys = "off off off force_generic_plan";
             let written = store.begin(Writes::Beside).await.unwrap();
-            assert_eq!(limits(written).await, is("0", "2s"));
+            assert_eq!(limits(written).await, is("0", "2s", whole_tables));
             let leased = store.writers.begin(Begin::Write).await.unwrap();
-            assert_eq!(limits(leased).await, is("1min", "2s"));
+            assert_eq!(limits(leased).await, is("1min", "2s", by_keys));
             let whole = store.readers().snapshot().await.unwrap();
-            assert_eq!(limits(whole).await, is("0", "0"));
+            assert_eq!(limits(whole).await, is("0", "0", whole_tables));
             for statements in [1, 2] {
                 let read = store.readers().read(statements).await.unwrap();
                 let stall = if pooled { "1min" } else { "0" };
-                assert_eq!(limits(read).await, is("1min", stall));
+                assert_eq!(limits(read).await, is("1min", stall, by_keys));
             }
         }
     }
