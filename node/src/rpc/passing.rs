@@ -2,7 +2,7 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -109,15 +109,14 @@ impl Drop for Underway {
         // A request that waits for room notices only once it has some, and the process in charge
         // makes none while its answers are not read. Unread, both would stay for as long as the
         // connection, of whose room they have a part.
-        let patience = self.context.engine.clock().sleep(RESETS);
-        let stop = self.context.stop.clone();
+        let (engine, stop) = (Arc::clone(&self.context.engine), self.context.stop.clone());
         let rest = async move {
             let read = async { while let Some(Ok(_)) = answers.next().await {} };
             tokio::select! {
                 biased;
                 () = stop.cancelled() => {}
                 () = read => {}
-                () = patience => {}
+                () = engine.clock().sleep(RESETS) => {}
             }
         };
         self.context.tasks.spawn(rest);
