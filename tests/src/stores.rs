@@ -48,6 +48,8 @@ pub(crate) fn empty_database() -> Option<(String, PostgresOptions)> {
     let mut options = PostgresOptions {
         writers: 1,
         readers: 2,
+        // Each database is copied by the test's own thread, which other stores of that test wait for.
+        acquire_timeout: Duration::from_secs(120),
         ..PostgresOptions::default()
     };
     let back_end = std::env::var(BACK_END).unwrap_or_else(|_| "memory".to_owned());

@@ -123,8 +123,8 @@ async fn with_faults(at: Region, faults: Vec<Fault>) -> (Federation, Arc<FaultyS
     federation.give_trust_lists(Region::JIANGSU, 2);
     for region in REGIONS {
         // Its operator starts a node again that did not come up.
-        while federation.open(region).await.is_err() {
-            assert_eq!(region, at);
+        while let Err(error) = federation.open(region).await {
+            assert_eq!(region, at, "{error:?}");
         }
     }
     for region in REGIONS {

@@ -217,11 +217,21 @@ async fn the_map_shows_every_city_and_its_figures() {
            trends: [of_all, text('trend')], total: text('total'), told: text('told'), csv: await (await fetch(byId('csv').href)).text(),
            hidden: byId('shown').hidden }};"
     );
-    let look = move || {
+    let enter = format!(
+        "(async () => {{ token = {}; await enter(); }})()",
+        json!(made)
+    );
+    let look_at_it = move || {
+        for width in WIDTHS {
+            let mut tab = Tab::open(browser, width, true);
+            tab.go(&url);
+            tab.value(&enter);
+            look(&mut tab, (width, "zh-CN"), Some(&axe));
+        }
         let shown = returned(browser, &page, &json!({ "token": made }), &script);
         (document(browser, &url), shown)
     };
-    let (served, shown) = tokio::task::spawn_blocking(look).await.unwrap();
+    let (served, shown) = tokio::task::spawn_blocking(look_at_it).await.unwrap();
     assert!(served.contains("<option value=\"2020\">2020</option>"));
     assert_eq!(shown["broken"], json!([]));
     assert_eq!(shown["tiles"], 41);
