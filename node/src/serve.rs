@@ -217,6 +217,8 @@ pub async fn serve(
         clock: Arc::clone(&clock),
     };
     tasks.spawn(stop.clone().run_until_cancelled_owned(gauges.run()));
+    let (book, own) = (Arc::clone(engine.book()), config.origin.clone());
+    let is_proven = move || !book.is_unproven(&own);
     let telling = Telling {
         engine,
         readiness: Arc::clone(&readiness) as _,
@@ -227,6 +229,7 @@ pub async fn serve(
             store,
             config.origin.clone(),
             config.log_path(),
+            is_proven,
         ))
         .merge(policies)
         .merge(statuses)

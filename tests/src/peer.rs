@@ -86,7 +86,7 @@ fn heads(book: &Book, lie: &dyn Lie) -> Vec<v1::Head> {
     let mut heads = book
         .entries()
         .iter()
-        .map(|entry| Book::head(entry))
+        .map(|entry| book.head(entry))
         .collect();
     lie.heads(&mut heads);
     heads

@@ -2,6 +2,7 @@
 //! and which checkpoint a quorum stands behind. The store is the truth; this is its mirror
 //! for readers, and the one place that settles cosignatures.
 
+mod contradiction;
 mod reading;
 
 use std::{
@@ -10,10 +11,8 @@ use std::{
 };
 
 use huren_core::{
-    audit::{Act, Actor, AuditAction},
     checkpoint::{Checkpoint, Origin, SignedCheckpoint},
     cosign::{Cosigner, verify_cosignature},
-    evidence::Evidence,
     gather,
     merkle::{self, Hash},
     policy::Policy,
@@ -43,6 +42,8 @@ pub struct Book {
     news: RwLock<HashMap<Origin, watch::Sender<u64>>>,
     /// Logs whose registers are being dropped: see [`Book::doubt`].
     doubted: RwLock<BTreeSet<Origin>>,
+    /// The own log while it is [`Book::unproven`].
+    unproven: RwLock<Option<Origin>>,
     /// See [`Book::doubts`].
     doubts: AtomicU64,
     /// One settling at a time, so that notes never go backwards.
@@ -100,6 +101,7 @@ impl Book {
             seen: RwLock::default(),
             news: RwLock::default(),
             doubted: RwLock::default(),
+            unproven: RwLock::default(),
             doubts: AtomicU64::default(),
             settling: Mutex::default(),
             reading: Mutex::default(),
@@ -266,7 +268,7 @@ impl Book {
             }
             match (self.reader.root(origin, size).await?, shown.first()) {
                 (Some(own), Some(signed)) if own != root => {
-                    return self.contradiction(state, signed, &own).await;
+                    return self.contradiction(state, signed, &own).await.map(drop);
                 }
                 (Some(_), _) => drop(ours.insert((size, root), shown)),
                 (None, _) => {}
@@ -291,64 +293,6 @@ impl Book {
         if notes != state.notes {
             self.keep(origin, notes).await?;
         }
-        Ok(())
-    }
-
-    /// A checkpoint of the log's has another root than `ours`, which our tree has at its size:
-    /// proof that the log signed two histories, with the signed head of ours and the
-    /// consistency proof that leads to it.
-    ///
-    /// # Errors
-    /// If the store fails.
-    pub(super) async fn contradiction(
-        &self,
-        state: &LogState,
-        other: &SignedCheckpoint,
-        ours: &Hash,
-    ) -> Result<(), StoreError> {
-        let Ok(head) = SignedCheckpoint::parse(&state.checkpoint) else {
-            return Ok(());
-        };
-        let size = other.checkpoint().size;
-        let proof = if size == state.head.size {
-            Some(Vec::new())
-        } else {
-            self.reader
-                .consistency(&state.origin, size, state.head.size)
-                .await?
-        };
-        let Some(proof) = proof else {
-            return Ok(());
-        };
-        let evidence = Evidence::of_history(other, &head, ours, &proof);
-        self.freeze(&state.origin, &evidence).await
-    }
-
-    /// Freezes a log on evidence that proves its contradiction; anything less is an alarm only.
-    ///
-    /// # Errors
-    /// If the store fails.
-    pub async fn freeze(&self, origin: &Origin, evidence: &Evidence) -> Result<(), StoreError> {
-        let chain = self.trust.borrow().clone();
-        let proven = chain
-            .newest()
-            .list
-            .log_of(origin)
-            .is_some_and(|member| evidence.proves(member, origin));
-        if !proven {
-            tracing::error!(%origin, "checkpoints do not fit together, but prove nothing");
-            metrics::counter!("huren_alarms_total", "kind" => "inconsistent").increment(1);
-            return Ok(());
-        }
-        tracing::error!(%origin, "the log signed two histories: frozen");
-        metrics::counter!("huren_alarms_total", "kind" => "fork").increment(1);
-        let json = evidence.to_json().unwrap_or_default();
-        let frozen = self.store.freeze(origin, &json).await;
-        // Where that failed it may be frozen or not: see which.
-        self.reload(origin).await?;
-        frozen?;
-        let act = Act::new(Actor::Node, AuditAction::LogFrozen);
-        self.audit.note(act.log(origin));
         Ok(())
     }
 
@@ -442,8 +386,15 @@ impl Book {
 
     /// A log's head as other members are shown it: with what the log signed beyond it, so that
     /// its province learns of it when it has lost it, and with the evidence if it is frozen.
-    pub fn head(entry: &Entry) -> v1::Head {
+    pub fn head(&self, entry: &Entry) -> v1::Head {
         let state = &entry.state;
+        if self.is_unproven(&state.origin) {
+            return v1::Head {
+                origin: state.origin.to_string(),
+                evidence: state.frozen.clone().unwrap_or_default(),
+                ..v1::Head::default()
+            };
+        }
         let pending = SignedCheckpoint::parse(&state.notes.pending).ok();
         let is_beyond = pending.is_some_and(|signed| signed.checkpoint().size > state.head.size);
         v1::Head {

@@ -81,6 +81,7 @@ impl Engine {
     /// [`RecoverError`]: the node answers from what it holds, and does not sign.
     pub(super) async fn recover(&self) -> Result<(), RecoverError> {
         self.recover_log().await?;
+        self.book.proven(&self.origin).await?;
         // Everything that was signed is held and folded, and so every erasure applied.
         Ok(self.caught_up(&self.origin).await?)
     }
@@ -112,8 +113,6 @@ impl Engine {
         let found_size = found.map_or(0, |head| head.size);
         if found_size > held.size {
             self.sync(&self.origin, true).await?;
-            // What the members showed is vouched for now that it is held.
-            self.book.settle(&self.origin).await?;
         }
         let held = self.own_head().await?;
         // Where the file is missing, what the members hold is all that is known to be signed.

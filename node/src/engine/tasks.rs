@@ -28,6 +28,7 @@ impl Engine {
     /// listening to every member, and one replication task for each mirrored log.
     pub fn start(self: &Arc<Self>, runner: Runner, tasks: &TaskTracker, stop: &CancellationToken) {
         self.follows.store(false, Ordering::Release);
+        self.book.unproven(&self.origin);
         let spawn = |future: futures::future::BoxFuture<'static, ()>| {
             let stop = stop.clone();
             tasks.spawn(async move {

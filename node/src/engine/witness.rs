@@ -225,7 +225,9 @@ impl Engine {
         match self.reader.root(&state.origin, seen.size).await? {
             Some(ours) if ours != seen.root => {
                 let book = &self.book;
-                book.contradiction(state, &request.checkpoint, &ours).await
+                book.contradiction(state, &request.checkpoint, &ours)
+                    .await?;
+                Ok(())
             }
             _ => Ok(()),
         }

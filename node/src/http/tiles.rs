@@ -33,13 +33,20 @@ const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 const BYTES: HeaderValue = HeaderValue::from_static("application/octet-stream");
 
 /// The routes of the own log and of the mirrored ones. `own_path` is the path of the own
-/// origin, without a slash at its end.
-pub fn routes(store: Arc<dyn Store>, own: Origin, own_path: &str) -> Router {
+/// origin, without a slash at its end. Nothing is served of the own log until it `is_proven` that
+/// the database is the one that was signed.
+pub fn routes(
+    store: Arc<dyn Store>,
+    own: Origin,
+    own_path: &str,
+    is_proven: impl Fn() -> bool + Send + Sync + 'static,
+) -> Router {
     let logs = Logs {
         answers: store.answering().unwrap_or_else(|| Arc::clone(&store)),
         store,
         own,
         own_path: own_path.into(),
+        is_proven: Arc::new(is_proven),
     };
     Router::new()
         .route(&format!("{own_path}/checkpoint"), get(own_checkpoint))
@@ -61,10 +68,14 @@ struct Logs {
     answers: Arc<dyn Store>,
     own: Origin,
     own_path: Arc<str>,
+    is_proven: Arc<dyn Fn() -> bool + Send + Sync>,
 }
 
 impl Logs {
     async fn own(&self) -> Result<Option<LogState>, Failure> {
+        if !(self.is_proven)() {
+            return Err(Failure::Unproven);
+        }
         Ok(self.store.log(&self.own).await?)
     }
 
@@ -243,6 +254,8 @@ enum Failure {
     Store(#[from] huren_store::Error),
     #[error("something under a published checkpoint is missing or damaged")]
     Incomplete,
+    #[error("the own database has not been found to be what was signed")]
+    Unproven,
 }
 
 impl IntoResponse for Failure {

@@ -44,8 +44,9 @@ impl FederationService for Service {
         &self,
         _: Request<v1::GetHeadsRequest>,
     ) -> Result<Response<v1::GetHeadsResponse>, Status> {
-        let entries = self.0.engine.book().entries();
-        let heads = entries.iter().map(|entry| Book::head(entry)).collect();
+        let book = self.0.engine.book();
+        let entries = book.entries();
+        let heads = entries.iter().map(|entry| book.head(entry)).collect();
         Ok(Response::new(v1::GetHeadsResponse { heads }))
     }
 
@@ -204,7 +205,7 @@ fn changed_heads(book: Arc<Book>) -> impl Stream<Item = v1::Head> {
                 let heads: Vec<v1::Head> = book
                     .entries()
                     .iter()
-                    .map(|entry| Book::head(entry))
+                    .map(|entry| book.head(entry))
                     .filter(|head| sent.get(&head.origin) != Some(head))
                     .collect();
                 if !heads.is_empty() {

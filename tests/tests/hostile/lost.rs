@@ -10,7 +10,7 @@ use huren_core::{
     checkpoint::{Origin, SignedCheckpoint},
     codes::Region,
 };
-use huren_node::engine::{Book, Engine, PeerPackage};
+use huren_node::engine::{Engine, PeerPackage};
 use huren_store::Store;
 use huren_tests::{Federation, Honest, Lie, REGIONS, audit, origin};
 
@@ -33,7 +33,8 @@ impl Lie for Withhold {
 
 /// What a member shows of home's log beyond what it holds.
 fn waited_for(engine: &Engine) -> Option<u64> {
-    let head = Book::head(engine.book().entry(&origin(HOME))?.as_ref());
+    let book = engine.book();
+    let head = book.head(book.entry(&origin(HOME))?.as_ref());
     let signed = SignedCheckpoint::parse(&head.pending).ok()?;
     Some(signed.checkpoint().size)
 }

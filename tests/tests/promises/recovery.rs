@@ -13,7 +13,7 @@ use std::{
 use huren_core::{checkpoint::SignedCheckpoint, codes::Region, merkle::Hash};
 use huren_node::engine::{AppendError, Engine};
 use huren_proto::v1;
-use huren_store::{Memory, Role, Store};
+use huren_store::{Memory, Notes, Role, Store};
 use huren_tests::{Federation, History, Leaves, Lie, audit, certificate, origin};
 
 use crate::support::{
@@ -302,8 +302,8 @@ async fn what_a_member_holds_is_fetched_and_not_given_up() {
     watch.sizes();
 }
 
-/// A store with another history of home's log, of that size: the last leaf of home's, and what
-/// follows it, is another.
+/// A store with another history of home's log, of that size, which it was about to show: the last
+/// leaf of home's, and what follows it, is another.
 async fn other_tree(truth: &Leaves, size: usize) -> Arc<dyn Store> {
     let last = truth.0.len().min(size);
     let mut leaves = truth.0[..last - 1].to_vec();
@@ -312,21 +312,39 @@ async fn other_tree(truth: &Leaves, size: usize) -> Arc<dyn Store> {
     let log = origin(HOME);
     store.create_log(&log, Role::Own).await.expect("a store");
     let append = History::new(HOME, leaves).append(0);
+    let notes = Notes {
+        published: append.checkpoint.clone(),
+        ..Notes::default()
+    };
     store.append(&log, append).await.expect("a store");
+    store.put_notes(&log, notes).await.expect("a store");
     store.drop_register(&log).await.expect("a store");
     Arc::new(store)
+}
+
+/// Home refuses its database, and nobody learns what is in it: what home's key signed there, and
+/// what it makes of what all others show of home's log, would be proof against home.
+async fn refuses_and_tells_nobody(federation: &mut Federation, store: Arc<dyn Store>) {
+    refuses(federation, store, "LOG_OTHER_TREE").await;
+    let showing = |engine: &Engine| engine.book().seen(&origin(HOME));
+    let has_heard_all = |engine: &Engine| showing(engine).len() == OTHERS.len();
+    federation.until(HOME, has_heard_all).await;
+    federation.restart(OTHER).await;
+    federation.until(OTHER, has_heard_all).await;
+    let shown = showing(federation.engine(OTHER)).remove(&HOME.to_string());
+    let shown = shown.expect("a head of home's");
+    assert!(shown.checkpoint.is_empty() && shown.evidence.is_empty());
+    assert!(!federation.entry(HOME, HOME).view.frozen);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn another_tree_is_not_continued() {
     let (mut federation, watch, truth) = scene().await;
     let size = truth.0.len();
-    let same = other_tree(&truth, size).await;
-    refuses(&mut federation, same, "LOG_OTHER_TREE").await;
-    let larger = other_tree(&truth, size + 2).await;
-    refuses(&mut federation, larger, "LOG_OTHER_TREE").await;
-    let smaller = other_tree(&truth, size - 2).await;
-    refuses(&mut federation, smaller, "LOG_LOST").await;
+    for size in [size, size + 2, size - 2] {
+        let other = other_tree(&truth, size).await;
+        refuses_and_tells_nobody(&mut federation, other).await;
+    }
     assert_eq!(watch.sizes().last(), Some(&(size as u64)));
     for at in OTHERS {
         assert!(!federation.entry(at, HOME).view.frozen);
@@ -339,10 +357,11 @@ async fn another_tree_is_not_continued_where_the_high_water_file_is_lost() {
     let (mut federation, watch, truth) = scene().await;
     let size = truth.0.len();
     federation.stop(HOME).await;
+    // Nothing writes it anew while nothing is signed.
     federation.lose_high_water(HOME);
-    let same = other_tree(&truth, size).await;
-    refuses(&mut federation, same, "LOG_OTHER_TREE").await;
-    let larger = other_tree(&truth, size + 2).await;
-    refuses(&mut federation, larger, "LOG_OTHER_TREE").await;
+    for size in [size, size + 2, size - 2] {
+        let other = other_tree(&truth, size).await;
+        refuses_and_tells_nobody(&mut federation, other).await;
+    }
     assert_eq!(watch.sizes().last(), Some(&(size as u64)));
 }

@@ -7,7 +7,7 @@ use std::{fs, path::PathBuf, sync::Arc};
 use huren_core::{audit::Actor, codes::Region, status_list::Purpose};
 use huren_node::{
     backup::Wanted,
-    engine::{Book, Clock as _, Engine, ShareError, StatusListError},
+    engine::{Clock as _, Engine, ShareError, StatusListError},
 };
 use huren_proto::v1;
 use huren_store::{Sqlite, Store};
@@ -139,7 +139,11 @@ impl Drill {
         let entry = self.federation.entry(self.at, HOME);
         assert!(entry.state.disclosed > 0);
         assert_eq!(
-            Book::head(&entry).disclosed_size,
+            self.federation
+                .engine(self.at)
+                .book()
+                .head(&entry)
+                .disclosed_size,
             0,
             "no member asks for them"
         );

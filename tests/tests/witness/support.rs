@@ -110,8 +110,8 @@ impl Node {
         let engine = Arc::clone(federation.engine(AT));
         let clock = Arc::clone(&federation.clock) as Arc<dyn Clock>;
         let store = Arc::clone(federation.store(AT));
-        let routes =
-            tiles::routes(store, origin(AT), "/log").merge(witness::routes(engine, clock, limits));
+        let routes = tiles::routes(store, origin(AT), "/log", || true)
+            .merge(witness::routes(engine, clock, limits));
         Self { federation, routes }
     }
 

@@ -185,8 +185,8 @@ impl Engine {
                 let held = SignedCheckpoint::parse(base.note)
                     .map_err(|_| StoreError::Corrupt("a checkpoint"))?;
                 let evidence = Evidence::of_one_size(&held, &shown.signed);
-                self.book.freeze(origin, &evidence).await?;
-                Err(SyncError::Refused("LOG_FROZEN"))
+                let code = self.book.contradicted(origin, &evidence).await?;
+                Err(SyncError::Refused(code))
             }
             Judgement::NeedsProof { .. } => self.extends(origin, base, shown).await,
         }
@@ -200,8 +200,8 @@ impl Engine {
         }
         match self.reader.root(&state.origin, seen.size).await? {
             Some(ours) if ours != seen.root => {
-                self.book.contradiction(state, &shown.signed, &ours).await?;
-                Err(SyncError::Refused("LOG_FROZEN"))
+                let code = self.book.contradiction(state, &shown.signed, &ours).await?;
+                Err(SyncError::Refused(code))
             }
             _ => Ok(()),
         }
@@ -248,8 +248,8 @@ impl Engine {
             && before != base.root
         {
             let evidence = Evidence::of_history(&held, &shown.signed, &before, &proof);
-            self.book.freeze(origin, &evidence).await?;
-            return Err(SyncError::Refused("LOG_FROZEN"));
+            let code = self.book.contradicted(origin, &evidence).await?;
+            return Err(SyncError::Refused(code));
         }
         self.refuse(&shown.by, origin, Answer::Proofs, "CONSISTENCY_PROOF");
         Ok(Relation::Unproven)

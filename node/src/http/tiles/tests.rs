@@ -150,7 +150,11 @@ struct Answer {
 }
 
 async fn get(store: &Arc<Memory>, path: &str) -> Answer {
-    let routes = super::routes(store.clone(), own(), "/log/33");
+    get_from(store, path, true).await
+}
+
+async fn get_from(store: &Arc<Memory>, path: &str, is_proven: bool) -> Answer {
+    let routes = super::routes(store.clone(), own(), "/log/33", move || is_proven);
     let response = routes
         .oneshot(Request::get(path).body(Body::empty()).unwrap())
         .await
@@ -312,4 +316,15 @@ fn a_bundle_is_cut_between_entries_only() {
     );
     assert_eq!(end_of(&bundle, 4), None);
     assert_eq!(end_of(&bundle[..9], 3), None);
+}
+
+#[tokio::test]
+async fn nothing_is_served_of_a_database_that_may_be_another_one() {
+    let (store, [own, mirror]) = logs().await;
+    for path in [format!("{own}/checkpoint"), format!("{own}/tile/0/000")] {
+        let answer = get_from(&store, &path, false).await;
+        assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{path}");
+    }
+    let mirrored = get_from(&store, &format!("{mirror}/checkpoint"), false).await;
+    assert_eq!(mirrored.status, StatusCode::OK);
 }
