@@ -189,14 +189,14 @@ impl Scene {
 
     /// Changes a bit of the entry at an index.
     fn damage_entry(&self, index: usize) {
-        self.machine.flip("entries", &self.leaves[index]);
+        self.machine.flip("leaves", &self.leaves[index]);
     }
 
     /// Changes how long an entry says that it is.
     fn damage_bundle(&self) {
         let pairs = self.leaves.windows(2).enumerate();
-        // Eight stand in a row of the database.
-        let in_a_row = pairs.filter(|(index, _)| index % 8 != 7 && *index > 256);
+        // Four stand in a row of the database.
+        let in_a_row = pairs.filter(|(index, _)| index % 4 != 3 && *index > 256);
         let around = in_a_row.map(|(_, pair)| {
             let length = u16::try_from(pair[1].len())
                 .expect("a short entry")
@@ -204,8 +204,7 @@ impl Scene {
             let before = &pair[0][pair[0].len() - 12..];
             [before, &length, &pair[1][..12]].concat()
         });
-        self.machine
-            .flip_any("entries", &around.collect::<Vec<_>>());
+        self.machine.flip_any("leaves", &around.collect::<Vec<_>>());
     }
 
     /// Changes a hash of a tile.

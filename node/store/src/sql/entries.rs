@@ -1,4 +1,4 @@
-//! Entry bundles, eight entries to a row.
+//! Entry bundles, four entries to a row of the table `leaves`.
 
 use std::ops::Range;
 
@@ -15,7 +15,7 @@ use super::{
 use crate::{Bundle, Error};
 
 /// Entries in a row; the schema says why.
-const IN_ROW: u64 = 8;
+const IN_ROW: u64 = 4;
 
 /// Leaves of a bundle.
 const IN_BUNDLE: u64 = TILE_WIDTH as u64;
@@ -27,9 +27,9 @@ const INSERT_BUNDLES: Insert = Insert {
 };
 
 const INSERT_ENTRIES: Insert = Insert {
-    into: "entries (place, entries)",
+    into: "leaves (place, entries)",
     conflict: "ON CONFLICT (place) DO UPDATE SET entries = excluded.entries \
-               WHERE length(excluded.entries) > length(entries.entries)",
+               WHERE length(excluded.entries) > length(leaves.entries)",
 };
 
 pub(super) async fn put(db: &mut Db, log: LogId, bundles: &[&Bundle]) -> Result<(), Error> {
@@ -68,7 +68,7 @@ pub(super) async fn remove(db: &mut Db, log: LogId, bundles: &[&Bundle]) -> Resu
     for bundle in bundles {
         let first = log.place(bundle.number * IN_BUNDLE)? >> IN_ROW.ilog2();
         let rows = values![first, first + (IN_BUNDLE / IN_ROW).cast_signed()];
-        let sql = "DELETE FROM entries WHERE place >= $1 AND place < $2";
+        let sql = "DELETE FROM leaves WHERE place >= $1 AND place < $2";
         db.execute(sql, rows).await?;
         let sql = "DELETE FROM bundles WHERE log = $1 AND number = $2";
         db.execute(sql, values![log, integer(bundle.number)?])
@@ -84,9 +84,9 @@ pub(super) async fn bundle(
 ) -> Result<Option<Bundle>, Error> {
     let start = number.saturating_mul(IN_BUNDLE);
     let (start, end) = offsets(&(start..start.saturating_add(IN_BUNDLE)));
-    let sql = "SELECT entries FROM entries \
-         WHERE place >= ((SELECT id << 40 FROM logs WHERE origin = $1) + $2) / 8 \
-         AND place < ((SELECT id << 40 FROM logs WHERE origin = $1) + $3) / 8 ORDER BY place";
+    let sql = "SELECT entries FROM leaves \
+         WHERE place >= ((SELECT id << 40 FROM logs WHERE origin = $1) + $2) / 4 \
+         AND place < ((SELECT id << 40 FROM logs WHERE origin = $1) + $3) / 4 ORDER BY place";
     let rows: Vec<(Vec<u8>,)> = db.all(sql, values![origin, start, end]).await?;
     if rows.is_empty() {
         return Ok(None);
@@ -131,4 +131,105 @@ const DAMAGED: Error = Error::Corrupt("an entry bundle does not decode");
 
 fn decode(entries: &[u8]) -> Result<Vec<&[u8]>, Error> {
     decode_bundle(entries).map_err(|_| DAMAGED)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::borrow::Cow;
+
+    use sqlx::{
+        AssertSqlSafe, Connection as _, PgConnection, SqliteConnection, migrate::Migrator, raw_sql,
+    };
+
+    use super::*;
+    use crate::{Postgres, PostgresOptions, Sqlite, SqliteOptions, Store};
+
+    /// How many entries each log has: rows of eight that are full, and that are not.
+    const WIDTHS: [u64; 10] = [1, 3, 4, 5, 7, 8, 9, 12, 13, 261];
+
+    fn origin(log: usize) -> Origin {
+        format!("huren.zj.example/log/{log}").parse().unwrap()
+    }
+
+    /// Entries of lengths that are written with all kinds of bytes, one empty.
+    fn entries(width: u64) -> Vec<Vec<u8>> {
+        let length = |n: u64| usize::try_from(n * 97 % 777).unwrap();
+        (0..width)
+            .map(|n| vec![n.to_le_bytes()[0]; length(n)])
+            .collect()
+    }
+
+    /// What an older program would have kept: eight to a row.
+    fn rows_of_eight() -> String {
+        let mut sql = String::new();
+        for (log, width) in (1..).zip(WIDTHS) {
+            let (id, origin) = (log, origin(log));
+            let zero = "0".repeat(64);
+            let blob = |hex: &str| format!("BLOB'{hex}'");
+            sql += &format!(
+                "INSERT INTO logs (id, origin, role, size, root, checkpoint, pending, published, \
+                 witnessed, folded, disclosed) VALUES ({id}, '{origin}', 1, 0, {}, {e}, {e}, {e}, \
+                 {e}, 0, 0);",
+                blob(&zero),
+                e = blob("")
+            );
+            for (row, some) in entries(width).chunks(8).enumerate() {
+                let place = ((id << 40) >> 3) + row;
+                let some = encode_bundle(some.iter().map(Vec::as_slice)).unwrap();
+                let some = blob(&hex::encode(some));
+                sql += &format!("INSERT INTO entries VALUES ({place}, {some});");
+            }
+        }
+        sql
+    }
+
+    fn before(migrations: &Migrator, version: i64) -> Migrator {
+        let old = migrations.iter().filter(|one| one.version < version);
+        Migrator {
+            migrations: Cow::Owned(old.cloned().collect()),
+            ..Migrator::DEFAULT
+        }
+    }
+
+    async fn has_all(store: &dyn Store) {
+        for (log, width) in (1..).zip(WIDTHS) {
+            for (number, some) in (0..).zip(entries(width).chunks(IN_BUNDLE as usize)) {
+                let bundle = store.bundle(&origin(log), number).await.unwrap().unwrap();
+                assert_eq!(usize::from(bundle.width), some.len());
+                assert_eq!(decode(&bundle.entries).unwrap(), some);
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn rows_of_eight_in_a_file_become_rows_of_four() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("huren.sqlite");
+        let url = format!("sqlite:{}?mode=rwc", path.display());
+        let mut db = SqliteConnection::connect(&url).await.unwrap();
+        let migrations = sqlx::migrate!("migrations/sqlite");
+        before(&migrations, 11).run(&mut db).await.unwrap();
+        let rows = rows_of_eight().replace("BLOB'", "x'");
+        raw_sql(AssertSqlSafe(rows)).execute(&mut db).await.unwrap();
+        db.close().await.unwrap();
+        let store = Sqlite::open(path, SqliteOptions::default()).await.unwrap();
+        has_all(&store).await;
+    }
+
+    #[tokio::test]
+    async fn rows_of_eight_on_a_server_become_rows_of_four() {
+        let Some(server) = huren_postgres_server::server() else {
+            return;
+        };
+        let url = server.database().unwrap();
+        let mut db = PgConnection::connect(&url).await.unwrap();
+        let migrations = sqlx::migrate!("migrations/postgres");
+        before(&migrations, 2).run(&mut db).await.unwrap();
+        let rows = rows_of_eight().replace("BLOB'", "'\\x");
+        raw_sql(AssertSqlSafe(rows)).execute(&mut db).await.unwrap();
+        db.close().await.unwrap();
+        let options = PostgresOptions::default();
+        let store = Postgres::open(&url, &options).await.unwrap();
+        has_all(&store).await;
+    }
 }

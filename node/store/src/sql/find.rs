@@ -115,8 +115,8 @@ pub(super) fn select(
     let (entries, join) = match leaves {
         Leaves::With => (
             "e.entries, se.entries AS status_entries",
-            "LEFT JOIN entries e ON e.place = d.place >> 3 \
-             LEFT JOIN entries se ON se.place = s.place >> 3",
+            "LEFT JOIN leaves e ON e.place = d.place >> 2 \
+             LEFT JOIN leaves se ON se.place = s.place >> 2",
         ),
         Leaves::Without => ("NULL AS entries, NULL AS status_entries", ""),
     };

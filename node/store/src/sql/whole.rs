@@ -27,7 +27,7 @@ pub(crate) const TABLES: [Table; 22] = [
     ),
     Table("tiles (log, level, number, hashes)", "iiib"),
     Table("bundles (log, number, width)", "iii"),
-    Table("entries (place, entries)", "ib"),
+    Table("leaves (place, entries)", "ib"),
     Table("certificates (place, leaf, writer)", "ibi"),
     Table(
         "statuses (place, leaf, target, effect, reason, effective)",
@@ -223,7 +223,7 @@ pub(crate) const REGISTERS: [&str; 7] = [
 ];
 
 /// The tables that it reads.
-const LOGS: [&str; 5] = ["logs", "tiles", "bundles", "entries", "trust_lists"];
+const LOGS: [&str; 5] = ["logs", "tiles", "bundles", "leaves", "trust_lists"];
 
 /// What the registers of a store add up to.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -18,7 +18,7 @@ const PUBLIC: [&str; 16] = [
     "logs",
     "tiles",
     "bundles",
-    "entries",
+    "leaves",
     "certificates",
     "statuses",
     "directory",
