@@ -47,7 +47,7 @@ pub(super) async fn play(
     records: u32,
     folder: &Path,
 ) -> Result<Vec<Reading>> {
-    let mut stage = Stage::lay_out(folder, servers)?;
+    let mut stage = Stage::lay_out(folder, &[HOME, REPLICA], servers)?;
     let province = folder.join("province");
     let invented = generate::GenArgs {
         dir: Some(province.clone()),
@@ -59,7 +59,7 @@ pub(super) async fn play(
         stage.start(region).await?;
     }
     for name in ["institutions.csv", "certificates.csv"] {
-        stage.import(&province.join(name)).await?;
+        stage.import(HOME, &province.join(name)).await?;
     }
     registers(&stage.cast, &province.join("registers")).await?;
     stage.caught_up().await?;

@@ -149,6 +149,33 @@ pub(super) const FIGURES: &[Figure] = &[
             Millis,
         )
     },
+    figure(
+        "members_lag_p50",
+        (
+            "四省同时定速写入时的延迟 p50",
+            "lag while four members write at the pace, p50",
+        ),
+        Millis,
+    ),
+    Figure {
+        goals: &[Value(1_000.0)],
+        ..figure(
+            "members_lag_p99",
+            (
+                "四省同时定速写入时的延迟 p99",
+                "lag while four members write at the pace, p99",
+            ),
+            Millis,
+        )
+    },
+    figure(
+        "members_rate",
+        (
+            "四省同时定速写入，每省写入至各省齐备",
+            "four members at the pace: written by each, held by all",
+        ),
+        Rate,
+    ),
     Figure {
         goals: &[Share("empty", 0.5)],
         beside: &["empty"],

@@ -9,6 +9,7 @@ mod decisions;
 mod figures;
 mod limits;
 mod machine;
+mod members;
 mod nodes;
 mod report;
 mod servers;
@@ -32,10 +33,11 @@ use servers::Servers;
 /// 测速：导入、复制、核验等，与同次测得的极限并列 / speed, beside limits measured in the same run
 ///
 /// 每种规模、每一轮都启动两个真实节点（双向 TLS、每次提交都落盘）：一个导入，一个自空库复制并答复。
-/// 装有 PostgreSQL 时，并列同样的行在其中 COPY 与逻辑复制的速度。
+/// 最后四个节点自空库同时定速写入、互相复制。装有 PostgreSQL 时，并列同样的行在其中 COPY 与逻辑复制的速度。
 /// / Runs two real nodes for every size and round (mutual TLS, every commit synced): one imports, the
-/// other one bootstraps from nothing and answers. Where PostgreSQL is installed, COPY and logical
-/// replication of the same rows stand beside them.
+/// other one bootstraps from nothing and answers. In the end four nodes, all of them new, write at a pace
+/// at once and replicate one another. Where PostgreSQL is installed, COPY and logical replication of the
+/// same rows stand beside them.
 #[derive(Args, Clone, Debug)]
 #[command(args_conflicts_with_subcommands = true)]
 pub struct BenchArgs {
@@ -97,7 +99,7 @@ struct RunArgs {
     /// 同时在途的核验 / verifications under way at a time
     #[arg(long, default_value_t = 64, value_parser = value_parser!(u16).range(1..))]
     in_flight: u16,
-    /// 定速写入，每秒记录数 / records a second at the steady pace
+    /// 定速写入，每个写入节点每秒记录数 / records a second at the steady pace, of each node that writes
     #[arg(long, default_value_t = 2_000, value_parser = value_parser!(u32).range(5..))]
     pace: u32,
     /// 随机种子 / seed of data and questions
@@ -128,6 +130,8 @@ enum Scenario {
     Fold,
     /// 互认决定、统计与监测 / decisions on recognition, statistics, monitoring.
     Decisions,
+    /// 四省同时定速写入、互相复制的延迟 / the lag of four members that all write at the pace and replicate one another.
+    Members,
     /// PostgreSQL 的 COPY 与逻辑复制 / PostgreSQL's COPY and logical replication.
     Postgres,
 }
@@ -259,6 +263,9 @@ async fn measure(args: &RunArgs, json_out: bool) -> Result<Report> {
                 size.add(
                     decisions::play(args, for_nodes, records, &folder.join("decisions")).await?,
                 );
+            }
+            if args.wants(Scenario::Members) {
+                size.add(members::play(args, for_nodes, &folder.join("members")).await?);
             }
             if args.keep.is_none() {
                 fs::remove_dir_all(&folder)?;

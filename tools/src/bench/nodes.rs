@@ -39,7 +39,7 @@ pub(super) async fn play(
     folder: &Path,
 ) -> Result<Vec<Reading>> {
     let mut readings = Vec::new();
-    let mut stage = Stage::lay_out(folder, for_nodes)?;
+    let mut stage = Stage::lay_out(folder, &[HOME, REPLICA], for_nodes)?;
     let table = folder.join("certificates.csv");
     let further = if args.wants(Scenario::Steady) {
         steady::rows(args)
@@ -55,7 +55,8 @@ pub(super) async fn play(
     )?;
 
     stage.start(HOME).await?;
-    readings.push(("import", stage.import(&first).await?.records_per_second));
+    let imported = stage.import(HOME, &first).await?;
+    readings.push(("import", imported.records_per_second));
     readings.extend(stage.memory(HOME, "memory_home"));
 
     let begin = Instant::now();

@@ -1,5 +1,5 @@
-//! What scenarios are played on: a node that issues, one that replicates and answers, and the
-//! table that the first one imports.
+//! What scenarios are played on: nodes, mostly one that issues and one that replicates and answers,
+//! and the tables that are imported.
 
 use std::{
     fs,
@@ -31,20 +31,25 @@ pub(super) const REPLICA: Region = Region::SHANGHAI;
 /// For how long no node takes charge of a database whose register is being dropped.
 const FOLDING: Duration = Duration::from_secs(600);
 
-/// Two nodes, with folders of their own.
+/// Nodes, with folders of their own.
 pub(super) struct Stage {
     pub(super) folder: PathBuf,
     pub(super) cast: Cast,
 }
 
 impl Stage {
-    /// Lays out the two nodes; starts nothing.
-    pub(super) fn lay_out(folder: &Path, servers: Option<&Servers>) -> Result<Self> {
+    /// Lays out a node for each region; starts nothing. A quorum is half of them: the other one of
+    /// two, and two of the three others of four.
+    pub(super) fn lay_out(
+        folder: &Path,
+        regions: &[Region],
+        servers: Option<&Servers>,
+    ) -> Result<Self> {
         fs::create_dir_all(folder)?;
-        let cast = Cast::lay_out(folder, &[HOME, REPLICA], 1)?;
+        let cast = Cast::lay_out(folder, regions, regions.len() / 2)?;
         if let Some(servers) = servers {
-            for region in [HOME, REPLICA] {
-                cast.node(region)
+            for region in regions {
+                cast.node(*region)
                     .use_database(&servers.for_nodes.database()?)?;
             }
         }
@@ -60,10 +65,11 @@ impl Stage {
         self.cast.ready(region).await
     }
 
-    /// Imports a table into the home node.
-    pub(super) async fn import(&self, csv: &Path) -> Result<import::Report> {
-        let client = IssuanceServiceClient::new(self.cast.caller(HOME)?);
-        let report = import::run(client, &what_to_import(csv), &import::progress_bar()).await;
+    /// Imports a table into a region's node.
+    pub(super) async fn import(&self, region: Region, csv: &Path) -> Result<import::Report> {
+        let client = IssuanceServiceClient::new(self.cast.caller(region)?);
+        let what = what_to_import(region, csv);
+        let report = import::run(client, &what, &import::progress_bar()).await;
         ensure!(
             report.failure.is_none() && report.exit_code() == 0,
             "{report}"
@@ -71,26 +77,20 @@ impl Stage {
         Ok(report)
     }
 
-    /// Leaves that the home node has.
-    pub(super) async fn size(&self) -> Result<u64> {
-        Ok(self.cast.log_at(HOME, HOME).await?.held_size)
+    /// Leaves of its own log that a region's node has.
+    pub(super) async fn size(&self, region: Region) -> Result<u64> {
+        Ok(self.cast.log_at(region, region).await?.held_size)
     }
 
-    /// How far the replica knows the home node's log: verified, stored, folded, disclosed, and
-    /// with its cosignature.
+    /// How far the replica knows the home node's log.
     pub(super) async fn replicated(&self) -> Result<u64> {
-        let extent = self
-            .cast
-            .log_at(REPLICA, HOME)
-            .await?
-            .extent
-            .unwrap_or_default();
-        Ok(extent.size.min(extent.witnessed_size))
+        let extent = self.cast.log_at(REPLICA, HOME).await?.extent;
+        Ok(reached(&extent.unwrap_or_default()))
     }
 
     /// Waits until the replica has as many leaves as the home node.
     pub(super) async fn caught_up(&self) -> Result<()> {
-        let size = self.size().await?;
+        let size = self.size(HOME).await?;
         climb("复制 replication", size, async || self.replicated().await).await
     }
 
@@ -168,6 +168,11 @@ impl Opened {
     }
 }
 
+/// How far a log is known: verified, stored, folded, disclosed, and cosigned by a quorum.
+pub(super) fn reached(extent: &v1::LogExtent) -> u64 {
+    extent.size.min(extent.witnessed_size)
+}
+
 /// Waits until something has come to `end`, however long that takes, as long as it moves.
 pub(super) async fn climb(what: &str, end: u64, at: impl AsyncFn() -> Result<u64>) -> Result<()> {
     let mut reached = None;
@@ -214,10 +219,10 @@ pub(super) fn table(args: &RunArgs, records: u32, out: &Path) -> GenArgs {
     }
 }
 
-fn what_to_import(csv: &Path) -> ImportArgs {
+fn what_to_import(region: Region, csv: &Path) -> ImportArgs {
     ImportArgs {
         file: csv.to_owned(),
-        region: HOME,
+        region,
         kind: None,
         encoding: None,
         sheet: None,

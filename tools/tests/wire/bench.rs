@@ -6,8 +6,8 @@ use serde_json::Value;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_huren");
 
-/// What a node without PostgreSQL beside it is measured by, but for the steady state, which takes
-/// longer than a test may.
+/// What a node without PostgreSQL beside it is measured by, but for what is written at a pace, by one
+/// member or by four, which takes longer than a test may.
 const MEASURED: &str = "alerts bootstrap counting decide decide_many decide_only decide_verify disk \
     empty empty_p50 fold fold_insert import insert memory_home memory_replica proof receipt recovery \
     sign steps table verify verify_many verify_p50 verify_p99 verify_receipt verify_strict";
