@@ -26,14 +26,19 @@ use huren_store::{Error as StoreError, Found, KeptCell, Leaves, LogState, Store,
 
 use super::{Engine, Reader, tasks::MAX_DELAY};
 
-/// Leaves that are counted in one transaction.
+/// Leaves that are counted in one transaction: whoever writes meanwhile waits for it.
 const PAGE: u64 = 4_096;
+/// Leaves that are counted in one transaction while many wait, as behind an import or a bootstrap: more
+/// of them have a cell in common, each of which is read and written once.
+const LARGE_PAGE: u64 = 16_384;
+/// How many are many.
+const MANY: u64 = 4 * LARGE_PAGE;
 /// Persons, or cells, that are read at once.
 const AT_ONCE: usize = 512;
 /// Between two pages, and between two looks whether others still wait for something.
 const PAUSE: Duration = Duration::from_millis(50);
 /// How many times others that wait for something come first, before a page is counted nevertheless:
-/// a page takes about a second of one core, so that some fifteenth of it goes there meanwhile.
+/// a page takes a second of one core, and a large one two, so that a fifteenth or two go there meanwhile.
 const GIVES_WAY: u32 = 300;
 /// How long news are collected before they are counted.
 const COLLECTING: Duration = Duration::from_secs(10);
@@ -309,6 +314,12 @@ impl Counting<'_> {
     }
 }
 
+/// What is counted next of the leaves from one index to another.
+fn next_page(start: u64, end: u64) -> Range<u64> {
+    let page = if end - start < MANY { PAGE } else { LARGE_PAGE };
+    start..end.min(start + page)
+}
+
 fn read(sums: &[u8]) -> Result<Months, StoreError> {
     Months::from_bytes(sums).ok_or(StoreError::Corrupt("the sums of a cell"))
 }
@@ -365,8 +376,7 @@ impl Engine {
         let Some(log) = behind.next() else {
             return Ok(false);
         };
-        let start = up_to(log);
-        let page = start..log.folded.min(log.disclosed).min(start + PAGE);
+        let page = next_page(up_to(log), log.folded.min(log.disclosed));
         let counter = self.sealing().counter();
         let cells = counter
             .with(&log.origin, page.clone(), counted.clone())
@@ -402,5 +412,24 @@ impl Engine {
             }
         }
         Ok(table.finish())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_are_large_while_many_wait() {
+        let mut sizes = Vec::new();
+        let (mut start, end) = (5, 5 + MANY + LARGE_PAGE + 1);
+        while start < end {
+            let page = next_page(start, end);
+            assert_eq!(page.start, start);
+            sizes.push(page.end - page.start);
+            start = page.end;
+        }
+        let small = vec![PAGE; usize::try_from((MANY - LARGE_PAGE) / PAGE).unwrap()];
+        assert_eq!(sizes, [&[LARGE_PAGE; 2][..], &small, &[1]].concat());
     }
 }

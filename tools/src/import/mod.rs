@@ -95,9 +95,9 @@ pub struct ImportArgs {
     pub retry: Retry,
 }
 
-/// Rows that may be unanswered at a time, unless said otherwise: several batches of a node, so
-/// that it prepares the next ones while one commits.
-pub const DEFAULT_IN_FLIGHT: usize = 4_096;
+/// Rows that may be unanswered at a time, unless said otherwise: as many as a node has under way (two
+/// batches, of which it prepares one while the other commits), and half as many on their way to it.
+pub const DEFAULT_IN_FLIGHT: usize = 12_288;
 
 /// How often and when to try again: rows that the node puts off, and lost connections.
 #[derive(Clone, Copy, Debug)]

@@ -11,8 +11,9 @@ use super::source::{RawRow, Source, SourceError};
 /// Rows that change hands together: doing so costs more than reading one.
 const TOGETHER: usize = 32;
 
-/// How many such sets are read ahead.
-const READ_AHEAD: usize = 8;
+/// How many such sets are read ahead: as many rows as a node answers at once when a batch has committed,
+/// which the next ones take the place of.
+const READ_AHEAD: usize = 128;
 
 /// A row that was read, and what can be done with it.
 pub(super) struct Read {
