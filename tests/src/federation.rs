@@ -72,6 +72,8 @@ struct Site {
     data_keys: (KeyRing, KeyRing),
     /// Its operator's order for its next start.
     accept_loss: Option<u64>,
+    /// Whether its process follows another one.
+    follows: bool,
 }
 
 impl Site {
@@ -95,6 +97,7 @@ impl Site {
                 (keys.at_rest, keys.index)
             },
             accept_loss: None,
+            follows: false,
         }
     }
 }
@@ -275,6 +278,11 @@ impl Federation {
         std::fs::remove_file(&self.sites[&region].high_water).expect("a file");
     }
 
+    /// Has a member's next processes follow another one that is in charge of its logs.
+    pub fn follow(&mut self, region: Region) {
+        self.site_mut(region).follows = true;
+    }
+
     /// Tells a member for its next starts to go on at a size though more was signed.
     pub fn accept_loss(&mut self, region: Region, size: Option<u64>) {
         self.site_mut(region).accept_loss = size;
@@ -341,7 +349,11 @@ impl Federation {
         };
         let (engine, runner) = Engine::open(parts).await?;
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
-        engine.start(runner, &tasks, &stop);
+        if site.follows {
+            engine.start_following(&tasks, &stop);
+        } else {
+            engine.start(runner, &tasks, &stop);
+        }
         *site.place.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&engine));
         let running = Running {
             engine,

@@ -80,7 +80,7 @@ impl Entry {
 }
 
 impl Book {
-    /// Reads the states of all logs.
+    /// Reads the states of all logs; the own one is [`Book::unproven`] as yet.
     ///
     /// # Errors
     /// If the store fails.
@@ -90,6 +90,7 @@ impl Book {
         clock: Arc<dyn Clock>,
         trust: watch::Receiver<Arc<TrustChain>>,
         audit: Arc<Audit>,
+        own: &Origin,
     ) -> Result<Self, StoreError> {
         let book = Self {
             store,
@@ -101,7 +102,7 @@ impl Book {
             seen: RwLock::default(),
             news: RwLock::default(),
             doubted: RwLock::default(),
-            unproven: RwLock::default(),
+            unproven: RwLock::new(Some(own.clone())),
             doubts: AtomicU64::default(),
             settling: Mutex::default(),
             reading: Mutex::default(),

@@ -135,7 +135,7 @@ impl Engine {
         reason: ErasureReason,
         members: &[MemberErasure],
     ) -> Result<Option<ErasureProof>, StoreError> {
-        let Some(entry) = self.book.entry(&self.origin) else {
+        let Some(entry) = self.book.shown(&self.origin) else {
             return Ok(None);
         };
         let Ok(witnessed) = SignedCheckpoint::parse(&entry.state.notes.witnessed) else {

@@ -9,7 +9,7 @@ use std::{
 use huren_store::{Error as StoreError, Head};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Engine, work};
+use super::{Engine, RecoverError, book::empty_head, work};
 
 /// How often the logs are looked at, and how often tokens and trust lists.
 const LOGS: Duration = Duration::from_millis(200);
@@ -84,7 +84,8 @@ impl Engine {
     }
 
     /// Notes what the own log holds in the high-water file, as whoever is in charge does in its
-    /// own: so that this process, should it take over, knows a database that is older.
+    /// own: so that this process, should it take over, knows a database that is older, or another.
+    /// Nothing of such a one is shown here either.
     async fn mark_what_is_seen(&self, seen: &mut Option<Head>) -> Result<(), StoreError> {
         let head = self.book.entry(&self.origin).map(|own| own.state.head);
         let (Some(head), file) = (head, Arc::clone(&self.high_water)) else {
@@ -93,18 +94,33 @@ impl Engine {
         if *seen == Some(head) {
             return Ok(());
         }
-        let origin = self.origin.clone();
-        work::aside(move || {
-            let marked = file.read()?;
-            let is_newer = marked.is_none_or(|(of, mark)| of != origin || mark.size < head.size);
-            if is_newer {
-                file.write(&origin, &head)
-            } else {
-                Ok(())
+        let failed = |error| StoreError::Unavailable(Box::new(error));
+        let marks = Arc::clone(&file);
+        let marked = work::aside(move || marks.read()).await?.map_err(failed)?;
+        let marked = marked.filter(|(of, _)| *of == self.origin);
+        let marked = marked.map_or(empty_head(), |(_, mark)| mark);
+        let is_held = marked.size <= head.size
+            && match self.check_same_history(marked, head).await {
+                Ok(()) => true,
+                Err(RecoverError::Store(error)) => return Err(error),
+                Err(_) => false,
+            };
+        if is_held {
+            if marked.size < head.size {
+                let origin = self.origin.clone();
+                let written = work::aside(move || file.write(&origin, &head));
+                written.await?.map_err(failed)?;
             }
-        })
-        .await?
-        .map_err(|error| StoreError::Unavailable(Box::new(error)))?;
+            self.book.proven();
+        } else {
+            tracing::error!(
+                held = head.size,
+                seen = marked.size,
+                "the database does not hold what this process has seen of the own log: nothing \
+                 of it is shown here"
+            );
+            self.book.unproven(&self.origin);
+        }
         *seen = Some(head);
         Ok(())
     }

@@ -7,7 +7,10 @@ use std::sync::{
 
 /// How much is under way.
 #[derive(Default)]
-pub(super) struct Load(Arc<AtomicUsize>);
+pub(super) struct Load {
+    under_way: Arc<AtomicUsize>,
+    begun: AtomicUsize,
+}
 
 /// Something that is under way until this is dropped.
 pub(super) struct UnderWay(Arc<AtomicUsize>);
@@ -15,13 +18,19 @@ pub(super) struct UnderWay(Arc<AtomicUsize>);
 impl Load {
     /// Something begins that others wait for.
     pub(super) fn begin(&self) -> UnderWay {
-        self.0.fetch_add(1, Ordering::Relaxed);
-        UnderWay(Arc::clone(&self.0))
+        self.begun.fetch_add(1, Ordering::Relaxed);
+        self.under_way.fetch_add(1, Ordering::Relaxed);
+        UnderWay(Arc::clone(&self.under_way))
+    }
+
+    /// How often something has begun.
+    pub(super) fn begun(&self) -> usize {
+        self.begun.load(Ordering::Relaxed)
     }
 
     /// Whether nobody waits for anything.
     pub(super) fn is_idle(&self) -> bool {
-        self.0.load(Ordering::Relaxed) == 0
+        self.under_way.load(Ordering::Relaxed) == 0
     }
 }
 
@@ -44,5 +53,6 @@ mod tests {
         assert!(!load.is_idle());
         drop(other);
         assert!(load.is_idle());
+        assert_eq!(load.begun(), 2);
     }
 }

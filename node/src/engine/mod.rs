@@ -270,6 +270,7 @@ impl Engine {
             Arc::clone(&clock),
             trust.clone(),
             Arc::clone(&audit),
+            &origin,
         );
         let book = Arc::new(book.await?);
         let keys = Arc::new(parts.keys);

@@ -80,13 +80,19 @@ impl Engine {
     /// # Errors
     /// [`RecoverError`]: the node answers from what it holds, and does not sign.
     pub(super) async fn recover(&self) -> Result<(), RecoverError> {
-        self.recover_log().await?;
-        self.book.proven(&self.origin).await?;
+        let was_behind = self.compare_with_signed().await?;
+        self.book.proven();
+        self.book.settle(&self.origin).await?;
+        self.complete().await?;
+        if was_behind {
+            tracing::warn!("the own log is complete again");
+        }
         // Everything that was signed is held and folded, and so every erasure applied.
         Ok(self.caught_up(&self.origin).await?)
     }
 
-    async fn recover_log(&self) -> Result<(), RecoverError> {
+    /// Finds that the database holds what was signed, or brings it there; says whether it was behind.
+    async fn compare_with_signed(&self) -> Result<bool, RecoverError> {
         // Blocks, as lowering does below: there is nothing to serve meanwhile.
         let high_water = self
             .high_water
@@ -98,7 +104,7 @@ impl Engine {
             && signed.size <= held.size
         {
             self.check_same_history(signed, held).await?;
-            return self.complete().await;
+            return Ok(false);
         }
         tracing::warn!(
             held = held.size,
@@ -131,9 +137,7 @@ impl Engine {
             }
             self.accept_loss(signed, held).await?;
         }
-        self.complete().await?;
-        tracing::warn!(size = held.size, "the own log is complete again");
-        Ok(())
+        Ok(true)
     }
 
     /// Lets the log go on behind what was signed, because its operator said so.
@@ -158,7 +162,12 @@ impl Engine {
         Ok(state.map_or(super::book::empty_head(), |state| state.head))
     }
 
-    async fn check_same_history(&self, signed: Head, held: Head) -> Result<(), RecoverError> {
+    /// Whether what is held begins with what was signed.
+    pub(super) async fn check_same_history(
+        &self,
+        signed: Head,
+        held: Head,
+    ) -> Result<(), RecoverError> {
         let root = match signed.size {
             0 => Some(merkle::empty_root()),
             size if size == held.size => Some(held.root),

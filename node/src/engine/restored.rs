@@ -80,14 +80,15 @@ impl Engine {
         };
         let size = |note: &[u8]| {
             let signed = rules::read_checkpoint(member, origin, note);
-            signed.map_or(0, |signed| signed.checkpoint().size)
+            signed.ok().map(|signed| signed.checkpoint().size)
         };
         // What was seen was shown since this process started, and so since the database was
         // restored.
         let shown = self.book.seen(origin);
+        // Who shows nothing does not know how far the log is.
         let shown = shown.values();
         let sizes: Vec<u64> = shown
-            .map(|head| size(&head.checkpoint).max(size(&head.witnessed)))
+            .filter_map(|head| size(&head.checkpoint).max(size(&head.witnessed)))
             .collect();
         let needed = self.quorum_of_answers();
         if rules::has_caught_up(state.folded, state.head.size, &sizes, needed) {

@@ -28,17 +28,15 @@ use super::{Engine, Reader, tasks::MAX_DELAY};
 
 /// Leaves that are counted in one transaction: whoever writes meanwhile waits for it.
 const PAGE: u64 = 4_096;
-/// Leaves that are counted in one transaction while many wait, as behind an import or a bootstrap: more
-/// of them have a cell in common, each of which is read and written once.
+/// The same while nobody wants anything: more of them have a cell in common, each of which is read
+/// and written once.
 const LARGE_PAGE: u64 = 16_384;
-/// How many are many.
-const MANY: u64 = 4 * LARGE_PAGE;
 /// Persons, or cells, that are read at once.
 const AT_ONCE: usize = 512;
 /// Between two pages, and between two looks whether others still wait for something.
 const PAUSE: Duration = Duration::from_millis(50);
 /// How many times others that wait for something come first, before a page is counted nevertheless:
-/// a page takes a second of one core, and a large one two, so that a fifteenth or two go there meanwhile.
+/// a page takes about a second of one core, so that some fifteenth of it goes there meanwhile.
 const GIVES_WAY: u32 = 300;
 /// How long news are collected before they are counted.
 const COLLECTING: Duration = Duration::from_secs(10);
@@ -314,12 +312,6 @@ impl Counting<'_> {
     }
 }
 
-/// What is counted next of the leaves from one index to another.
-fn next_page(start: u64, end: u64) -> Range<u64> {
-    let page = if end - start < MANY { PAGE } else { LARGE_PAGE };
-    start..end.min(start + page)
-}
-
 fn read(sums: &[u8]) -> Result<Months, StoreError> {
     Months::from_bytes(sums).ok_or(StoreError::Corrupt("the sums of a cell"))
 }
@@ -329,9 +321,14 @@ impl Engine {
     pub(super) async fn count_regularly(&self) {
         let mut changes = self.book.changes();
         let mut delays = self.backoff();
+        let mut begun = self.load.begun();
         loop {
             changes.mark_unchanged();
-            match self.count_page().await {
+            // Nobody has wanted anything since the page before began.
+            let before = std::mem::replace(&mut begun, self.load.begun());
+            let is_quiet = self.load.is_idle() && before == begun;
+            let leaves = if is_quiet { LARGE_PAGE } else { PAGE };
+            match self.count_page(leaves).await {
                 Ok(true) => {
                     delays = self.backoff();
                     self.give_way().await;
@@ -361,8 +358,8 @@ impl Engine {
         }
     }
 
-    /// Counts the next page of a log that has one; says whether there was one.
-    async fn count_page(&self) -> Result<bool, StoreError> {
+    /// Counts the next page of a log that has one, of so many leaves at most; says whether there was one.
+    async fn count_page(&self, leaves: u64) -> Result<bool, StoreError> {
         let _judging = self.judging.read().await;
         let _one_at_a_time = self.counting.lock().await;
         let counted = self.store.counted().await?;
@@ -376,7 +373,8 @@ impl Engine {
         let Some(log) = behind.next() else {
             return Ok(false);
         };
-        let page = next_page(up_to(log), log.folded.min(log.disclosed));
+        let start = up_to(log);
+        let page = start..log.folded.min(log.disclosed).min(start + leaves);
         let counter = self.sealing().counter();
         let cells = counter
             .with(&log.origin, page.clone(), counted.clone())
@@ -412,24 +410,5 @@ impl Engine {
             }
         }
         Ok(table.finish())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pages_are_large_while_many_wait() {
-        let mut sizes = Vec::new();
-        let (mut start, end) = (5, 5 + MANY + LARGE_PAGE + 1);
-        while start < end {
-            let page = next_page(start, end);
-            assert_eq!(page.start, start);
-            sizes.push(page.end - page.start);
-            start = page.end;
-        }
-        let small = vec![PAGE; usize::try_from((MANY - LARGE_PAGE) / PAGE).unwrap()];
-        assert_eq!(sizes, [&[LARGE_PAGE; 2][..], &small, &[1]].concat());
     }
 }

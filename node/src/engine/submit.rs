@@ -135,7 +135,7 @@ impl Engine {
 
     /// What members are shown of the own log.
     fn published(&self) -> Option<SignedCheckpoint> {
-        let entry = self.book.entry(&self.origin)?;
+        let entry = self.book.shown(&self.origin)?;
         let signed = SignedCheckpoint::parse(&entry.state.notes.published).ok()?;
         (signed.checkpoint().size > 0).then_some(signed)
     }

@@ -401,7 +401,7 @@ impl Engine {
         logs: &[LogView],
         (subject, leaves): (&Candidate, &Leaves),
     ) -> Result<Option<Vec<u8>>, StoreError> {
-        let Some(entry) = self.book.entry(&subject.origin) else {
+        let Some(entry) = self.book.shown(&subject.origin) else {
             return Ok(None);
         };
         let read = |note: &[u8]| SignedCheckpoint::parse(note).ok();

@@ -260,10 +260,13 @@ enum Failure {
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        tracing::error!(
-            error = &self as &dyn std::error::Error,
-            "cannot serve from a log"
-        );
+        // Recovery has said why, and anybody may ask again and again.
+        if !matches!(self, Self::Unproven) {
+            tracing::error!(
+                error = &self as &dyn std::error::Error,
+                "cannot serve from a log"
+            );
+        }
         let headers = [
             (header::CONTENT_TYPE, TEXT),
             (header::CACHE_CONTROL, MUTABLE),

@@ -107,7 +107,7 @@ impl FederationService for Service {
             .0
             .engine
             .book()
-            .entry(&origin)
+            .shown(&origin)
             .map_or(0, |e| e.disclosed());
         if range.is_empty() || range.end - range.start > MAX_DISCLOSURES || range.end > disclosed {
             let en = "a range of 1 to 16384 leaves, up to the disclosed size";
@@ -149,7 +149,7 @@ impl Service {
     /// The log, if it is held here up to a size.
     fn held(&self, name: &str, size: u64) -> Result<Origin, Status> {
         let origin = origin(name)?;
-        let entry = self.0.engine.book().entry(&origin);
+        let entry = self.0.engine.book().shown(&origin);
         match entry {
             Some(entry) if size <= entry.state.head.size => Ok(origin),
             Some(_) => Err(refuse::not_held("SIZE_NOT_HELD")),

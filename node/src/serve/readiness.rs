@@ -42,7 +42,9 @@ impl Readiness for EngineReadiness {
                     .to_owned(),
             });
         }
-        if !self.engine.is_writable() && self.elsewhere.borrow().is_none() {
+        let is_shown = !self.engine.book().is_unproven(self.engine.origin());
+        let is_passed_on = self.elsewhere.borrow().is_some() && is_shown;
+        if !self.engine.is_writable() && !is_passed_on {
             obstacles.push(Obstacle {
                 code: "LOG_NOT_WRITABLE",
                 zh: "本省日志暂不接受提交，原因见服务器日志".to_owned(),

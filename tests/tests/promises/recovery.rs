@@ -331,10 +331,55 @@ async fn refuses_and_tells_nobody(federation: &mut Federation, store: Arc<dyn St
     federation.until(HOME, has_heard_all).await;
     federation.restart(OTHER).await;
     federation.until(OTHER, has_heard_all).await;
-    let shown = showing(federation.engine(OTHER)).remove(&HOME.to_string());
-    let shown = shown.expect("a head of home's");
-    assert!(shown.checkpoint.is_empty() && shown.evidence.is_empty());
+    shows_nothing(federation);
     assert!(!federation.entry(HOME, HOME).view.frozen);
+}
+
+/// What home shows of its log, as the other member has heard it.
+fn heard_of_home(federation: &Federation) -> Option<v1::Head> {
+    let seen = federation.engine(OTHER).book().seen(&origin(HOME));
+    seen.get(&HOME.to_string()).cloned()
+}
+
+fn shows_nothing(federation: &Federation) {
+    let heard = heard_of_home(federation).expect("a head of home's");
+    assert!(heard.checkpoint.is_empty() && heard.evidence.is_empty());
+    let book = federation.engine(HOME).book();
+    assert!(
+        book.shown(&origin(HOME)).is_none(),
+        "nor proves it anything"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nor_does_a_process_show_it_that_follows_another() {
+    let (mut federation, _, truth) = scene().await;
+    federation.stop(HOME).await;
+    federation.follow(HOME);
+    federation.open(HOME).await.expect("an engine");
+    federation.restart(OTHER).await;
+    let shows_it = |head: &v1::Head| !head.checkpoint.is_empty();
+    let home = origin(HOME);
+    let is_shown = |engine: &Engine| {
+        let seen = engine.book().seen(&home);
+        seen.get(&HOME.to_string()).is_some_and(shows_it)
+    };
+    federation.until(OTHER, is_shown).await;
+
+    let size = truth.0.len();
+    for size in [size, size + 2, size - 2] {
+        federation.stop(HOME).await;
+        let other = other_tree(&truth, size).await;
+        federation.replace_store(HOME, other);
+        federation.open(HOME).await.expect("an engine");
+        // It has looked at the database, and will again.
+        let looks = Duration::from_millis(200);
+        federation.clock.until_sleeping(looks).await;
+        federation.restart(OTHER).await;
+        let has_heard = |engine: &Engine| engine.book().seen(&home).len() == OTHERS.len();
+        federation.until(OTHER, has_heard).await;
+        shows_nothing(&federation);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

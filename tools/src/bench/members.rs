@@ -116,7 +116,9 @@ async fn write(stage: &Stage, pairs: &Pairs, files: &Files) -> Result<Acknowledg
     let whole = |writer: &Region| acknowledged[writer].last().map_or(0, |(_, size)| *size);
     let end: u64 = pairs.keys().map(|(writer, _)| whole(writer)).sum();
     climb("复制 replication", end, async || {
-        Ok(pairs.values().map(latest).sum())
+        let reached =
+            |((writer, _), seen): (&(Region, Region), &Seen)| latest(seen).min(whole(writer));
+        Ok(pairs.iter().map(reached).sum())
     })
     .await?;
     Ok(acknowledged)

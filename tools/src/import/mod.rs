@@ -96,8 +96,8 @@ pub struct ImportArgs {
 }
 
 /// Rows that may be unanswered at a time, unless said otherwise: as many as a node has under way (two
-/// batches, of which it prepares one while the other commits), and half as many on their way to it.
-pub const DEFAULT_IN_FLIGHT: usize = 12_288;
+/// batches, of which it prepares one while the other commits).
+pub const DEFAULT_IN_FLIGHT: usize = 8_192;
 
 /// How often and when to try again: rows that the node puts off, and lost connections.
 #[derive(Clone, Copy, Debug)]

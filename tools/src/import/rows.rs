@@ -1,6 +1,6 @@
 //! Reading and converting rows on a thread of its own, a bounded number ahead.
 
-use std::{iter, vec};
+use std::vec;
 
 use tokio::{sync::mpsc, task::JoinHandle};
 
@@ -10,6 +10,9 @@ use super::source::{RawRow, Source, SourceError};
 
 /// Rows that change hands together: doing so costs more than reading one.
 const TOGETHER: usize = 32;
+
+/// Bytes behind which a set is full, whatever rows it has.
+const SET_BYTES: usize = 64 << 10;
 
 /// How many such sets are read ahead: as many rows as a node answers at once when a batch has committed,
 /// which the next ones take the place of.
@@ -37,26 +40,24 @@ impl Rows {
     pub(super) fn of(mut source: Source, conversion: Conversion) -> Self {
         let (sender, sets) = mpsc::channel(READ_AHEAD);
         let reading = tokio::task::spawn_blocking(move || {
-            loop {
-                let rows = iter::from_fn(|| {
-                    let row = source.next_row().transpose()?;
-                    Some(row.map(|row| (row, source.permille())))
-                });
-                let read = |(row, permille): (RawRow, u32)| Read {
-                    result: conversion.convert(&row),
-                    row,
-                    permille,
-                };
-                let mut set = Vec::with_capacity(TOGETHER);
-                for row in rows.take(TOGETHER) {
-                    let is_last = row.is_err();
-                    set.push(row.map(read));
-                    if is_last {
-                        break;
-                    }
+            let mut is_whole = false;
+            while !is_whole {
+                let (mut set, mut bytes) = (Vec::with_capacity(TOGETHER), 0);
+                while !is_whole && set.len() < TOGETHER && bytes < SET_BYTES {
+                    let row = source.next_row().transpose();
+                    is_whole = !matches!(row, Some(Ok(_)));
+                    let Some(row) = row else { break };
+                    let permille = source.permille();
+                    set.push(row.map(|row| {
+                        bytes += row.bytes();
+                        Read {
+                            result: conversion.convert(&row),
+                            row,
+                            permille,
+                        }
+                    }));
                 }
-                let is_last = set.len() < TOGETHER || set.last().is_some_and(Result::is_err);
-                if sender.blocking_send(set).is_err() || is_last {
+                if sender.blocking_send(set).is_err() {
                     return;
                 }
             }

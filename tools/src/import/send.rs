@@ -53,6 +53,9 @@ struct Connection {
     takes_progress: bool,
 }
 
+/// Length of pending rows behind which no more is read, however few they are.
+const PENDING_BYTES: usize = 64 << 20;
+
 /// How long a node may take to see that a stream has ended, before the importer goes.
 const PARTING: Duration = Duration::from_secs(2);
 
@@ -67,6 +70,8 @@ pub(super) struct Sender<'a, 'b> {
     retry: Retry,
     /// By line, which is the reference given to the node.
     pending: BTreeMap<u64, Pending>,
+    /// Length of the pending rows.
+    pending_bytes: usize,
     /// What pending rows are about: one row about each thing is pending at a time, so that
     /// the changes of one certificate take effect in the order of the file.
     subjects: HashSet<String>,
@@ -93,6 +98,7 @@ impl<'a, 'b> Sender<'a, 'b> {
             in_flight: in_flight.max(1),
             retry,
             pending: BTreeMap::new(),
+            pending_bytes: 0,
             subjects: HashSet::new(),
             put_off: BTreeSet::new(),
             held: None,
@@ -111,7 +117,9 @@ impl<'a, 'b> Sender<'a, 'b> {
                 connection = self.connect().await?;
                 continue;
             }
-            let has_room = self.held.is_none() && self.pending.len() < self.in_flight;
+            let has_room = self.held.is_none()
+                && self.pending.len() < self.in_flight
+                && self.pending_bytes < PENDING_BYTES;
             let due = self.put_off.first().map(|(at, _)| *at);
             tokio::select! {
                 row = rows.next(), if has_room && !is_read => match row {
@@ -186,6 +194,7 @@ impl<'a, 'b> Sender<'a, 'b> {
         }
         self.subjects.insert(held.submission.subject.clone());
         self.send(connection, &held);
+        self.pending_bytes += held.row.bytes();
         self.pending.insert(held.row.line, held);
     }
 
@@ -254,6 +263,7 @@ impl<'a, 'b> Sender<'a, 'b> {
             Answer::Accepted(accepted) => self.outcome.accepted(&pending.row, &accepted)?,
         }
         self.subjects.remove(&pending.submission.subject);
+        self.pending_bytes -= pending.row.bytes();
         Ok(())
     }
 

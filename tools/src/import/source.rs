@@ -26,6 +26,13 @@ pub(super) struct RawRow {
     pub(super) faults: Vec<RowFault>,
 }
 
+impl RawRow {
+    /// Length of all cells, which is what a row takes.
+    pub(super) fn bytes(&self) -> usize {
+        self.cells.as_slice().len()
+    }
+}
+
 /// Why a file cannot be imported.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SourceError {

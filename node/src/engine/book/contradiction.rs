@@ -1,6 +1,8 @@
 //! When two signed trees do not fit together: proof that a log signed two histories, unless it is
 //! the own database of which nobody knows yet whether it is what this node signed.
 
+use std::sync::Arc;
+
 use huren_core::{
     audit::{Act, Actor, AuditAction},
     checkpoint::{Origin, SignedCheckpoint},
@@ -9,30 +11,33 @@ use huren_core::{
 };
 use huren_store::{Error as StoreError, LogState};
 
-use super::{Book, read, write};
+use super::{Book, Entry, read, write};
 
 impl Book {
     /// Takes the own log for nothing that anybody should see: its database has not been compared
-    /// with what was signed. It may be another one, with another tree, whose head nobody was ever
-    /// shown. Who showed it, or held it against what others show, would make a contradiction out
-    /// of an operator's mistake, and the federation would have to judge it.
+    /// with what was signed, or is not that. It may be another one, with another tree, whose head
+    /// nobody was ever shown. Who showed it, or held it against what others show, would make a
+    /// contradiction out of an operator's mistake, and the federation would have to judge it.
     pub(in crate::engine) fn unproven(&self, own: &Origin) {
         *write(&self.unproven) = Some(own.clone());
     }
 
-    /// The own database holds what was signed: now it counts, against anybody.
-    ///
-    /// # Errors
-    /// If the store fails.
-    pub(in crate::engine) async fn proven(&self, own: &Origin) -> Result<(), StoreError> {
-        *write(&self.unproven) = None;
-        self.changed.send_modify(|count| *count += 1);
-        self.settle(own).await
+    /// The own database holds what was signed: now it counts, against anybody. Settling finds out
+    /// what was heard until then.
+    pub(in crate::engine) fn proven(&self) {
+        if write(&self.unproven).take().is_some() {
+            self.changed.send_modify(|count| *count += 1);
+        }
     }
 
-    /// Whether nobody knows yet that the database of this log, the own one, is what was signed.
+    /// Whether it is not known that the database of this log, the own one, is what was signed.
     pub fn is_unproven(&self, origin: &Origin) -> bool {
         read(&self.unproven).as_ref() == Some(origin)
+    }
+
+    /// A log for whoever shows or proves something of it to others: not while it is unproven.
+    pub fn shown(&self, origin: &Origin) -> Option<Arc<Entry>> {
+        self.entry(origin).filter(|_| !self.is_unproven(origin))
     }
 
     /// A checkpoint of the log's has another root than `ours`, which our tree has at its size:
@@ -47,6 +52,9 @@ impl Book {
         other: &SignedCheckpoint,
         ours: &Hash,
     ) -> Result<&'static str, StoreError> {
+        if self.is_unproven(&state.origin) {
+            return Ok(OTHER_TREE);
+        }
         let size = other.checkpoint().size;
         let proof = if size == state.head.size {
             Some(Vec::new())
@@ -72,7 +80,6 @@ impl Book {
         evidence: &Evidence,
     ) -> Result<&'static str, StoreError> {
         if self.is_unproven(origin) {
-            tracing::error!(%origin, "what the database holds of the own log is not what others hold of it");
             return Ok(OTHER_TREE);
         }
         self.freeze(origin, evidence).await?;
