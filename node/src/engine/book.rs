@@ -80,7 +80,7 @@ impl Entry {
 }
 
 impl Book {
-    /// Reads the states of all logs; the own one is [`Book::unproven`] as yet.
+    /// Reads the states of all logs; the own one is unproven as yet: see [`Book::is_unproven`].
     ///
     /// # Errors
     /// If the store fails.
