@@ -14,6 +14,7 @@ use huren_store::{
     Append, DisclosureRow, Error, Head, Held, MoveError, Moving, Notes, Postgres, PostgresOptions,
     Release, Role, Sqlite, SqliteOptions, Store, Tag, TokenRow, move_store,
 };
+use sqlx::ConnectOptions as _;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -220,30 +221,27 @@ async fn processes_that_start_at_once_make_the_tables_once(place: Place) {
 #[tokio::test]
 async fn a_pooler_gives_each_transaction_another_connection() {
     let Some(place) = Place::pooled() else { return };
-    let process = async |by: &sqlx::PgPool| {
-        let rows = sqlx::raw_sql("SELECT pg_backend_pid()::text");
-        let row = rows.fetch_one(by).await.unwrap();
-        sqlx::Row::get::<String, _>(&row, 0)
-    };
     let target: sqlx::postgres::PgConnectOptions = place.url.parse().unwrap();
     let target = target.extra_float_digits(None);
-    let pool = || sqlx::pool::PoolOptions::new().max_connections(1);
-    let (one, two) = (
-        pool().connect_with(target.clone()).await.unwrap(),
-        pool().connect_with(target).await.unwrap(),
-    );
-    // Two are there once both are needed at once.
-    let begun = one.begin().await.unwrap();
-    let first = process(&two).await;
-    begun.rollback().await.unwrap();
-    let mut others = Vec::new();
-    for _ in 0..3 {
-        others.push(process(&two).await);
+    let connect = async || target.connect().await.unwrap();
+    let mut one = connect().await;
+    let first = process(&mut one).await;
+    // Others hold transactions until one of them has what it was on.
+    let mut held = Vec::new();
+    while held.iter().all(|(by, _)| *by != first) {
+        let mut other = connect().await;
+        let begin = sqlx::raw_sql("BEGIN").execute(&mut other);
+        begin.await.unwrap();
+        held.push((process(&mut other).await, other));
     }
-    assert!(
-        others.iter().any(|other| *other != first),
-        "{first} {others:?}"
-    );
+    assert_ne!(process(&mut one).await, first);
+}
+
+/// The process of the server that answers.
+async fn process(by: &mut sqlx::PgConnection) -> String {
+    let rows = sqlx::raw_sql("SELECT pg_backend_pid()::text");
+    let row = rows.fetch_one(by).await.unwrap();
+    sqlx::Row::get(&row, 0)
 }
 
 #[tokio::test]
