@@ -429,10 +429,11 @@ impl Federation {
         assert!(waited.is_ok(), "waited too long at {at}");
     }
 
-    /// Waits until a member has folded another's log up to a size that a quorum cosigned.
+    /// Waits until a member has folded another's log, or its own, up to a size that a quorum cosigned,
+    /// and shows it.
     pub async fn until_known(&self, at: Region, of: Region, size: u64) {
         self.until(at, |engine| {
-            let entry = engine.book().entry(&origin(of));
+            let entry = engine.book().shown(&origin(of));
             entry.is_some_and(|e| e.view.size >= size && e.view.witnessed_size >= size)
         })
         .await;
