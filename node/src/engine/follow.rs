@@ -117,7 +117,8 @@ impl Engine {
                 held = head.size,
                 seen = marked.size,
                 "the database does not hold what this process has seen of the own log: nothing \
-                 of it is shown here"
+                 of it is shown here until the right database is put back; see LOG_OTHER_TREE \
+                 and LOG_LOST in the README"
             );
             self.book.unproven(&self.origin);
         }

@@ -40,12 +40,12 @@ impl Rows {
     pub(super) fn of(mut source: Source, conversion: Conversion) -> Self {
         let (sender, sets) = mpsc::channel(READ_AHEAD);
         let reading = tokio::task::spawn_blocking(move || {
-            let mut is_whole = false;
-            while !is_whole {
+            let mut has_ended = false;
+            while !has_ended {
                 let (mut set, mut bytes) = (Vec::with_capacity(TOGETHER), 0);
-                while !is_whole && set.len() < TOGETHER && bytes < SET_BYTES {
+                while !has_ended && set.len() < TOGETHER && bytes < SET_BYTES {
                     let row = source.next_row().transpose();
-                    is_whole = !matches!(row, Some(Ok(_)));
+                    has_ended = !matches!(row, Some(Ok(_)));
                     let Some(row) = row else { break };
                     let permille = source.permille();
                     set.push(row.map(|row| {
