@@ -23,6 +23,7 @@ use huren_core::{
 };
 use huren_store::{Append, Error as StoreError, Head, HighWater, Store, Tag};
 use tokio::sync::{Mutex, RwLock, mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, Span, instrument};
 
 use self::{
@@ -187,8 +188,8 @@ fn span_of(works: &[Work]) -> Span {
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 impl Writer {
-    /// Serves the queue until it closes.
-    pub(super) async fn run(&mut self, queue: &mut mpsc::Receiver<Work>) {
+    /// Serves the queue until it is to stop, and finishes the batch that it is at.
+    pub(super) async fn run(&mut self, mut queue: mpsc::Receiver<Work>, stop: &CancellationToken) {
         let (clock, mut trust) = (Arc::clone(&self.clock), self.trust.clone());
         let mut signing = self.signing.clone();
         // What came since start-up opened the log is followed at once.
@@ -198,15 +199,16 @@ impl Writer {
         loop {
             tokio::select! {
                 biased;
-                // First: a key that a list closes or brings counts from the adoption on.
-                Ok(()) = trust.changed() => self.look_again().await,
+                () = stop.cancelled() => return,
+                // Before any batch: a key that a list closes or brings counts from the adoption on.
+                Ok(()) = trust.changed() => self.look_again(stop).await,
                 // The key may have come that adopts the list.
-                Ok(()) = signing.changed(), if self.is_behind() => self.look_again().await,
+                Ok(()) = signing.changed(), if self.is_behind() => self.look_again(stop).await,
                 count = queue.recv_many(&mut works, self.batch_max) => match count {
                     0 => return,
                     _ => self.commit(std::mem::take(&mut works)).await,
                 },
-                () = clock.sleep(LOOK_AGAIN), if self.tail.is_none() => self.look_again().await,
+                () = clock.sleep(LOOK_AGAIN), if self.tail.is_none() => self.look_again(stop).await,
             }
         }
     }
@@ -214,13 +216,14 @@ impl Writer {
     /// Looks at the log without a submission. A batch that failed may be in it nonetheless: then
     /// it is shown. A newer trust list may have changed what it means: then it is folded again,
     /// and the list adopted; until that is done the store takes nothing more.
-    async fn look_again(&mut self) {
+    async fn look_again(&mut self, stop: &CancellationToken) {
         self.tail = None;
         let looked = async {
             self.fold_again().await?;
             self.open().await
         };
-        if let Err(error) = looked.await {
+        // Which may take long, and goes on after the next start from where it came to.
+        if let Some(Err(error)) = stop.run_until_cancelled(looked).await {
             tracing::warn!(%error, "the end of the log cannot be read, or takes no trust list");
         }
     }
@@ -259,8 +262,12 @@ impl Writer {
 
     /// Places a batch and answers each submission.
     async fn commit(&mut self, works: Vec<Work>) {
-        let prepared: Vec<&Prepared> = works.iter().map(|work| &work.prepared).collect();
-        let outcome = self.place(&prepared).instrument(span_of(&works)).await;
+        let span = span_of(&works);
+        let (prepared, waiting): (Vec<Prepared>, Vec<_>) = works
+            .into_iter()
+            .map(|work| (work.prepared, (work.reply, work.queued)))
+            .unzip();
+        let outcome = self.place(prepared).instrument(span).await;
         let placed = match outcome {
             Ok(placed) => placed,
             Err(error) => {
@@ -270,19 +277,19 @@ impl Writer {
                     StoreError::Full(_) => AppendError::Full,
                     _ => AppendError::Unavailable,
                 };
-                vec![Err(answer); works.len()]
+                vec![Err(answer); waiting.len()]
             }
         };
-        for (work, placed) in works.into_iter().zip(placed) {
+        for ((reply, _queued), placed) in waiting.into_iter().zip(placed) {
             // Who does not wait for the answer any more submits again and gets the same index.
-            let _ = work.reply.send(placed);
+            let _ = reply.send(placed);
         }
     }
 
     /// The write path.
     pub(super) async fn place(
         &mut self,
-        works: &[&Prepared],
+        works: Vec<Prepared>,
     ) -> Result<Vec<Result<Placed, AppendError>>, StoreError> {
         // A log that was found to contradict itself ends: every further signature would lend
         // weight to one of its histories.
@@ -308,14 +315,14 @@ impl Writer {
         }
 
         // 2. What is in the log already, asked in sets.
-        let found = Existing::look_up(self.store.as_ref(), &self.origin, works);
-        let ((tags, known), found) = futures::try_join!(self.tags_of_all(works), found)?;
+        let found = Existing::look_up(self.store.as_ref(), &self.origin, &works);
+        let ((tags, known), found) = futures::try_join!(self.tags_of_all(&works), found)?;
 
         // 3. Each submission finds its place, or the reason why it has none.
         let mut batch = Batch::behind(tail.adopted);
         let mut places: HashMap<Tag, u64> = known;
         let mut answers = Vec::with_capacity(works.len());
-        for (work, tag) in works.iter().zip(tags) {
+        for (work, tag) in works.into_iter().zip(tags) {
             if let Some(index) = places.get(&tag) {
                 answers.push(Ok((*index, None)));
                 continue;
@@ -347,7 +354,7 @@ impl Writer {
     /// the log already, under whichever key they are known.
     async fn tags_of_all(
         &self,
-        works: &[&Prepared],
+        works: &[Prepared],
     ) -> Result<(Vec<Tag>, HashMap<Tag, u64>), StoreError> {
         let (mut current, mut places) = (Vec::new(), HashMap::new());
         for (rank, key) in self.keys.index.keys().iter().enumerate() {

@@ -2,18 +2,27 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicUsize, Ordering},
+    atomic::{AtomicU64, AtomicUsize, Ordering},
 };
+
+/// From so many leaves on, who is given them is far behind and asks for the next ones.
+const MANY: u64 = 2_048;
+
+/// For how many seconds behind the last of those that is waited for. They are sent faster than they
+/// are taken in.
+const ASKS_ON: u64 = 2;
 
 /// How much is under way.
 #[derive(Default)]
 pub(super) struct Load {
     under_way: Arc<AtomicUsize>,
     begun: AtomicUsize,
+    /// When many leaves were given last, in seconds since 1970.
+    given: AtomicU64,
 }
 
 /// Something that is under way until this is dropped.
-pub(super) struct UnderWay(Arc<AtomicUsize>);
+pub struct UnderWay(Arc<AtomicUsize>);
 
 impl Load {
     /// Something begins that others wait for.
@@ -23,14 +32,24 @@ impl Load {
         UnderWay(Arc::clone(&self.under_way))
     }
 
+    /// Leaves are given to a member.
+    pub(super) fn give(&self, leaves: u64, now: u64) -> UnderWay {
+        if leaves >= MANY {
+            self.given.store(now, Ordering::Relaxed);
+        }
+        self.begin()
+    }
+
     /// How often something has begun.
     pub(super) fn begun(&self) -> usize {
         self.begun.load(Ordering::Relaxed)
     }
 
     /// Whether nobody waits for anything.
-    pub(super) fn is_idle(&self) -> bool {
-        self.under_way.load(Ordering::Relaxed) == 0
+    pub(super) fn is_idle(&self, now: u64) -> bool {
+        // Should the clock be set back, not until it comes there again.
+        let asks_on = now.abs_diff(self.given.load(Ordering::Relaxed)) < ASKS_ON;
+        self.under_way.load(Ordering::Relaxed) == 0 && !asks_on
     }
 }
 
@@ -44,15 +63,33 @@ impl Drop for UnderWay {
 mod tests {
     use super::*;
 
+    const NOW: u64 = 1_800_000_000;
+
     #[test]
     fn it_is_idle_when_all_that_began_has_ended() {
         let load = Load::default();
-        assert!(load.is_idle());
+        assert!(load.is_idle(NOW));
         let (one, other) = (load.begin(), load.begin());
         drop(one);
-        assert!(!load.is_idle());
+        assert!(!load.is_idle(NOW));
         drop(other);
-        assert!(load.is_idle());
+        assert!(load.is_idle(NOW));
         assert_eq!(load.begun(), 2);
+    }
+
+    #[test]
+    fn who_is_far_behind_asks_for_more() {
+        let load = Load::default();
+        drop(load.give(MANY - 1, NOW));
+        assert!(load.is_idle(NOW));
+        let given = load.give(MANY, NOW);
+        assert!(!load.is_idle(NOW + ASKS_ON), "it is under way");
+        drop(given);
+        for now in [NOW - 1, NOW, NOW + 1] {
+            assert!(!load.is_idle(now), "{now}");
+        }
+        for now in [NOW - ASKS_ON, NOW + ASKS_ON] {
+            assert!(load.is_idle(now), "{now}");
+        }
     }
 }

@@ -76,6 +76,7 @@ pub use export::{ExportError, ExportPurpose};
 pub use fold::refold;
 pub use imports::{Following, Imports};
 pub use lists::TakeError;
+pub use load::UnderWay;
 pub use mirror::{Upload, UploadError, Uploaded};
 pub use monitoring::{AlertsPage, AlertsQuery, MonitoringError};
 pub use peers::{Peer, PeerError, PeerPackage, Peers, Witness, Witnesses};
@@ -411,6 +412,12 @@ impl Engine {
     /// The trust lists in force.
     pub fn trust(&self) -> Arc<TrustChain> {
         self.trust.borrow().clone()
+    }
+
+    /// Leaves, or what opens them, are given to a member: what can wait gives way to that until the
+    /// end of it.
+    pub fn give(&self, leaves: u64) -> UnderWay {
+        self.load.give(leaves, self.clock.now())
     }
 
     /// Checks and queues a submission, and waits until it is durable.

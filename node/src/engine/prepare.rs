@@ -16,7 +16,7 @@ use huren_core::{
     merkle::Hash,
     normalise,
     record::{Draft, Envelope, RecordError, UnverifiedRecord},
-    register::InstitutionKeyRow,
+    register::{CheckedLeaf, InstitutionKeyRow},
     registry,
     submission::{self, CheckedCertificate, Invalid},
 };
@@ -58,12 +58,16 @@ pub(super) enum Content {
 pub(super) struct SignedCertificate {
     /// The leaf's bytes.
     pub leaf: Vec<u8>,
+    /// The leaf as the fold takes it.
+    pub checked: CheckedLeaf,
     /// Tags of its number.
     pub number: NumberTags,
     /// Tag of its holder.
     pub holder_tag: Option<Tag>,
     /// What opens it.
     pub openings: Vec<Opening>,
+    /// What opens it, sealed for this leaf.
+    pub sealed: Vec<u8>,
     /// The institution's key that signed it; `None` if the province's own did.
     pub institution: Option<InstitutionKeyRow>,
 }
@@ -182,6 +186,11 @@ pub(super) fn prepare(
         target: None,
         previous: None,
     };
+    let seal = |leaf: &CheckedLeaf, openings: &[Opening]| {
+        let sealed = (keys.at_rest).seal(random(source), (origin, &leaf.leaf()), openings);
+        // Which fails for gigantic inputs only.
+        sealed.map_err(|_| RecordError::TooLarge)
+    };
     let prepared = match body {
         v1::submit_request::Body::Certificate(certificate) => {
             let checked = submission::from_proto(&certificate.groups)
@@ -192,7 +201,9 @@ pub(super) fn prepare(
             let salt = || random(source);
             let signed = submission::sign(checked, envelope, origin, signer, salt);
             let (leaf, openings) = signed.inspect_err(warn)?;
-            tags.prepared(leaf, openings, None)
+            let checked = CheckedLeaf::just_signed(&leaf);
+            let sealed = seal(&checked, &openings)?;
+            tags.prepared((leaf, checked), (openings, sealed), None)
         }
         v1::submit_request::Body::Signed(signed) => {
             let checked = submission::signed(signed, origin, province, key).map_err(Refused)?;
@@ -206,7 +217,10 @@ pub(super) fn prepare(
                 ));
             }
             let tags = CertificateTags::of(&checked.certificate, keys);
-            tags.prepared(signed.leaf.clone(), checked.openings, key.cloned())
+            let (leaf, openings) = (CheckedLeaf::just_verified(&signed.leaf), checked.openings);
+            let sealed = seal(&leaf, &openings)?;
+            let leaf = (signed.leaf.clone(), leaf);
+            tags.prepared(leaf, (openings, sealed), key.cloned())
         }
         v1::submit_request::Body::Status(status) => {
             let action = fields::action(status.action)?;
@@ -365,15 +379,17 @@ impl CertificateTags {
 
     fn prepared(
         self,
-        leaf: Vec<u8>,
-        openings: Vec<Opening>,
+        (leaf, checked): (Vec<u8>, CheckedLeaf),
+        (openings, sealed): (Vec<Opening>, Vec<u8>),
         institution: Option<InstitutionKeyRow>,
     ) -> Prepared {
         let certificate = SignedCertificate {
             leaf,
+            checked,
             number: self.number,
             holder_tag: self.holder,
             openings,
+            sealed,
             institution,
         };
         Prepared {

@@ -326,7 +326,7 @@ impl Engine {
             changes.mark_unchanged();
             // Nobody has wanted anything since the page before began.
             let before = std::mem::replace(&mut begun, self.load.begun());
-            let is_quiet = self.load.is_idle() && before == begun;
+            let is_quiet = self.load.is_idle(self.clock.now()) && before == begun;
             let leaves = if is_quiet { LARGE_PAGE } else { PAGE };
             match self.count_page(leaves).await {
                 Ok(true) => {
@@ -352,7 +352,7 @@ impl Engine {
     async fn give_way(&self) {
         for _ in 0..GIVES_WAY {
             self.clock.sleep(PAUSE).await;
-            if self.load.is_idle() {
+            if self.load.is_idle(self.clock.now()) {
                 return;
             }
         }

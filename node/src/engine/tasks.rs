@@ -20,7 +20,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{Instrument as _, field::Empty};
 
 use super::{
-    Engine, Peer, PeerError, RecoverError, Runner, SyncError, clock::random, standing::Answer,
+    Engine, Peer, PeerError, RecoverError, Runner, SyncError, clock::random, standing::Answer, work,
 };
 
 impl Engine {
@@ -39,7 +39,7 @@ impl Engine {
                 }
             });
         };
-        // The writer is not cut off by the token: it finishes its batch when the queue closes.
+        // The writer is not cut off by the token: it finishes its batch.
         let engine = Arc::clone(self);
         let writer_stop = stop.clone();
         tasks.spawn(async move { engine.write_own_log(runner, writer_stop).await });
@@ -162,14 +162,18 @@ impl Engine {
         }
         self.progress(&self.origin, |progress| progress.last_error.clear());
         self.set_writable();
-        let mut queue = queue;
-        tokio::select! {
-            biased;
-            () = writer.run(&mut queue) => {}
-            () = async { stop.cancelled().await; self.set_read_only(); } => {
-                // What is queued was not answered yet; who sent it submits again.
-                queue.close();
-            }
+        let closing = async {
+            stop.cancelled().await;
+            self.set_read_only();
+        };
+        // What is queued when it stops was not answered yet; who sent it submits again.
+        let writing = {
+            let stop = stop.clone();
+            work::apart(async move { writer.run(queue, &stop).await })
+        };
+        let ((), written) = futures::join!(closing, writing);
+        if let Err(error) = written {
+            tracing::error!(%error, "the own log is not written any more");
         }
     }
 

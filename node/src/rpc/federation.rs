@@ -6,6 +6,7 @@ use futures::{Stream, StreamExt as _, stream};
 use huren_core::{
     audit::{Act, AuditAction, DONE},
     checkpoint::Origin,
+    replicate::PACKAGE,
 };
 use huren_proto::v1::{self, federation_service_server::FederationService};
 use tonic::{Request, Response, Status};
@@ -67,7 +68,9 @@ impl FederationService for Service {
         }
         let numbers = asked.first_package..asked.first_package.saturating_add(asked.count.into());
         let engine = Arc::clone(&self.0.engine);
+        let under_way = engine.give(u64::from(asked.count) * PACKAGE);
         let packages = stream::iter(numbers).then(move |number| {
+            let _until_the_last = &under_way;
             let (engine, origin) = (Arc::clone(&engine), origin.clone());
             async move { package(&engine, &origin, number, asked.tree_size).await }
         });
@@ -120,7 +123,9 @@ impl FederationService for Service {
             .count(range.end - range.start);
         self.0.engine.audit().note(act);
         let engine = Arc::clone(&self.0.engine);
+        let under_way = engine.give(range.end - range.start);
         let pages = stream::iter(pages(range)).then(move |page| {
+            let _until_the_last = &under_way;
             let (engine, origin) = (Arc::clone(&engine), origin.clone());
             async move {
                 let page = engine.disclosures(&origin, page).await;

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::engine::{
     clock::random,
-    prepare::{self, Content, PendingChange, Prepared},
+    prepare::{self, Content, PendingChange, Prepared, SignedCertificate},
 };
 
 /// A batch on its way into the log: what it will append, and what later works of the same
@@ -61,48 +61,66 @@ impl Writer {
         &self,
         batch: &mut Batch,
         index: u64,
-        work: &Prepared,
+        work: Prepared,
         found: &Existing,
     ) -> Result<Hash, AppendError> {
-        match &work.content {
+        match work.content {
             Content::Certificate(certificate) => {
-                let tag = certificate.number.current();
-                if let Some(key) = &certificate.institution
-                    && (batch.institutions.contains_key(&key.code)
-                        || found.institution_keys.get(&key.key_id) != Some(key))
-                {
-                    // The directory has changed since the signature was checked: that is done
-                    // anew when the submission comes again.
-                    return Err(AppendError::Unavailable);
-                }
-                if batch.numbers.contains_key(&tag) || found.holding(&tag).next().is_some() {
-                    return Err(AppendError::NumberTaken);
-                }
-                let (checked, bytes) = match certificate.institution {
-                    Some(_) => {
-                        let checked = CheckedLeaf::just_verified(&certificate.leaf);
-                        (checked, certificate.leaf.clone())
-                    }
-                    None => self.just_signed(batch, &certificate.leaf, index)?,
-                };
-                let leaf = checked.leaf();
-                let sealed = self.seal(&leaf, &certificate.openings)?;
-                batch.numbers.insert(tag, leaf);
-                batch.disclosures.push(DisclosureRow {
-                    index,
-                    number_tag: Some(tag),
-                    holder_tag: certificate.holder_tag,
-                    sealed,
-                });
-                Ok(push(batch, index, bytes, checked))
+                self.take_in_certificate(batch, index, *certificate, found)
             }
             Content::Public(leaf) => {
-                let (checked, bytes) = self.just_signed(batch, leaf, index)?;
+                let signed = (CheckedLeaf::just_signed(&leaf), leaf);
+                let (checked, leaf) = self.signed_for(batch, signed, index)?;
                 take_in_institution(batch, index, &checked, found)?;
-                Ok(push(batch, index, bytes, checked))
+                Ok(push(batch, index, leaf, checked))
             }
-            Content::Change(change) => self.take_in_change(batch, index, change, found),
+            Content::Change(change) => self.take_in_change(batch, index, &change, found),
         }
+    }
+
+    fn take_in_certificate(
+        &self,
+        batch: &mut Batch,
+        index: u64,
+        certificate: SignedCertificate,
+        found: &Existing,
+    ) -> Result<Hash, AppendError> {
+        let SignedCertificate {
+            leaf,
+            checked,
+            sealed,
+            ..
+        } = certificate;
+        let tag = certificate.number.current();
+        if let Some(key) = &certificate.institution
+            && (batch.institutions.contains_key(&key.code)
+                || found.institution_keys.get(&key.key_id) != Some(key))
+        {
+            // The directory has changed since the signature was checked: that is done anew when
+            // the submission comes again.
+            return Err(AppendError::Unavailable);
+        }
+        if batch.numbers.contains_key(&tag) || found.holding(&tag).next().is_some() {
+            return Err(AppendError::NumberTaken);
+        }
+        let sealed_for = checked.leaf();
+        let (checked, leaf) = match certificate.institution {
+            Some(_) => (checked, leaf),
+            None => self.signed_for(batch, (checked, leaf), index)?,
+        };
+        let hash = checked.leaf();
+        let sealed = match hash == sealed_for {
+            true => sealed,
+            false => self.seal(&hash, &certificate.openings)?,
+        };
+        batch.numbers.insert(tag, hash);
+        batch.disclosures.push(DisclosureRow {
+            index,
+            number_tag: Some(tag),
+            holder_tag: certificate.holder_tag,
+            sealed,
+        });
+        Ok(push(batch, index, leaf, checked))
     }
 
     fn take_in_change(
@@ -135,7 +153,8 @@ impl Writer {
         let signer = signing.record_at(&chain, &self.origin, (batch.adopted, index));
         let leaf =
             prepare::sign(&draft, self.origin.as_str(), signer).map_err(AppendError::NotARecord)?;
-        let (checked, leaf) = self.just_signed(batch, &leaf, index)?;
+        let signed = (CheckedLeaf::just_signed(&leaf), leaf);
+        let (checked, leaf) = self.signed_for(batch, signed, index)?;
         let hash = checked.leaf();
         if !change.openings.is_empty() {
             let sealed = self.seal(&hash, &change.openings)?;
@@ -156,13 +175,12 @@ impl Writer {
     /// A leaf of the node's own key, if that has the authority for it at its place: what all
     /// members would quarantine is not acknowledged. Where another of its keys has it, because
     /// the log has come to that key's beginning since the leaf was signed, that one signs.
-    fn just_signed(
+    fn signed_for(
         &self,
         batch: &Batch,
-        leaf: &[u8],
+        (mut checked, mut leaf): (CheckedLeaf, Vec<u8>),
         index: u64,
     ) -> Result<(CheckedLeaf, Vec<u8>), AppendError> {
-        let (mut checked, mut leaf) = (CheckedLeaf::just_signed(leaf), leaf.to_vec());
         let (chain, signing) = (self.trust.borrow().clone(), self.signing.borrow().clone());
         let adopted = checked.adopts().unwrap_or(batch.adopted);
         let signer = signing.record_at(&chain, &self.origin, (adopted, index));

@@ -78,7 +78,7 @@ impl Existing {
     pub(super) async fn look_up(
         store: &dyn Store,
         origin: &Origin,
-        works: &[&Prepared],
+        works: &[Prepared],
     ) -> Result<Self, StoreError> {
         let (mut numbers, mut leaves) = (Vec::new(), Vec::new());
         let mut keys = KeysWanted::default();

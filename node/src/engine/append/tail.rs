@@ -170,7 +170,7 @@ impl Writer {
             tags: self.keys.index.keys().iter().map(of_key).collect(),
             content: Content::Public(leaf),
         };
-        for placed in self.place(&[&prepared]).await? {
+        for placed in self.place(vec![prepared]).await? {
             if let Err(error) = placed {
                 tracing::error!(
                     code = error.code(),

@@ -71,6 +71,29 @@ async fn a_broken_off_transaction_does_not_block_the_writer() {
 }
 
 #[tokio::test]
+async fn what_gathers_in_the_wal_is_copied_behind_the_commits() {
+    const PAGES: u32 = 100;
+    let directory = tempfile::tempdir().unwrap();
+    let options = SqliteOptions {
+        checkpoint_pages: PAGES,
+        ..SqliteOptions::default()
+    };
+    let store = Sqlite::open(directory.path().join("huren.sqlite"), options);
+    let store = store.await.unwrap();
+    let origin: Origin = "huren.zj.example/log/33".parse().unwrap();
+    store.create_log(&origin, Role::Own).await.unwrap();
+    let mut all = 0;
+    for start in (0..2_000).step_by(100) {
+        grow(&store, &origin, start, 100).await.unwrap();
+        let look = sqlx::query_as("PRAGMA wal_checkpoint(NOOP)");
+        let (_, written, copied): (i64, i64, i64) = look.fetch_one(&store.writer).await.unwrap();
+        assert!(written - copied < i64::from(PAGES), "{written} {copied}");
+        all = all.max(written);
+    }
+    assert!(all >= PAGES.into(), "something had to be copied");
+}
+
+#[tokio::test]
 async fn what_the_schema_rules_out_is_named_as_damage() {
     let (_directory, store, origin) = store().await;
     sqlx::query("UPDATE logs SET origin = ''")

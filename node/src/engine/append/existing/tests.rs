@@ -100,7 +100,7 @@ async fn standing_after(effects: &[Effect]) -> Standing {
         ChangeTarget::Leaf(CERTIFICATE),
     ];
     let works = names.map(change);
-    let found = Existing::look_up(&store, &origin(), &works.each_ref()).await;
+    let found = Existing::look_up(&store, &origin(), &works).await;
     let found = found.unwrap();
     let batch = Batch::default();
     let by_number = found
@@ -146,7 +146,7 @@ async fn a_number_is_given_back_by_what_is_surely_void() {
     ] {
         let works = [change(ChangeTarget::Number(NUMBER.into()))];
         let store = log(effects).await;
-        let found = Existing::look_up(&store, &origin(), &works.each_ref()).await;
+        let found = Existing::look_up(&store, &origin(), &works).await;
         assert_eq!(found.unwrap().holding(&NUMBER).count(), held, "{effects:?}");
     }
 }
