@@ -23,7 +23,6 @@ use huren_core::{
 };
 use huren_store::{Append, Error as StoreError, Head, HighWater, Store, Tag};
 use tokio::sync::{Mutex, RwLock, mpsc, oneshot, watch};
-use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, Span, instrument};
 
 use self::{
@@ -188,8 +187,8 @@ fn span_of(works: &[Work]) -> Span {
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 impl Writer {
-    /// Serves the queue until it is to stop, and finishes the batch that it is at.
-    pub(super) async fn run(&mut self, mut queue: mpsc::Receiver<Work>, stop: &CancellationToken) {
+    /// Serves the queue until it closes.
+    pub(super) async fn run(&mut self, mut queue: mpsc::Receiver<Work>) {
         let (clock, mut trust) = (Arc::clone(&self.clock), self.trust.clone());
         let mut signing = self.signing.clone();
         // What came since start-up opened the log is followed at once.
@@ -199,16 +198,15 @@ impl Writer {
         loop {
             tokio::select! {
                 biased;
-                () = stop.cancelled() => return,
-                // Before any batch: a key that a list closes or brings counts from the adoption on.
-                Ok(()) = trust.changed() => self.look_again(stop).await,
+                // First: a key that a list closes or brings counts from the adoption on.
+                Ok(()) = trust.changed() => self.look_again().await,
                 // The key may have come that adopts the list.
-                Ok(()) = signing.changed(), if self.is_behind() => self.look_again(stop).await,
+                Ok(()) = signing.changed(), if self.is_behind() => self.look_again().await,
                 count = queue.recv_many(&mut works, self.batch_max) => match count {
                     0 => return,
                     _ => self.commit(std::mem::take(&mut works)).await,
                 },
-                () = clock.sleep(LOOK_AGAIN), if self.tail.is_none() => self.look_again(stop).await,
+                () = clock.sleep(LOOK_AGAIN), if self.tail.is_none() => self.look_again().await,
             }
         }
     }
@@ -216,14 +214,13 @@ impl Writer {
     /// Looks at the log without a submission. A batch that failed may be in it nonetheless: then
     /// it is shown. A newer trust list may have changed what it means: then it is folded again,
     /// and the list adopted; until that is done the store takes nothing more.
-    async fn look_again(&mut self, stop: &CancellationToken) {
+    async fn look_again(&mut self) {
         self.tail = None;
         let looked = async {
             self.fold_again().await?;
             self.open().await
         };
-        // Which may take long, and goes on after the next start from where it came to.
-        if let Some(Err(error)) = stop.run_until_cancelled(looked).await {
+        if let Err(error) = looked.await {
             tracing::warn!(%error, "the end of the log cannot be read, or takes no trust list");
         }
     }

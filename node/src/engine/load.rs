@@ -5,11 +5,15 @@ use std::sync::{
     atomic::{AtomicU64, AtomicUsize, Ordering},
 };
 
-/// From so many leaves on, who is given them is far behind and asks for the next ones.
-const MANY: u64 = 2_048;
+use huren_core::replicate::PACKAGE;
 
-/// For how many seconds behind the last of those that is waited for. They are sent faster than they
-/// are taken in.
+use super::{clock::Clock, replicate::RUN};
+
+/// From so many leaves on, who is given them is far behind and asks for the next ones: a run of
+/// packages.
+const MANY: u64 = RUN as u64 * PACKAGE;
+
+/// For how many seconds that is waited for once they were sent, which goes faster than taking them in.
 const ASKS_ON: u64 = 2;
 
 /// How much is under way.
@@ -18,26 +22,37 @@ pub(super) struct Load {
     under_way: Arc<AtomicUsize>,
     begun: AtomicUsize,
     /// When many leaves were given last, in seconds since 1970.
-    given: AtomicU64,
+    given: Arc<AtomicU64>,
 }
 
 /// Something that is under way until this is dropped.
-pub struct UnderWay(Arc<AtomicUsize>);
+pub struct UnderWay {
+    all: Arc<AtomicUsize>,
+    ends: Option<Ends>,
+}
+
+/// Where it is noted when something ends, and by which clock.
+type Ends = (Arc<AtomicU64>, Arc<dyn Clock>);
 
 impl Load {
     /// Something begins that others wait for.
     pub(super) fn begin(&self) -> UnderWay {
-        self.begun.fetch_add(1, Ordering::Relaxed);
-        self.under_way.fetch_add(1, Ordering::Relaxed);
-        UnderWay(Arc::clone(&self.under_way))
+        self.count(None)
     }
 
     /// Leaves are given to a member.
-    pub(super) fn give(&self, leaves: u64, now: u64) -> UnderWay {
-        if leaves >= MANY {
-            self.given.store(now, Ordering::Relaxed);
+    pub(super) fn give(&self, leaves: u64, clock: &Arc<dyn Clock>) -> UnderWay {
+        let ends = || (Arc::clone(&self.given), Arc::clone(clock));
+        self.count((leaves >= MANY).then(ends))
+    }
+
+    fn count(&self, ends: Option<Ends>) -> UnderWay {
+        self.begun.fetch_add(1, Ordering::Relaxed);
+        self.under_way.fetch_add(1, Ordering::Relaxed);
+        UnderWay {
+            all: Arc::clone(&self.under_way),
+            ends,
         }
-        self.begin()
     }
 
     /// How often something has begun.
@@ -55,12 +70,19 @@ impl Load {
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        if let Some((given, clock)) = &self.ends {
+            given.store(clock.now(), Ordering::Relaxed);
+        }
+        self.all.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use async_trait::async_trait;
+
     use super::*;
 
     const NOW: u64 = 1_800_000_000;
@@ -77,18 +99,34 @@ mod tests {
         assert_eq!(load.begun(), 2);
     }
 
+    /// Goes to the next second with every look.
+    struct Ticking(AtomicU64);
+
+    #[async_trait]
+    impl Clock for Ticking {
+        fn now(&self) -> u64 {
+            self.0.fetch_add(1, Ordering::Relaxed)
+        }
+
+        async fn sleep(&self, _: Duration) {}
+    }
+
     #[test]
     fn who_is_far_behind_asks_for_more() {
         let load = Load::default();
-        drop(load.give(MANY - 1, NOW));
+        let clock: Arc<dyn Clock> = Arc::new(Ticking(AtomicU64::new(NOW)));
+        drop(load.give(MANY - 1, &clock));
         assert!(load.is_idle(NOW));
-        let given = load.give(MANY, NOW);
-        assert!(!load.is_idle(NOW + ASKS_ON), "it is under way");
+        let given = load.give(MANY, &clock);
+        let begun = NOW;
+        clock.now();
+        assert!(!load.is_idle(begun + 99), "it is under way");
         drop(given);
-        for now in [NOW - 1, NOW, NOW + 1] {
+        let ended = begun + 1;
+        for now in [ended - 1, ended, ended + ASKS_ON - 1] {
             assert!(!load.is_idle(now), "{now}");
         }
-        for now in [NOW - ASKS_ON, NOW + ASKS_ON] {
+        for now in [ended - ASKS_ON, ended + ASKS_ON] {
             assert!(load.is_idle(now), "{now}");
         }
     }

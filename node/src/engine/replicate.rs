@@ -24,7 +24,7 @@ use super::{
 };
 
 /// Packages asked for in one call, and kept in one transaction.
-const RUN: u32 = 8;
+pub(super) const RUN: u32 = 8;
 /// Packages whose leaf hashes are held at a time while the tree is computed.
 const STRIDE: u64 = 32;
 

@@ -39,7 +39,7 @@ impl Engine {
                 }
             });
         };
-        // The writer is not cut off by the token: it finishes its batch.
+        // The writer takes nothing any more before it ends.
         let engine = Arc::clone(self);
         let writer_stop = stop.clone();
         tasks.spawn(async move { engine.write_own_log(runner, writer_stop).await });
@@ -162,16 +162,12 @@ impl Engine {
         }
         self.progress(&self.origin, |progress| progress.last_error.clear());
         self.set_writable();
-        let closing = async {
-            stop.cancelled().await;
-            self.set_read_only();
-        };
-        // What is queued when it stops was not answered yet; who sent it submits again.
-        let writing = {
-            let stop = stop.clone();
-            work::apart(async move { writer.run(queue, &stop).await })
-        };
-        let ((), written) = futures::join!(closing, writing);
+        // It is cut off wherever it stands, as by a crash. What is under way then was not answered
+        // yet; who sent it submits again.
+        let stopped = stop.cancelled_owned();
+        let writing = async move { writer.run(queue).await };
+        let written = work::apart(writing, stopped).await;
+        self.set_read_only();
         if let Err(error) = written {
             tracing::error!(%error, "the own log is not written any more");
         }

@@ -24,32 +24,40 @@ pub(crate) fn aside<T: Send + 'static>(
     })
 }
 
-/// Drives a future on a thread of its own, for what is on the critical path of others: on the
-/// runtime it waits behind every task that is ready, which under load are thousands. A runtime that
-/// has one thread alone drives it as one of its own, for the reasons that [`aside`] has. Ends when it
-/// is dropped.
+/// Drives a future until it ends, or until `stopped` does, on a thread of its own: for what is on the
+/// critical path of others. On the runtime it waits behind every task that is ready, which under load
+/// are thousands. A runtime that has one thread alone drives it as one of its own, for the reasons
+/// that [`aside`] has. Nothing of the future goes on behind this; dropped, it stops the future.
 ///
 /// # Errors
 /// `Unavailable` if the future panics.
-pub(crate) async fn apart<T: Send + 'static>(
-    future: impl Future<Output = T> + Send + 'static,
-) -> Result<T, StoreError> {
-    let runtime = Handle::current();
-    if runtime.runtime_flavor() == RuntimeFlavor::CurrentThread {
-        return Ok(future.await);
-    }
+pub(crate) async fn apart(
+    future: impl Future<Output = ()> + Send + 'static,
+    stopped: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), StoreError> {
     let dropped = CancellationToken::new();
     let _when_dropped = dropped.clone().drop_guard();
-    let thread = move || runtime.block_on(dropped.run_until_cancelled_owned(future));
-    let ended = tokio::task::spawn_blocking(thread).await;
-    let ended = ended.map_err(|error| StoreError::Unavailable(Box::new(error)))?;
-    // Nobody is there to be told that it was dropped.
-    ended.ok_or_else(|| StoreError::Unavailable("it was given up".into()))
+    let future = async move {
+        tokio::select! {
+            biased;
+            () = stopped => {}
+            () = dropped.cancelled() => {}
+            () = future => {}
+        }
+    };
+    let runtime = Handle::current();
+    if runtime.runtime_flavor() == RuntimeFlavor::CurrentThread {
+        future.await;
+        return Ok(());
+    }
+    let ended = tokio::task::spawn_blocking(move || runtime.block_on(future)).await;
+    ended.map_err(|error| StoreError::Unavailable(Box::new(error)))
 }
 
 #[cfg(test)]
 mod tests {
     use std::{
+        future::{pending, ready},
         sync::{Arc, mpsc},
         thread,
         time::Duration,
@@ -62,6 +70,22 @@ mod tests {
 
     /// How long something may take that takes no time at all.
     const PATIENCE: Duration = Duration::from_secs(60);
+
+    /// A future that says when it begins and never ends, and what says that it was given up.
+    fn endless() -> (
+        impl Future<Output = ()> + Send + 'static,
+        Arc<Notify>,
+        mpsc::Receiver<()>,
+    ) {
+        let (begun, (held, given_up)) = (Arc::new(Notify::new()), mpsc::channel());
+        let begins = Arc::clone(&begun);
+        let future = async move {
+            begins.notify_one();
+            pending::<()>().await;
+            drop(held);
+        };
+        (future, begun, given_up)
+    }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
     async fn what_is_driven_apart_goes_on_while_the_runtime_is_busy() {
@@ -76,7 +100,7 @@ mod tests {
                 sender.send(()).unwrap();
             }
         };
-        let apart = tasks.spawn(apart(future));
+        let apart = tasks.spawn(apart(future, pending()));
         begun.notified().await;
         let busy = tasks.spawn(async move { receiver.recv_timeout(PATIENCE) });
         goes_on.notify_one();
@@ -86,26 +110,32 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
     async fn what_is_driven_apart_ends_with_whoever_waits_for_it() {
-        let (begun, (sender, receiver)) = (Arc::new(Notify::new()), mpsc::channel::<()>());
-        let future = {
-            let begun = Arc::clone(&begun);
-            async move {
-                begun.notify_one();
-                std::future::pending::<()>().await;
-                drop(sender);
-            }
-        };
-        let waits = TaskTracker::new().spawn(apart(future));
+        let (future, begun, given_up) = endless();
+        let waits = TaskTracker::new().spawn(apart(future, pending()));
         begun.notified().await;
         waits.abort();
         assert!(waits.await.unwrap_err().is_cancelled());
-        let ended = receiver.recv_timeout(PATIENCE);
+        let ended = given_up.recv_timeout(PATIENCE);
         assert_eq!(ended, Err(mpsc::RecvTimeoutError::Disconnected));
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn what_is_driven_apart_is_gone_when_it_was_stopped() {
+        let (future, begun, given_up) = endless();
+        let stop = CancellationToken::new();
+        let waits = TaskTracker::new().spawn(apart(future, stop.clone().cancelled_owned()));
+        begun.notified().await;
+        stop.cancel();
+        waits.await.unwrap().unwrap();
+        assert_eq!(given_up.try_recv(), Err(mpsc::TryRecvError::Disconnected));
     }
 
     #[tokio::test]
     async fn one_thread_drives_everything_by_itself() {
-        let apart = apart(async { thread::current().id() }).await.unwrap();
-        assert_eq!(apart, thread::current().id());
+        let (sender, receiver) = mpsc::channel();
+        let future = async move { sender.send(thread::current().id()).unwrap() };
+        apart(future, pending()).await.unwrap();
+        assert_eq!(receiver.recv(), Ok(thread::current().id()));
+        apart(pending(), ready(())).await.unwrap();
     }
 }

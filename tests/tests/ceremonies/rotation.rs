@@ -1,5 +1,8 @@
 //! Planned rotation, and how a list reaches everybody.
 
+use std::collections::BTreeSet;
+
+use futures::future::join_all;
 use huren_core::{
     checkpoint::SignedCheckpoint,
     receipt,
@@ -117,6 +120,36 @@ async fn keys_of_every_role_rotate_while_the_node_runs() {
         receipt::verify(&receipt, &federation.roots).expect("a receipt");
         receipt::verify_known(&receipt, &federation.roots, &known).expect("a receipt");
     }
+}
+
+/// What was prepared under a key whose end the log passes before it is placed is signed by the next.
+#[tokio::test]
+async fn a_batch_goes_beyond_the_end_of_a_key() {
+    let federation = Federation::start(empty_store, honest).await;
+    let placed = issue(&federation, HOME, 1).await;
+    until_known_everywhere(&federation, HOME, placed).await;
+    let engine = federation.engine(HOME);
+    engine.set_signing_keys(next_signing_keys(HOME));
+    // The adoption and two more certificates are still signed with the old key.
+    let until_index = Some(size(&federation, HOME) + 3);
+    let note = federation.next_list(HOME, |list| replace_key(list, Role::Record, until_index));
+    federation.install(HOME, &note).await;
+    federation.until_adopted(2).await;
+
+    // On one thread all are prepared before the writer has its turn.
+    let submissions: Vec<_> = (2..=7).map(|serial| certificate_in(HOME, serial)).collect();
+    let placed = join_all(submissions.iter().map(|given| engine.submit(given))).await;
+    let placed: Vec<_> = placed
+        .into_iter()
+        .map(|placed| placed.expect("a sound submission").expect("a place"))
+        .collect();
+    let sizes: BTreeSet<u64> = placed.iter().map(|placed| placed.size).collect();
+    assert_eq!(sizes.len(), 1, "one batch: {placed:?}");
+    until_known_everywhere(&federation, HOME, *placed.last().expect("one")).await;
+    for serial in 1..=7 {
+        check(&federation, (HOME, serial), VALID).await;
+    }
+    registers_agree(&federation, HOME).await;
 }
 
 /// A node whose key file is missing refuses rather than writing what nobody would accept.

@@ -75,7 +75,10 @@ pub(super) async fn writer(path: &Path, options: &SqliteOptions) -> Result<Sqlit
                 if connection.is_in_transaction() {
                     return Ok(false);
                 }
-                checkpoint(connection, pages.into()).await?;
+                // It is tried again behind the next commit, and what it was for is durable.
+                if let Err(error) = checkpoint(connection, pages.into()).await {
+                    tracing::warn!(%error, "the WAL could not be copied into the database");
+                }
                 Ok(true)
             })
         })
@@ -85,7 +88,7 @@ pub(super) async fn writer(path: &Path, options: &SqliteOptions) -> Result<Sqlit
     Ok(writer)
 }
 
-/// Copies what has gathered in the WAL into the database, once that is much. Behind a commit and not
+/// Copies what has gathered in the WAL into the database, once the WAL is long. Behind a commit and not
 /// as a part of it: what was committed is acknowledged, and the next transaction prepared, meanwhile.
 async fn checkpoint(connection: &mut SqliteConnection, pages: i64) -> Result<(), sqlx::Error> {
     let frames = |mode: &str| {
@@ -95,7 +98,7 @@ async fn checkpoint(connection: &mut SqliteConnection, pages: i64) -> Result<(),
     // https://www.sqlite.org/pragma.html#pragma_wal_checkpoint: whether it was hindered, frames in
     // the WAL, and how many of them are in the database.
     let (_, written, copied) = frames("NOOP").fetch_one(&mut *connection).await?;
-    if written - copied >= pages {
+    if written >= pages && copied < written {
         frames("PASSIVE").fetch_one(connection).await?;
     }
     Ok(())

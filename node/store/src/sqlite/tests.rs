@@ -87,7 +87,10 @@ async fn what_gathers_in_the_wal_is_copied_behind_the_commits() {
         grow(&store, &origin, start, 100).await.unwrap();
         let look = sqlx::query_as("PRAGMA wal_checkpoint(NOOP)");
         let (_, written, copied): (i64, i64, i64) = look.fetch_one(&store.writer).await.unwrap();
-        assert!(written - copied < i64::from(PAGES), "{written} {copied}");
+        assert!(
+            written < PAGES.into() || written == copied,
+            "{written} {copied}"
+        );
         all = all.max(written);
     }
     assert!(all >= PAGES.into(), "something had to be copied");
