@@ -39,7 +39,7 @@ impl Engine {
                 }
             });
         };
-        // The writer takes nothing any more before it ends.
+        // Behind the end of the writer nothing is taken any more.
         let engine = Arc::clone(self);
         let writer_stop = stop.clone();
         tasks.spawn(async move { engine.write_own_log(runner, writer_stop).await });
