@@ -41,7 +41,7 @@ impl Load {
     }
 
     /// Leaves are given to a member.
-    pub(super) fn give(&self, leaves: u64, clock: &Arc<dyn Clock>) -> UnderWay {
+    pub(super) fn giving(&self, leaves: u64, clock: &Arc<dyn Clock>) -> UnderWay {
         let ends = || (Arc::clone(&self.given), Arc::clone(clock));
         self.count((leaves >= MANY).then(ends))
     }
@@ -115,9 +115,9 @@ mod tests {
     fn who_is_far_behind_asks_for_more() {
         let load = Load::default();
         let clock: Arc<dyn Clock> = Arc::new(Ticking(AtomicU64::new(NOW)));
-        drop(load.give(MANY - 1, &clock));
+        drop(load.giving(MANY - 1, &clock));
         assert!(load.is_idle(NOW));
-        let given = load.give(MANY, &clock);
+        let given = load.giving(MANY, &clock);
         let begun = NOW;
         clock.now();
         assert!(!load.is_idle(begun + 99), "it is under way");

@@ -416,8 +416,8 @@ impl Engine {
 
     /// Leaves, or what opens them, are given to a member: what can wait gives way to that until the
     /// end of it.
-    pub fn give(&self, leaves: u64) -> UnderWay {
-        self.load.give(leaves, &self.clock)
+    pub fn giving(&self, leaves: u64) -> UnderWay {
+        self.load.giving(leaves, &self.clock)
     }
 
     /// Checks and queues a submission, and waits until it is durable.

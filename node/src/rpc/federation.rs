@@ -68,7 +68,7 @@ impl FederationService for Service {
         }
         let numbers = asked.first_package..asked.first_package.saturating_add(asked.count.into());
         let engine = Arc::clone(&self.0.engine);
-        let under_way = engine.give(u64::from(asked.count) * PACKAGE);
+        let under_way = engine.giving(u64::from(asked.count) * PACKAGE);
         let packages = stream::iter(numbers).then(move |number| {
             let _until_the_last = &under_way;
             let (engine, origin) = (Arc::clone(&engine), origin.clone());
@@ -123,7 +123,7 @@ impl FederationService for Service {
             .count(range.end - range.start);
         self.0.engine.audit().note(act);
         let engine = Arc::clone(&self.0.engine);
-        let under_way = engine.give(range.end - range.start);
+        let under_way = engine.giving(range.end - range.start);
         let pages = stream::iter(pages(range)).then(move |page| {
             let _until_the_last = &under_way;
             let (engine, origin) = (Arc::clone(&engine), origin.clone());
